@@ -1,0 +1,59 @@
+package sslkit
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+)
+
+// Batch is what one step may look at. It has no labels: a Method cannot cheat.
+type Batch struct {
+	Image *Node // [N, H, W, C] float32 in [0, 1]; clips are [N, T, H, W, C]
+	Index *Node // [N] int32, position of the example in the dataset
+	Text  *Node // [N, L] int32 tokens, nil without captions
+}
+
+// Method is one self-supervised algorithm, written as its paper's algorithm box.
+// Both functions build graphs: they panic with an error on what cannot be built.
+type Method interface {
+	// Loss builds one training step, from the batch to the scalar to minimise.
+	Loss(scope *model.Scope, b Batch) *Node
+	// Encode builds the part that is kept: feature maps [N, h, w, C], shallow to deep.
+	Encode(scope *model.Scope, image *Node) []*Node
+}
+
+// Starter runs once, when the variables exist and before the first step (MoCo: key := query).
+type Starter interface{ Start(r *Run) error }
+
+// EpochStarter runs before each epoch, counted from 0 (DeepCluster: cluster, assign).
+type EpochStarter interface {
+	StartEpoch(r *Run, epoch int) error
+}
+
+// Optimized overrides the run's optimizer (context encoder: two players).
+type Optimized interface {
+	Optimizer(base optimizer.Interface) optimizer.Interface
+}
+
+// Reporter names the scalars that Loss hands to [Report]; the run keeps their mean of each epoch.
+type Reporter interface{ Reports() []string }
+
+// Report records a scalar beside the loss, such as the accuracy on the pretext task.
+// Call it within Loss with a name that Reports lists.
+func Report(name string, value *Node) {
+	model.SetGraphParam(value.Graph(), reportKey(name), StopGradient(value))
+}
+
+func reportKey(name string) string { return "/sslkit_report/" + name }
+
+// batchOf reads the inputs of a step: uint8 pixels, indices and, with captions, tokens.
+func batchOf(inputs []*Node) Batch {
+	b := Batch{Image: floatImage(inputs[0])}
+	if len(inputs) > 1 {
+		b.Index = inputs[1]
+	}
+	if len(inputs) > 2 {
+		b.Text = inputs[2]
+	}
+	return b
+}
