@@ -1,0 +1,126 @@
+package view_test
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/sslkit/lab/sslkit/view"
+)
+
+func pureGo() compute.Backend {
+	backend, err := compute.NewWithConfig("go")
+	if err != nil {
+		panic(err)
+	}
+	return backend
+}
+
+// picture is one gray image, its rows given.
+func picture(rows ...[]float32) *tensors.Tensor {
+	var pixels []float32
+	for _, row := range rows {
+		pixels = append(pixels, row...)
+	}
+	return tensors.FromFlatDataAndDimensions(pixels, 1, len(rows), len(rows[0]), 1)
+}
+
+func show(t *tensors.Tensor) {
+	d := t.Shape().Dimensions
+	tensors.MustConstFlatData(t, func(pixels []float32) {
+		for i := range d[0] * d[1] {
+			fmt.Printf("%.2f\n", pixels[i*d[2]:(i+1)*d[2]])
+		}
+	})
+}
+
+// drawn applies a random transform with a seeded store.
+func drawn(transform view.Transform, images *tensors.Tensor) *tensors.Tensor {
+	store := model.NewStore()
+	if err := store.SetRNGStateFromSeed(42); err != nil {
+		panic(err)
+	}
+	return model.MustCallOnce(pureGo(), store, func(scope *model.Scope, x *Node) *Node { return transform(scope, x) }, images)
+}
+
+func ExampleFlip() {
+	four := tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3}, 4, 1, 3, 1)
+	show(drawn(view.Flip, four))
+	// Output:
+	// [3.00 2.00 1.00]
+	// [3.00 2.00 1.00]
+	// [1.00 2.00 3.00]
+	// [3.00 2.00 1.00]
+}
+
+func ExampleRandomCrop() {
+	show(drawn(view.RandomCrop(1), picture([]float32{1, 2, 3}, []float32{4, 5, 6}, []float32{7, 8, 9})))
+	// Output:
+	// [0.00 0.00 0.00]
+	// [2.00 3.00 0.00]
+	// [5.00 6.00 0.00]
+}
+
+func ExampleChain() {
+	cifar := view.Chain(view.RandomCrop(4), view.Flip)
+	images := tensors.FromFlatDataAndDimensions(make([]float32, 2*32*32*3), 2, 32, 32, 3)
+	fmt.Println(drawn(cifar, images).Shape())
+	// Output:
+	// (Float32)[2, 32, 32, 3]
+}
+
+func ExampleCropResize() {
+	half := MustExecOnce(pureGo(), func(x *Node) *Node {
+		at := func(v float32) *Node { return Const(x.Graph(), []float32{v}) }
+		return view.CropResize(x, at(0), at(1), at(2), at(2), 4)
+	}, picture([]float32{9, 0, 4}, []float32{9, 8, 4}))
+	show(half)
+	// Output:
+	// [0.00 1.00 3.00 4.00]
+	// [2.00 2.50 3.50 4.00]
+	// [6.00 5.50 4.50 4.00]
+	// [8.00 7.00 5.00 4.00]
+}
+
+func ExampleRotate90() {
+	two := tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4, 1, 2, 3, 4}, 2, 2, 2, 1)
+	show(MustExecOnce(pureGo(), view.Rotate90, two, []int32{1, 2}))
+	// Output:
+	// [2.00 4.00]
+	// [1.00 3.00]
+	// [4.00 3.00]
+	// [2.00 1.00]
+}
+
+func ExampleRotate() {
+	line := picture([]float32{0, 0, 0, 0, 0}, []float32{0, 0, 0, 0, 0}, []float32{1, 1, 1, 1, 1}, []float32{0, 0, 0, 0, 0}, []float32{0, 0, 0, 0, 0})
+	show(MustExecOnce(pureGo(), func(x *Node) *Node { return view.Rotate(x, 45) }, line))
+	// Output:
+	// [0.00 0.00 0.00 0.29 1.00]
+	// [0.00 0.00 0.29 1.00 0.29]
+	// [0.00 0.29 1.00 0.29 0.00]
+	// [0.29 1.00 0.29 0.00 0.00]
+	// [1.00 0.29 0.00 0.00 0.00]
+}
+
+func ExampleDisc() {
+	white := picture([]float32{1, 1, 1, 1}, []float32{1, 1, 1, 1}, []float32{1, 1, 1, 1}, []float32{1, 1, 1, 1})
+	show(MustExecOnce(pureGo(), func(x *Node) *Node { return view.Disc(x, 0.5) }, white))
+	// Output:
+	// [0.50 0.50 0.50 0.50]
+	// [0.50 1.00 1.00 0.50]
+	// [0.50 1.00 1.00 0.50]
+	// [0.50 0.50 0.50 0.50]
+}
+
+func ExampleSoften() {
+	dot := picture([]float32{0, 0, 0}, []float32{0, 1, 0}, []float32{0, 0, 0})
+	show(MustExecOnce(pureGo(), view.Soften, dot))
+	// Output:
+	// [0.04 0.05 0.04]
+	// [0.05 0.66 0.05]
+	// [0.04 0.05 0.04]
+}

@@ -1,0 +1,23 @@
+// Package widgets draws the laboratory's figures and tables: plain values in,
+// SVG, PNG, HTML, Markdown or plain text out. Nothing is loaded from a network
+// and nothing needs a running kernel, so that a figure looks the same in a
+// notebook, in its exported page, and on the front page of the repository.
+//
+//	Curves   values over steps, epochs or encoder blocks
+//	Bars     grouped bars (or points) with reference figures beside them
+//	Heatmap  a matrix with its values printed
+//	Gallery  a grid of images with captions; Attention makes overlays for it
+//	Table    rows and columns of text
+//
+// A chart is a struct literal; its Figure method checks it and draws it:
+//
+//	fig, err := widgets.Curves{YLabel: "loss", Series: series}.Figure()
+//
+// In a GoNB cell, show plots with gonbui.DisplaySVG(fig.SVG()) and galleries
+// with gonbui.DisplayHTML(fig.HTML()).
+//
+// The style follows E. R. Tufte, The Visual Display of Quantitative
+// Information: no boxes, no legend where a label at the line's end will do, no
+// turned text. Colours are those of M. Okabe and K. Ito, Color Universal
+// Design (2008), which colour-blind readers tell apart.
+package widgets
