@@ -27,9 +27,20 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func testBackend(t testing.TB) compute.Backend {
+// bestBackend is the one that users get: XLA where there is a plugin.
+func bestBackend(t testing.TB) compute.Backend {
 	t.Helper()
 	backend, _, err := pjrt.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return backend
+}
+
+// goBackend compiles at once, for what does not depend on the backend.
+func goBackend(t testing.TB) compute.Backend {
+	t.Helper()
+	backend, err := compute.NewWithConfig("go")
 	if err != nil {
 		t.Fatal(err)
 	}

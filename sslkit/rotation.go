@@ -20,7 +20,7 @@ import (
 // Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations", ICLR 2018,
 // arXiv:1803.07728. Loss is Eq. 2 averaged over the batch (Eq. 1).
 type Rotation struct {
-	Backbone nn.Backbone `json:"backbone"` // F(·), Sec. 3.1
+	Backbone nn.Backbone `json:"backbone"` // F(·), Sec. 2.1
 	Angles   []int       `json:"angles"`   // the K transformations g(·|y), in degrees counter-clockwise
 	Pad      int         `json:"pad"`      // shift by up to so many pixels; 4 on CIFAR
 	Flip     bool        `json:"flip"`     // mirror half of the images
@@ -55,7 +55,6 @@ func (m *Rotation) Reports() []string { return []string{"accuracy"} }
 
 // Loss builds the K-way classification of all K rotated copies of each image.
 func (m *Rotation) Loss(scope *model.Scope, b Batch) *Node {
-	n, k := b.Image.Shape().Dim(0), len(m.Angles)
 	x := b.Image
 	if m.Pad > 0 {
 		x = view.RandomCrop(m.Pad)(scope, x)
@@ -63,22 +62,28 @@ func (m *Rotation) Loss(scope *model.Scope, b Batch) *Node {
 	if m.Flip {
 		x = view.Flip(scope, x)
 	}
-	x = m.Rotate(x)                                                        // KNxHxWxC
-	y := Reshape(Iota(x.Graph(), shapes.Make(dtypes.Int32, k, n), 0), k*n) // KN
-	h := nn.Pool(nn.Last(m.Encode(scope, x)))                              // KNxC
-	logits := layers.Dense(scope.In("classifier"), h, true, k)             // KNxK
+	return m.recognise(scope, m.Rotate(x))
+}
+
+// recognise tells the angles of the copies apart, which are all of the first angle first.
+func (m *Rotation) recognise(scope *model.Scope, copies *Node) *Node {
+	n, k := copies.Shape().Dim(0), len(m.Angles)
+	y := Reshape(Iota(copies.Graph(), shapes.Make(dtypes.Int32, k, n/k), 0), n) // KN
+	h := nn.Pool(nn.Last(m.Encode(scope, copies)))                              // KNxC
+	logits := layers.Dense(scope.In("classifier"), h, true, k)                  // KNxK
 	Report("accuracy", loss.Accuracy(logits, y))
 	return loss.CrossEntropy(logits, y)
 }
 
 // Rotate returns the copies of x [N, H, H, C] turned by each of the angles, [K*N, H, H, C], all of
 // the first angle first. Crops are taken before, so that the copies show the same content, and the
-// K copies share a batch (Sec. 3.2): a batch of one angle only would give itself away to batch norm.
+// K copies share a batch (Sec. 3.1): a batch of one angle only would give itself away to batch norm.
 //
 // Turns by multiples of 90 degrees permute pixels. The others interpolate, and two traces of that
 // would give the angle away: the corners that leave the frame, and the blur. So with such an angle
 // in the set all copies keep only the inscribed disc, and those that permute pixels are softened by
-// as much as interpolation softens the others.
+// about as much as interpolation softens the others. About: odd and even multiples of 45 degrees can
+// still be told apart by texture, so part of the accuracy at such angles takes no understanding.
 func (m *Rotation) Rotate(x *Node) *Node {
 	oblique := slices.ContainsFunc(m.Angles, func(a int) bool { return a%90 != 0 })
 	copies := make([]*Node, len(m.Angles))

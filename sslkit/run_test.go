@@ -19,7 +19,7 @@ import (
 // newRun has 3 epochs of 8 steps, and Adam, whose moments a resumed run must restore.
 func newRun(t testing.TB, dir string) *Run {
 	return &Run{
-		Method: &reconstruct{}, Backend: testBackend(t), Train: toyData{n: 64, s: 8, batch: 8},
+		Method: &reconstruct{}, Backend: goBackend(t), Train: toyData{n: 64, s: 8, batch: 8},
 		Optimizer: optimizer.Adam().LearningRate(1e-2).Done(), Epochs: 3, Seed: 1, Dir: dir,
 	}
 }
@@ -70,6 +70,13 @@ func TestPretrainFollowsSeed(t *testing.T) {
 	}
 }
 
+// onBest is newRun on the backend that users get.
+func onBest(t testing.TB, dir string) *Run {
+	r := newRun(t, dir)
+	r.Backend = bestBackend(t)
+	return r
+}
+
 // stopAfter interrupts a run after the given step.
 func stopAfter(r *Run, step int) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -82,7 +89,7 @@ func stopAfter(r *Run, step int) context.Context {
 }
 
 func TestInterruptedRunResumesExactly(t *testing.T) {
-	whole := newRun(t, "")
+	whole := onBest(t, "")
 	want, err := whole.Pretrain(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -90,11 +97,11 @@ func TestInterruptedRunResumesExactly(t *testing.T) {
 	// Within an epoch, and at the ends of two: the stop follows the step after the named one.
 	for _, step := range []int{3, 7, 15} {
 		dir := t.TempDir()
-		r := newRun(t, dir)
+		r := onBest(t, dir)
 		if _, err := r.Pretrain(stopAfter(r, step)); !errors.Is(err, ErrInterrupted) {
 			t.Fatalf("stopped after step %d: error %v, want ErrInterrupted", step, err)
 		}
-		r = newRun(t, dir)
+		r = onBest(t, dir)
 		first := 0
 		r.Progress = func(p Progress) {
 			if first == 0 {
@@ -129,7 +136,7 @@ func sameResult(t *testing.T, r *Run, got History, whole *Run, want History) {
 
 // runVictim trains in a process of its own, saving at each step.
 func runVictim(dir string) {
-	r := newRun(new(testing.B), dir)
+	r := onBest(new(testing.B), dir)
 	r.Epochs = 1000
 	r.Save = 1
 	r.Progress = func(p Progress) {
@@ -168,13 +175,13 @@ func TestResumeAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	epochs := state.Step/8 + 2
-	r := newRun(t, dir)
+	r := onBest(t, dir)
 	r.Epochs = epochs
 	got, err := r.Pretrain(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := newRun(t, "")
+	whole := onBest(t, "")
 	whole.Epochs = epochs
 	want, err := whole.Pretrain(context.Background())
 	if err != nil {
