@@ -1,0 +1,385 @@
+package data
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/image/bmp"
+)
+
+// quarters is an image whose quarters are red, green (above), blue and white.
+func quarters(w, h int) *image.RGBA {
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			c := color.RGBA{255, 0, 0, 255}
+			switch right, lower := x >= w/2, y >= h/2; {
+			case right && lower:
+				c = color.RGBA{255, 255, 255, 255}
+			case right:
+				c = color.RGBA{0, 255, 0, 255}
+			case lower:
+				c = color.RGBA{0, 0, 255, 255}
+			}
+			img.SetRGBA(x, y, c)
+		}
+	}
+	return img
+}
+
+func encode(t *testing.T, img image.Image, format string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var err error
+	switch format {
+	case "png":
+		err = png.Encode(&b, img)
+	case "jpeg":
+		err = jpeg.Encode(&b, img, &jpeg.Options{Quality: 95})
+	case "gif":
+		err = gif.Encode(&b, img, nil)
+	case "bmp":
+		err = bmp.Encode(&b, img)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func writeFiles(t *testing.T, dir string, files map[string][]byte) {
+	t.Helper()
+	for name, b := range files {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// letters says what is in the corners: upper left, upper right, lower left,
+// lower right.
+func letters(pixels []uint8, size int) string {
+	s := ""
+	for _, p := range [][2]int{{1, 1}, {size - 2, 1}, {1, size - 2}, {size - 2, size - 2}} {
+		c := pixels[3*(p[1]*size+p[0]):]
+		bit := func(k int) int {
+			if c[k] > 128 {
+				return 1
+			}
+			return 0
+		}
+		s += string("?bg?r??w"[4*bit(0)+2*bit(1)+bit(2)])
+	}
+	return s
+}
+
+func paths(src Source) []string {
+	var all []string
+	for _, f := range src.(*folder).files {
+		all = append(all, f.path)
+	}
+	return all
+}
+
+func TestFolderOfClasses(t *testing.T) {
+	dir := t.TempDir()
+	img := encode(t, quarters(8, 8), "png")
+	files := map[string][]byte{"cat/.hidden.png": img, ".git/x.png": img, "cat/notes.txt": nil}
+	for i := range 50 {
+		files[fmt.Sprintf("cat/%02d.png", i)] = img
+		files[fmt.Sprintf("dog/deep/er/%02d.PNG", i)] = img
+	}
+	writeFiles(t, dir, files)
+	train, test, err := Open("folder:"+dir+"/", OpenOptions{Size: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(train.Classes(), []string{"cat", "dog"}) || !slices.Equal(test.Classes(), train.Classes()) {
+		t.Errorf("classes %v and %v", train.Classes(), test.Classes())
+	}
+	// A fifth of 100, give or take 2.5 standard deviations of 4.
+	if train.Len()+test.Len() != 100 || test.Len() < 10 || test.Len() > 30 {
+		t.Errorf("%d and %d images", train.Len(), test.Len())
+	}
+	all := slices.Concat(paths(train), paths(test))
+	slices.Sort(all)
+	if len(slices.Compact(all)) != 100 {
+		t.Error("an image is in both splits")
+	}
+	for _, src := range []Source{train, test} {
+		if !slices.IsSorted(paths(src)) {
+			t.Errorf("order of %s: %v", src.Name(), paths(src))
+		}
+		for i, p := range paths(src) {
+			if want := map[byte]int32{'c': 0, 'd': 1}[p[0]]; src.Label(i) != want {
+				t.Errorf("label of %s is %d", p, src.Label(i))
+			}
+		}
+	}
+
+	// What was in a split stays there when images come or go.
+	before := paths(test)
+	writeFiles(t, dir, map[string][]byte{"bird/new.png": img, "cat/new.png": img})
+	_, test, err = Open("folder:"+dir, OpenOptions{Size: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := slices.DeleteFunc(paths(test), func(p string) bool { return strings.Contains(p, "new") })
+	if !slices.Equal(before, after) {
+		t.Error("new images move others to another split")
+	}
+}
+
+func TestFolderWithGivenSplits(t *testing.T) {
+	img := encode(t, quarters(8, 8), "png")
+	for _, split := range []string{"test", "val"} {
+		dir := t.TempDir()
+		writeFiles(t, dir, map[string][]byte{
+			"train/cat/1.png": img, "train/dog/1.png": img, "train/dog/2.png": img, split + "/dog/1.png": img,
+		})
+		train, test, err := Open("folder:"+dir, OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if train.Len() != 3 || test.Len() != 1 || !slices.Equal(train.Classes(), []string{"cat", "dog"}) || test.Label(0) != 1 {
+			t.Errorf("%s: %d and %d images of %v, label %d", split, train.Len(), test.Len(), train.Classes(), test.Label(0))
+		}
+	}
+}
+
+func TestFlatFolderHasNoLabels(t *testing.T) {
+	dir := t.TempDir()
+	img := encode(t, quarters(8, 8), "png")
+	writeFiles(t, dir, map[string][]byte{"a.png": img, "b.png": img})
+	train, test, err := Open("folder:"+dir, OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if train.Len() != 1 || test.Len() != 1 || train.Classes() != nil || train.Label(0) != -1 {
+		t.Errorf("%d and %d images, classes %v, label %d", train.Len(), test.Len(), train.Classes(), train.Label(0))
+	}
+}
+
+// A WebP image of one transparent pixel.
+const clearWebP = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
+
+func TestFolderFormats(t *testing.T) {
+	dir := t.TempDir()
+	webp, err := base64.StdEncoding.DecodeString(clearWebP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := quarters(200, 100) // the centre crop is 100x100
+	// Left and right of the crop is what must not be seen.
+	for y := range 100 {
+		for x := range 200 {
+			if x < 50 || x >= 150 {
+				wide.SetRGBA(x, y, color.RGBA{0, 0, 0, 255})
+			}
+		}
+	}
+	sixteen := image.NewRGBA64(wide.Rect)
+	for y := range 100 {
+		for x := range 200 {
+			sixteen.Set(x, y, wide.At(x, y))
+		}
+	}
+	clear := image.NewNRGBA(image.Rect(0, 0, 10, 10)) // transparent black
+	writeFiles(t, dir, map[string][]byte{
+		"train/a.png": encode(t, wide, "png"), "train/b.jpg": encode(t, wide, "jpeg"), "train/c.gif": encode(t, wide, "gif"),
+		"train/d.bmp": encode(t, wide, "bmp"), "train/e.png": encode(t, sixteen, "png"), "train/f.jpeg": encode(t, quarters(5, 9), "jpeg"),
+		"train/y.png": encode(t, clear, "png"), "train/z.webp": webp, "test/a.png": encode(t, wide, "png"),
+	})
+	train, _, err := Open("folder:"+dir, OpenOptions{Size: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 2 { // the second time from memory
+		for i, p := range paths(train) {
+			pixels := make([]uint8, 16*16*3)
+			if err := train.Read(i, pixels); err != nil {
+				t.Fatal(err)
+			}
+			want := "rgbw"
+			if p == "train/y.png" || p == "train/z.webp" {
+				want = "wwww" // transparent is white
+			}
+			if got := letters(pixels, 16); got != want {
+				t.Errorf("round %d: corners of %s are %s, want %s", round, p, got, want)
+			}
+		}
+	}
+}
+
+// withExif puts an Exif segment with the orientation into a JPEG.
+func withExif(file []byte, orientation uint16, order binary.AppendByteOrder) []byte {
+	tiff := []byte("II*\x00")
+	if order == binary.AppendByteOrder(binary.BigEndian) {
+		tiff = []byte("MM\x00*")
+	}
+	tiff = order.AppendUint32(tiff, 8)
+	tiff = order.AppendUint16(tiff, 2)
+	for _, entry := range [][2]uint16{{0x0100, 7}, {0x0112, orientation}} {
+		tiff = order.AppendUint16(tiff, entry[0])
+		tiff = order.AppendUint16(tiff, 3) // SHORT
+		tiff = order.AppendUint32(tiff, 1)
+		tiff = order.AppendUint16(tiff, entry[1])
+		tiff = order.AppendUint16(tiff, 0)
+	}
+	exif := append([]byte("Exif\x00\x00"), tiff...)
+	segment := binary.BigEndian.AppendUint16([]byte{0xff, 0xe1}, uint16(2+len(exif)))
+	return slices.Concat(file[:2], segment, exif, file[2:])
+}
+
+// The stored image is what the camera saw; shown as the orientation says, its
+// upper left is red, and so on (Exif 2.3, 4.6.4 A: which side of the scene the
+// 0th row and the 0th column are).
+func TestFolderTurnsImagesUpright(t *testing.T) {
+	upright := quarters(32, 32)
+	for orientation, stored := range map[uint16]string{1: "rgbw", 2: "grwb", 3: "wbgr", 4: "bwrg", 5: "rbgw", 6: "gwrb", 7: "wgbr", 8: "brwg"} {
+		// Put the quarters where the camera stored them.
+		img := image.NewRGBA(upright.Rect)
+		for q := range 4 {
+			from := strings.IndexByte("rgbw", stored[q])
+			for y := range 16 {
+				for x := range 16 {
+					img.SetRGBA(q%2*16+x, q/2*16+y, upright.RGBAAt(from%2*16+x, from/2*16+y))
+				}
+			}
+		}
+		for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+			file := filepath.Join(t.TempDir(), "photo.jpg")
+			if err := os.WriteFile(file, withExif(encode(t, img, "jpeg"), orientation, order), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			pixels := make([]uint8, 16*16*3)
+			if err := newFolder("", "", 16, nil, nil).decode(file, pixels); err != nil {
+				t.Fatal(err)
+			}
+			if got := letters(pixels, 16); got != "rgbw" {
+				t.Errorf("orientation %d, %v: corners are %s, want rgbw", orientation, order, got)
+			}
+		}
+	}
+}
+
+// Whatever stands in the header, the orientation is found or taken for 1.
+func TestExifOfDamagedFiles(t *testing.T) {
+	good := withExif(encode(t, quarters(4, 4), "jpeg"), 6, binary.BigEndian)
+	if o := exifOrientation(good); o != 6 {
+		t.Fatalf("orientation %d, want 6", o)
+	}
+	for n := range 60 {
+		exifOrientation(good[:n])
+		for _, b := range []byte{0, 1, 0x7f, 0xff} {
+			bad := slices.Clone(good)
+			bad[n] = b
+			if o := exifOrientation(bad); o < 1 || o > 8 {
+				t.Errorf("byte %d as %#x gives orientation %d", n, b, o)
+			}
+		}
+	}
+}
+
+// hugePNG is a header of a PNG image and nothing else.
+func hugePNG(w, h uint32) []byte {
+	chunk := []byte("IHDR")
+	chunk = binary.BigEndian.AppendUint32(chunk, w)
+	chunk = binary.BigEndian.AppendUint32(chunk, h)
+	chunk = append(chunk, 8, 2, 0, 0, 0)
+	b := append([]byte("\x89PNG\r\n\x1a\n"), 0, 0, 0, 13)
+	b = append(b, chunk...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(chunk))
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good := encode(t, quarters(64, 64), "png")
+	photo := encode(t, quarters(64, 64), "jpeg")
+	for _, test := range []struct {
+		name    string
+		content []byte
+		want    string
+	}{
+		{"200 megapixels", hugePNG(20000, 10000), "image of 20000x10000 pixels is over the limit of 100 million"},
+		{"overflow", hugePNG(1<<22, 1<<22), "over the limit"},
+		{"just within the limit, but without pixels", hugePNG(10000, 10000), "truncated file"},
+		{"truncated PNG", good[:len(good)/2], "not enough pixel data"},
+		{"truncated JPEG", photo[:len(photo)/2], "truncated file: unexpected EOF"},
+		{"empty", nil, "not a JPEG, PNG, GIF, WebP or BMP image, or damaged"},
+		{"text", []byte("hello"), "not a JPEG, PNG, GIF, WebP or BMP image, or damaged"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, _, err := decodeImage(bytes.NewReader(test.content))
+			wantError(t, err, test.want)
+		})
+	}
+}
+
+func TestFolderErrorNamesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string][]byte{"train/huge.png": hugePNG(20000, 10000), "test/a.png": encode(t, quarters(8, 8), "png")})
+	train, _, err := Open("folder:"+dir, OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range load(t, train, Options{Batch: 1}).Iter() {
+		wantError(t, err, filepath.Join(dir, "train", "huge.png")+": image of 20000x10000 pixels is over the limit")
+	}
+}
+
+func TestOpenFolderRefuses(t *testing.T) {
+	img := encode(t, quarters(8, 8), "png")
+	empty, mixed, single, file := t.TempDir(), t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "a.png")
+	writeFiles(t, empty, map[string][]byte{"cat/readme.txt": nil})
+	writeFiles(t, mixed, map[string][]byte{"cat/1.png": img, "stray.png": img})
+	writeFiles(t, single, map[string][]byte{"cat/1.png": img})
+	writeFiles(t, filepath.Dir(file), map[string][]byte{"a.png": img})
+	for path, want := range map[string]string{
+		empty:                        "no images in " + empty + ": it needs files that end in .jpg, .jpeg, .png, .gif, .webp, .bmp, in one subfolder a class",
+		mixed:                        "some images are in subfolders and some, like stray.png, are not",
+		single:                       "1 training and 0 test images: both splits need one",
+		file:                         "is not a folder",
+		filepath.Join(empty, "none"): "no such file or directory",
+	} {
+		_, _, err := Open("folder:"+path, OpenOptions{})
+		wantError(t, err, want)
+	}
+}
+
+// Past the memory for small images they are decoded each time, to the same.
+func TestFolderWithoutRoom(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string][]byte{"a.png": encode(t, quarters(8, 8), "png"), "b.png": encode(t, quarters(9, 9), "png")})
+	train, _, err := Open("folder:"+dir, OpenOptions{Size: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := train.(*folder)
+	f.room.Store(0)
+	for range 2 {
+		pixels := make([]uint8, 8*8*3)
+		if err := f.Read(0, pixels); err != nil || letters(pixels, 8) != "rgbw" {
+			t.Errorf("%s, error %v", letters(pixels, 8), err)
+		}
+		if f.kept[0].Load() != nil {
+			t.Error("kept though there is no room")
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// OpenOptions of [Open]; the zero value is fine.
+type OpenOptions struct {
+	Size     int    // side of photo crops and of a folder's images, in pixels; default 32
+	PerPhoto int    // crops of each photo; default 64
+	Seed     int64  // decides the photo crops
+	Dir      string // the cache of downloads; default CacheDir()
+	Offline  bool   // never use the network
+	// Progress, if set, is called while a file is downloaded; total is 0 where
+	// the server does not tell it.
+	Progress func(file string, done, total int64)
+}
+
+// Info describes a dataset that [Open] knows.
+type Info struct {
+	Name     string   `json:"name"`
+	Train    int      `json:"train"` // examples
+	Test     int      `json:"test"`
+	Height   int      `json:"height"`
+	Width    int      `json:"width"`
+	Channels int      `json:"channels"`
+	Classes  []string `json:"classes,omitempty"` // nil where only the archive names them
+	Licence  string   `json:"licence"`
+	Present  bool     `json:"present"`            // Open needs no network
+	Where    string   `json:"where"`              // the folder, "embedded", or the folder Open would download to
+	Download int64    `json:"download,omitempty"` // bytes that Open would download
+}
+
+// dataset is what each of the named datasets can do.
+type dataset interface {
+	id() string
+	// info looks at the disk, but neither into files nor at the network.
+	info(cache string) Info
+	open(ctx context.Context, o OpenOptions) (train, test Source, err error)
+}
+
+var datasets = []dataset{fashion10k{}, photoSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
+
+// Names lists the datasets that [Open] knows, smallest first, and where they
+// are. It does not use the network. Besides, Open takes "folder:PATH".
+func Names() []Info {
+	cache, err := CacheDir()
+	if err != nil {
+		cache = "(set SSLKIT_HOME to a folder for downloads)"
+	}
+	infos := make([]Info, len(datasets))
+	for i, d := range datasets {
+		infos[i] = d.info(cache)
+	}
+	return infos
+}
+
+// Open returns the training and the test split of a dataset:
+//
+//	fashion-mnist-10k  10,000 and 2,000 of Fashion-MNIST, embedded
+//	photos             crops of 191 upright photos, embedded; split by photo
+//	fashion-mnist      Xiao et al. 2017: 60,000 and 10,000 grey images of 28x28
+//	mnist              LeCun et al. 1998: 60,000 and 10,000 grey images of 28x28
+//	cifar10, cifar100  Krizhevsky 2009: 50,000 and 10,000 colour images of 32x32
+//	stl10              Coates et al. 2011: 5,000 and 8,000 colour images of 96x96
+//	stl10-unlabelled   its 100,000 unlabelled images, and the same test split
+//	folder:PATH        images in one subfolder a class, or without classes in PATH itself
+//
+// What is neither embedded nor found on this machine is downloaded from its
+// usual public address into the cache, its checksum verified.
+func Open(name string, o OpenOptions) (train, test Source, err error) {
+	return OpenContext(context.Background(), name, o)
+}
+
+// OpenContext is [Open] with a context that ends a download or an extraction;
+// the same call later continues the download.
+func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test Source, err error) {
+	if o.Size == 0 {
+		o.Size = 32
+	}
+	if o.PerPhoto == 0 {
+		o.PerPhoto = 64
+	}
+	if o.Size < 1 || o.Size > 4096 {
+		return nil, nil, fmt.Errorf("data: image size %d: choose 1 to 4096 pixels", o.Size)
+	}
+	if o.PerPhoto < 1 {
+		return nil, nil, fmt.Errorf("data: %d crops a photo: choose at least 1", o.PerPhoto)
+	}
+	if path, ok := strings.CutPrefix(name, "folder:"); ok {
+		return openFolder(filepath.Clean(path), o.Size)
+	}
+	var known []string
+	for _, d := range datasets {
+		if d.id() == name {
+			if train, test, err = d.open(ctx, o); err != nil {
+				return nil, nil, fmt.Errorf("data: cannot open %s: %w", name, err)
+			}
+			return train, test, nil
+		}
+		known = append(known, d.id())
+	}
+	return nil, nil, unknown(name, known)
+}
+
+// unknown is the error for a dataset name that nobody knows.
+func unknown(name string, known []string) error {
+	var near []string
+	for _, k := range known {
+		plain := strings.NewReplacer("-", "", "_", "", " ", "")
+		a, b := plain.Replace(strings.ToLower(name)), plain.Replace(k)
+		if a != "" && strings.Contains(b, a) || distance(a, b) <= 2 {
+			near = append(near, fmt.Sprintf("%q", k))
+		}
+	}
+	hint := "."
+	if len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH", name, hint, strings.Join(known, ", "))
+}
+
+// distance is the edit distance of Levenshtein, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+var errOffline = errors.New("it is not on this machine, and Offline forbids to download it")
