@@ -1,0 +1,313 @@
+package sweep
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/optim"
+)
+
+// Config is all that the result of a run follows from. Its JSON is what a config file holds and,
+// with the method's revision, what a run's key is the hash of.
+type Config struct {
+	Method    Method    `json:"method"`
+	Data      Data      `json:"data"`
+	Epochs    int       `json:"epochs"`
+	Batch     int       `json:"batch"` // images; rotation trains on as many copies of each as it has angles
+	Optimizer Optimizer `json:"optimizer"`
+	Seed      int64     `json:"seed"`
+	Backend   string    `json:"backend,omitempty"` // kind of pjrt.Choice; a request without one gets this machine's
+}
+
+// Method names a method by the one field that is set.
+type Method struct {
+	Rotation   *sslkit.Rotation `json:"rotation,omitempty"`
+	Supervised *eval.Supervised `json:"supervised,omitempty"` // the labels are found in the data
+	Random     *Random          `json:"random,omitempty"`
+}
+
+// Random is the encoder that has learnt nothing: it is evaluated as it is drawn, and never trained.
+type Random struct {
+	Backbone nn.Backbone `json:"backbone"`
+}
+
+// revisions are raised by whoever changes a method's numbers: older records are then not returned.
+var revisions = map[string]int{"rotation": 1, "supervised": 1, "random": 1}
+
+// Data is a dataset of package data.
+type Data struct {
+	Name     string `json:"name"`
+	Size     int    `json:"size,omitempty"`      // side of photo crops and of a folder's images; 0: 32
+	PerPhoto int    `json:"per_photo,omitempty"` // crops of each photo; 0: 64
+	Train    int    `json:"train,omitempty"`     // train on so many, equally of each class; 0: all
+	Test     int    `json:"test,omitempty"`      // likewise
+}
+
+// Optimizer is SGD or LARS with a schedule: cosine after a warm-up, or drops.
+type Optimizer struct {
+	Kind        string  `json:"kind"` // "sgd" or "lars"
+	Rate        float64 `json:"rate"` // at its peak
+	Momentum    float64 `json:"momentum"`
+	Nesterov    bool    `json:"nesterov,omitempty"` // of sgd
+	WeightDecay float64 `json:"weight_decay"`
+	Warmup      float64 `json:"warmup,omitempty"` // epochs; of the cosine
+	Drops       []int   `json:"drops,omitempty"`  // epochs after which the rate is multiplied by Factor; without them, a cosine to 0
+	Factor      float64 `json:"factor,omitempty"`
+}
+
+// Presets, from fast to faithful.
+const (
+	Smoke = "smoke" // under two minutes of CPU
+	Class = "class" // ten minutes for a whole experiment on two cores
+	Paper = "paper" // the paper's recipe, for a GPU and a long evening
+)
+
+// Rotation returns the preset's configuration of RotNet on a dataset.
+func Rotation(preset, dataset string) (Config, error) {
+	m := sslkit.RotNet(nn.NIN(4, 24))
+	m.Pad = 2
+	c := Config{
+		Method:    Method{Rotation: m},
+		Data:      Data{Name: dataset},
+		Batch:     64,
+		Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25},
+		Seed:      1,
+	}
+	switch preset {
+	case Smoke:
+		c.Data.Train, c.Data.Test, c.Epochs = 2000, 1000, 3
+		if dataset == "photos" { // the scarcest class has ten training photos
+			c.Data.PerPhoto, c.Data.Train, c.Data.Test = 16, 0, 0
+		}
+	case Class:
+		c.Epochs = 3
+		if strings.HasPrefix(dataset, "fashion-mnist") || dataset == "mnist" {
+			c.Data.Train, c.Data.Test = 10000, 2000
+		}
+	case Paper:
+		// Gidaris et al. 2018, Sec. 3.1, and the authors' configuration for CIFAR-10.
+		m.Backbone, m.Pad = nn.NIN(4, 192), 4
+		c.Epochs, c.Batch = 200, 128
+		c.Optimizer.Warmup, c.Optimizer.Drops, c.Optimizer.Factor = 0, []int{60, 120, 160}, 0.2
+	default:
+		return Config{}, fmt.Errorf("sweep: no preset is called %q: choose %s, %s or %s", preset, Smoke, Class, Paper)
+	}
+	return c, nil
+}
+
+// Supervised returns c with its method replaced by training the same backbone on labels, under the
+// same crops and flips.
+func (c Config) Supervised() Config {
+	s := &eval.Supervised{Backbone: c.Method.backbone()}
+	if r := c.Method.Rotation; r != nil {
+		s.Pad, s.Flip = r.Pad, r.Flip
+	}
+	c.Method = Method{Supervised: s}
+	return c
+}
+
+// RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
+func (c Config) RandomInit() Config {
+	c.Method = Method{Random: &Random{c.Method.backbone()}}
+	c.Epochs, c.Batch, c.Optimizer = 0, 0, Optimizer{}
+	return c
+}
+
+// Name is the method's, as in JSON.
+func (m Method) Name() string {
+	switch {
+	case m.Rotation != nil:
+		return "rotation"
+	case m.Supervised != nil:
+		return "supervised"
+	case m.Random != nil:
+		return "random"
+	}
+	return ""
+}
+
+func (m Method) backbone() nn.Backbone {
+	switch {
+	case m.Rotation != nil:
+		return m.Rotation.Backbone
+	case m.Supervised != nil:
+		return m.Supervised.Backbone
+	case m.Random != nil:
+		return m.Random.Backbone
+	}
+	return nn.Backbone{}
+}
+
+// Validate says what cannot be run, as far as that is known without the data.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("sweep: "+format, args...)) }
+	set := 0
+	for _, is := range []bool{c.Method.Rotation != nil, c.Method.Supervised != nil, c.Method.Random != nil} {
+		if is {
+			set++
+		}
+	}
+	if set != 1 {
+		bad("%d methods are given: name one of rotation, supervised, random", set)
+	}
+	if r := c.Method.Rotation; r != nil {
+		errs = append(errs, r.Validate())
+	} else if set == 1 {
+		errs = append(errs, c.Method.backbone().Validate())
+	}
+	if c.Data.Name == "" {
+		bad("no dataset is named; 'sslkit data' lists them")
+	}
+	if c.Data.Train < 0 || c.Data.Test < 0 {
+		bad("%d training and %d test examples: choose numbers above 0, or 0 for all", c.Data.Train, c.Data.Test)
+	}
+	if c.Method.Random != nil {
+		return errors.Join(errs...)
+	}
+	if c.Batch < 1 {
+		bad("batch of %d: choose at least 1", c.Batch)
+	}
+	if c.Epochs < 1 {
+		bad("%d epochs: choose at least 1", c.Epochs)
+	}
+	o := c.Optimizer
+	if o.Kind != "sgd" && o.Kind != "lars" {
+		bad("no optimizer is called %q: choose sgd or lars", o.Kind)
+	}
+	if !(o.Rate > 0) {
+		bad("learning rate %g: it must be above 0", o.Rate)
+	}
+	if o.Warmup < 0 || o.Warmup >= float64(max(c.Epochs, 1)) {
+		bad("warm-up of %g epochs: it must be shorter than the %d epochs", o.Warmup, c.Epochs)
+	}
+	if len(o.Drops) > 0 {
+		if !slices.IsSorted(o.Drops) || o.Drops[0] < 1 {
+			bad("drops %v: they must be epochs from 1 in rising order", o.Drops)
+		}
+		if !(o.Factor > 0 && o.Factor < 1) {
+			bad("drops by the factor %g: it must be between 0 and 1", o.Factor)
+		}
+		if o.Warmup > 0 {
+			bad("a warm-up goes with the cosine, not with drops")
+		}
+	}
+	errs = append(errs, o.build(1, max(c.Epochs, 1)).(interface{ Validate() error }).Validate())
+	return errors.Join(errs...)
+}
+
+// build makes the optimizer for epochs of so many steps.
+func (o Optimizer) build(steps, epochs int) optimizer.Interface {
+	at := make([]int, len(o.Drops))
+	for i, e := range o.Drops {
+		at[i] = e * steps
+	}
+	rate := optim.CosineWarmup(o.Rate, int(o.Warmup*float64(steps)), epochs*steps)
+	if len(at) > 0 {
+		rate = optim.Steps(o.Rate, o.Factor, at...)
+	}
+	if o.Kind == "lars" {
+		return optim.LARS{Rate: rate, Momentum: o.Momentum, WeightDecay: o.WeightDecay}
+	}
+	return optim.SGD{Rate: rate, Momentum: o.Momentum, Nesterov: o.Nesterov, WeightDecay: o.WeightDecay}
+}
+
+// Key is the name of the run's record: 16 hexadecimal digits of the hash of the configuration and
+// of the method's revision.
+func (c Config) Key() string {
+	return hash(struct {
+		Config
+		Revision int `json:"revision"`
+	}{c, revisions[c.Method.Name()]})
+}
+
+// hash of a value's JSON, whose order of fields Go fixes.
+func hash(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // plain structs of numbers, strings and slices
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// ReadConfig decodes a configuration and refuses fields that it does not know.
+func ReadConfig(r io.Reader) (Config, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return Config{}, fmt.Errorf("sweep: reading the configuration: %w", err)
+	}
+	var c Config
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		hint := ""
+		if strings.Contains(err.Error(), "unknown field") {
+			hint = "; known: " + strings.Join(fields(reflect.TypeFor[Config]()), ", ")
+		}
+		return Config{}, fmt.Errorf("sweep: the configuration: %w%s", err, hint)
+	}
+	return c, c.Validate()
+}
+
+// fields lists the JSON names within t as paths.
+func fields(t reflect.Type) []string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	var out []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || name == "" {
+			continue
+		}
+		inner := f.Type
+		for inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() != reflect.Struct {
+			out = append(out, name)
+			continue
+		}
+		for _, sub := range fields(inner) {
+			out = append(out, name+"."+sub)
+		}
+	}
+	return out
+}
+
+// open returns the training and the test split.
+func (d Data) open(o data.OpenOptions) (train, test data.Source, err error) {
+	o.Size, o.PerPhoto = d.Size, d.PerPhoto
+	if train, test, err = data.Open(d.Name, o); err != nil {
+		return nil, nil, err
+	}
+	if train, err = part(train, d.Train); err != nil {
+		return nil, nil, err
+	}
+	test, err = part(test, d.Test)
+	return train, test, err
+}
+
+// part draws n examples, always the same.
+func part(src data.Source, n int) (data.Source, error) {
+	if n == 0 || n == src.Len() {
+		return src, nil
+	}
+	return data.Subset(src, n, 0)
+}

@@ -1,0 +1,229 @@
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/pjrt"
+)
+
+// Store keeps the records of runs in a folder, one subfolder each.
+type Store struct {
+	Dir    string
+	Report func(Progress) // what long work has to tell; nil: nothing
+}
+
+// Record is what is kept of a run, beside its checkpoints.
+type Record struct {
+	Key      string         `json:"key"`
+	Config   Config         `json:"config"`
+	Done     bool           `json:"done"`
+	History  sslkit.History `json:"history"`
+	Version  string         `json:"version"` // of the code that began it
+	Backend  pjrt.Choice    `json:"backend"`
+	Started  time.Time      `json:"started"`
+	Finished time.Time      `json:"finished,omitzero"`
+}
+
+// Open returns the store in dir. Without dir it is $SSLKIT_RUNS, or runs within $SSLKIT_HOME, or
+// sslkit/runs within the user's cache. Progress goes to standard error.
+func Open(dir string) (*Store, error) {
+	if dir == "" {
+		dir = os.Getenv("SSLKIT_RUNS")
+	}
+	if home := os.Getenv("SSLKIT_HOME"); dir == "" && home != "" {
+		dir = filepath.Join(home, "runs")
+	}
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("sweep: no folder for runs, set SSLKIT_HOME to one: %w", err)
+		}
+		dir = filepath.Join(cache, "sslkit", "runs")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("sweep: the folder for runs, set SSLKIT_HOME to another: %w", err)
+	}
+	return &Store{Dir: dir, Report: Printer(os.Stderr)}, nil
+}
+
+func (s *Store) report(p Progress) {
+	if s.Report != nil {
+		s.Report(p)
+	}
+}
+
+func (s *Store) path(key string, parts ...string) string {
+	return filepath.Join(append([]string{s.Dir, key}, parts...)...)
+}
+
+// ErrDamaged marks a record that cannot be read.
+var ErrDamaged = errors.New("damaged record")
+
+// read returns fs.ErrNotExist for a run that was never begun, and ErrDamaged for a broken record.
+func (s *Store) read(key string) (*Record, error) {
+	text, err := os.ReadFile(s.path(key, "record.json"))
+	if err != nil {
+		return nil, err
+	}
+	r := new(Record)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrDamaged, s.path(key, "record.json"), err)
+	}
+	return r, nil
+}
+
+func (s *Store) write(r *Record) error { return writeJSON(s.path(r.Key, "record.json"), r) }
+
+// writeJSON replaces a file at once, or leaves it as it was.
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err == nil {
+		err = renameio.WriteFile(path, append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("sweep: writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// List returns all records, oldest first, and an error that joins those that cannot be read.
+func (s *Store) List() ([]*Record, error) {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	var records []*Record
+	var bad []error
+	for _, e := range entries {
+		r, err := s.read(e.Name())
+		switch {
+		case err == nil:
+			records = append(records, r)
+		case errors.Is(err, ErrDamaged):
+			bad = append(bad, fmt.Errorf("sweep: %w; the same request begins it again", err))
+		case !errors.Is(err, fs.ErrNotExist):
+			bad = append(bad, fmt.Errorf("sweep: %w", err))
+		}
+	}
+	slices.SortFunc(records, func(a, b *Record) int { return a.Started.Compare(b.Started) })
+	return records, errors.Join(bad...)
+}
+
+// find completes the beginning of a key.
+func (s *Store) find(prefix string) (string, error) {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return "", fmt.Errorf("sweep: %w", err)
+	}
+	var found []string
+	for _, e := range entries {
+		if prefix != "" && strings.HasPrefix(e.Name(), prefix) {
+			found = append(found, e.Name())
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("sweep: no run's key begins with %q; 'sslkit runs list' shows them", prefix)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("sweep: the keys of %d runs begin with %q: %s", len(found), prefix, strings.Join(found, ", "))
+}
+
+// Get returns the record whose key begins with prefix.
+func (s *Store) Get(prefix string) (*Record, error) {
+	key, err := s.find(prefix)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.read(key)
+	if err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	return r, nil
+}
+
+// Delete removes the run whose key begins with prefix, checkpoints and all, and returns its key. A
+// run that is under way stays.
+func (s *Store) Delete(prefix string) (string, error) {
+	key, err := s.find(prefix)
+	if err != nil {
+		return "", err
+	}
+	lock := flock.New(s.path(key, "lock"))
+	if ok, err := lock.TryLock(); err != nil {
+		return "", fmt.Errorf("sweep: %w", err)
+	} else if !ok {
+		return "", fmt.Errorf("sweep: run %s is under way in %s: stop that first", key, s.holder(key))
+	}
+	defer lock.Unlock()
+	if err := os.RemoveAll(s.path(key)); err != nil {
+		return "", fmt.Errorf("sweep: %w", err)
+	}
+	return key, nil
+}
+
+// lock takes the run for this process, waiting for another that has it.
+func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error) {
+	if err := os.MkdirAll(s.path(key), 0o755); err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	lock := flock.New(s.path(key, "lock"))
+	ok, err := lock.TryLock()
+	if err == nil && !ok {
+		s.report(Progress{Key: key, Note: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
+		ok, err = lock.TryLockContext(ctx, 200*time.Millisecond)
+	}
+	if err == nil && ok {
+		err = os.WriteFile(s.path(key, "holder"), fmt.Appendf(nil, "process %d", os.Getpid()), 0o644)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sweep: locking run %s: %w", key, err)
+	}
+	return func() { lock.Unlock() }, nil
+}
+
+// holder names who has the run.
+func (s *Store) holder(key string) string {
+	if text, err := os.ReadFile(s.path(key, "holder")); err == nil {
+		return string(text)
+	}
+	return "another process"
+}
+
+// Version is the code's, from what the Go toolchain stamps into the binary.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	for _, set := range info.Settings {
+		if set.Key == "vcs.revision" {
+			version = set.Value[:min(12, len(set.Value))]
+		}
+	}
+	for _, set := range info.Settings {
+		if set.Key == "vcs.modified" && set.Value == "true" {
+			version += "+modified"
+		}
+	}
+	return version
+}
