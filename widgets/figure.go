@@ -11,12 +11,12 @@ import (
 	"image/png"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/google/renameio/v2"
 	xdraw "golang.org/x/image/draw"
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot/font"
@@ -131,7 +131,7 @@ func (f *Figure) HTML() string {
 
 // Save writes the figure to path, as SVG or PNG by its extension (.svg, .png).
 // The file appears whole or not at all.
-func (f *Figure) Save(path string) (err error) {
+func (f *Figure) Save(path string) error {
 	var content []byte
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".svg":
@@ -141,27 +141,10 @@ func (f *Figure) Save(path string) (err error) {
 	default:
 		return fmt.Errorf("widgets: save %s: unknown extension %q: use .svg or .png", path, ext)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
+	if err := renameio.WriteFile(path, content, 0o644); err != nil {
 		return fmt.Errorf("widgets: save %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("widgets: save %s: %w", path, err)
-		}
-	}()
-	_, err = tmp.Write(content)
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return nil
 }
 
 // newFigure rounds the size up to whole px, on which pen's rules lie.

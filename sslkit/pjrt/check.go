@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // checkFile says what is wrong with a plugin, as far as its headers tell. A file that is shorter than they say must not
@@ -149,16 +151,7 @@ func writeFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // after the rename there is none
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
+	return renameio.WriteFile(path, data, 0o644)
 }
 
 // is says whether the plugin is the pinned one, by its checksum, and fills that in.
