@@ -1,0 +1,79 @@
+# The laboratory's commands. All that they download or make stays in .lab/.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+SHELL := bash
+
+LAB       := .lab
+OUT       := $(LAB)/out
+TEST      := $(LAB)/test# a home without runs, so that tests remember none
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
+PURE      := ./cmd/... ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
+run_notebook = env/lab python env/execute.py
+
+.PHONY: help run test verify notebooks lab setup plugin clean go-present backend
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: setup ## Set up what is missing, run the quick start and show its table and where its plots are.
+	@$(run_notebook) --out $(OUT) notebooks/0_quickstart.ipynb
+
+test: setup ## Run all tests, and all notebooks with the smallest preset.
+	env/lab go test ./...
+	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
+	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
+	SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke $(run_notebook) --out $(OUT)/test $(NOTEBOOKS)
+
+verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, tidiness and imports; run the fast tests.
+	@files=$$(gofmt -l $(GOFILES)); test -z "$$files" || { printf 'not formatted (gofmt -w):\n%s\n' "$$files"; exit 1; }
+	env/lab go vet ./...
+	CGO_ENABLED=0 env/lab go vet -tags noxla ./...
+	env/lab golangci-lint run
+	go mod tidy -diff
+	go -C tools mod tidy -diff
+	go -C tools/lint mod tidy -diff
+	env/lab go test -short ./...
+
+notebooks: setup ## Run the notebooks again and keep their new outputs in them.
+	@$(run_notebook) $(NOTEBOOKS)
+
+lab: setup $(LAB)/editor/gopls ## Open JupyterLab on the notebooks.
+	env/lab python -m jupyterlab --ServerApp.root_dir='$(CURDIR)/notebooks' $(if $(filter 0,$(shell id -u)),--allow-root)
+
+setup: go-present $(LAB)/venv/ready $(LAB)/bin/gonb backend ## Set up what is missing.
+	@env/step "sslkit command" env/lab go build -o $(LAB)/bin/sslkit ./cmd/sslkit
+	@env/step "packages that cells import" env/lab go build ./notebooks
+
+plugin: go-present ## Look again for a C compiler and a PJRT plugin.
+	@env/backend again
+
+clean: ## Delete .lab/: the environment, caches, plugin and all runs.
+	rm -rf $(LAB)
+
+go-present:
+	@go list -m >/dev/null || { echo "Go 1.26.5 or later is needed: https://go.dev/dl" >&2; exit 1; }
+
+$(LAB)/venv/ready: env/requirements.txt env/venv
+	@env/step "Jupyter" env PYTHON='$(PYTHON)' env/venv
+	@touch $@
+
+$(LAB)/bin/gonb: tools/go.mod tools/go.sum
+	@env/step "Go kernel for Jupyter" env CGO_ENABLED=0 go -C tools build -o ../$(LAB)/bin/ \
+		github.com/janpfeifer/gonb golang.org/x/tools/cmd/goimports
+	@touch $@
+
+# Completion and help in JupyterLab; the largest of the tools, and of no use to a headless run.
+$(LAB)/editor/gopls: tools/go.mod tools/go.sum
+	@env/step "gopls" env CGO_ENABLED=0 go -C tools build -o ../$(LAB)/editor/ golang.org/x/tools/gopls
+	@touch $@
+
+$(LAB)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	@env/step "golangci-lint" env CGO_ENABLED=0 go -C tools/lint build -o ../../$(LAB)/bin/ tool
+	@touch $@
+
+backend:
+	@env/backend

@@ -1,0 +1,141 @@
+package lab_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sslkit/lab"
+
+// mayImport holds, for each package, which others of the laboratory it may import.
+// Imports go one way, from the commands down to the building blocks; data and
+// sslkit never meet but above both, and widgets draw plain values.
+var mayImport = map[string][]string{
+	"cmd/sslkit": {"data", "sslkit", "sslkit/*", "widgets"},
+	"notebooks":  {"data", "sslkit", "sslkit/*", "widgets"},
+
+	"sslkit/sweep": {"data", "sslkit", "sslkit/eval", "sslkit/pjrt", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
+	"sslkit/eval":  {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
+	"sslkit":       {"sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
+
+	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil,
+	"sslkit/pjrt": nil,
+	"data":        nil,
+	"widgets":     nil,
+}
+
+func TestImportDirection(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("package %s: say in mayImport what it may import", name)
+			continue
+		}
+		for _, path := range p.Imports {
+			imported, ours := strings.CutPrefix(path, module+"/")
+			if ours && !slices.ContainsFunc(allowed, func(a string) bool { return a == imported || matches(a, imported) }) {
+				t.Errorf("%s imports %s: it may import %q", name, imported, allowed)
+			}
+		}
+	}
+}
+
+// matches reports whether the pattern "folder/*" holds for the package.
+func matches(pattern, name string) bool {
+	folder, star := strings.CutSuffix(pattern, "*")
+	return star && strings.HasPrefix(name, folder)
+}
+
+// What cells import has to be imported by a Go file too: go.mod and go.sum keep
+// only that, and `make run` compiles it before the first cell does.
+func TestNotebookImports(t *testing.T) {
+	var held []string
+	for _, p := range packages(t) {
+		if p.ImportPath == module+"/notebooks" {
+			held = p.Imports
+		}
+	}
+	files, err := filepath.Glob("notebooks/*.ipynb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		for _, path := range cellImports(t, file) {
+			if !slices.Contains(held, path) {
+				t.Errorf("%s imports %q: add it to notebooks/imports.go", file, path)
+			}
+		}
+	}
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+// packages lists the module's packages with what their files that are not tests import.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	command := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	command.Stderr = os.Stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", command, err)
+	}
+	var list []pkg
+	for decoder := json.NewDecoder(strings.NewReader(string(output))); ; {
+		var p pkg
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if p.ImportPath != module { // this test's own
+			list = append(list, p)
+		}
+	}
+}
+
+var (
+	importDecl = regexp.MustCompile(`(?m)^import\s+(?:\(([^)]*)\)|(.*))$`)
+	importPath = regexp.MustCompile(`"([^"]+\.[^"]+)"`) // standard packages have no dot
+)
+
+// cellImports returns the paths that the notebook's cells import, without the standard library.
+func cellImports(t *testing.T, file string) []string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var notebook struct {
+		Cells []struct {
+			Type   string   `json:"cell_type"`
+			Source []string `json:"source"`
+		} `json:"cells"`
+	}
+	if err := json.Unmarshal(content, &notebook); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	var paths []string
+	for _, cell := range notebook.Cells {
+		if cell.Type != "code" {
+			continue
+		}
+		for _, declaration := range importDecl.FindAllStringSubmatch(strings.Join(cell.Source, ""), -1) {
+			for _, path := range importPath.FindAllStringSubmatch(declaration[1]+declaration[2], -1) {
+				paths = append(paths, path[1])
+			}
+		}
+	}
+	return paths
+}
