@@ -1,0 +1,224 @@
+// Package show draws what the laboratory measured: records and comparisons of sweep, images of data,
+// as figures of widgets. The command line and the notebooks share it.
+package show
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/pjrt"
+	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/widgets"
+)
+
+// Images draws examples of a dataset in one row, with the names of their classes.
+func Images(src data.Source, index ...int) (*widgets.Figure, error) {
+	images, names, err := read(src, index)
+	if err != nil {
+		return nil, err
+	}
+	return widgets.Gallery{Images: [][]widgets.Image{images}, Captions: [][]string{names}, Size: 72}.Figure()
+}
+
+// Copies draws the rotated copies that a step trains on: a row for each example, a column for each
+// angle. Crops and flips, which are random, are left out.
+func Copies(angles []int, src data.Source, index ...int) (*widgets.Figure, error) {
+	m := &sslkit.Rotation{Angles: angles}
+	images, names, err := read(src, index)
+	if err != nil {
+		return nil, err
+	}
+	backend, _, err := pjrt.Open()
+	if err != nil {
+		return nil, err
+	}
+	n, h, w, c := len(images), images[0].H, images[0].W, images[0].C
+	var pixels []float32
+	for _, m := range images {
+		for _, p := range m.Pixels {
+			pixels = append(pixels, float32(p)/255)
+		}
+	}
+	out, err := graph.CallOnce(backend, m.Rotate, tensors.FromFlatDataAndDimensions(pixels, n, h, w, c))
+	if err != nil {
+		return nil, fmt.Errorf("show: rotating: %w", err)
+	}
+	turned, err := tensors.CopyFlatData[float32](out)
+	if err != nil {
+		return nil, fmt.Errorf("show: rotating: %w", err)
+	}
+	g := widgets.Gallery{Rows: names, Images: make([][]widgets.Image, n), Size: 72}
+	for k, angle := range angles {
+		g.Cols = append(g.Cols, fmt.Sprintf("%d°", angle))
+		for i := range n {
+			copied := widgets.Image{H: h, W: w, C: c}
+			for _, v := range turned[(k*n+i)*h*w*c : (k*n+i+1)*h*w*c] {
+				copied.Pixels = append(copied.Pixels, uint8(255*v+0.5))
+			}
+			g.Images[i] = append(g.Images[i], copied)
+		}
+	}
+	return g.Figure()
+}
+
+// Attention draws where an encoder is most active on examples of a dataset, a column for each of its
+// blocks (Gidaris et al. 2018, Fig. 3).
+func Attention(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, index ...int) (*widgets.Figure, error) {
+	images, names, err := read(src, index)
+	if err != nil {
+		return nil, err
+	}
+	picked, err := data.Batches(pick{src, index}, data.Options{Batch: len(index), KeepLast: true})
+	if err != nil {
+		return nil, err
+	}
+	encoder, err := s.Encoder(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	stages, err := eval.AttentionMaps(ctx, encoder.Backend, encoder.Store, encoder.Method, picked)
+	if err != nil {
+		return nil, err
+	}
+	g := widgets.Gallery{Rows: names, Cols: []string{"image"}, Size: 84}
+	for k := range stages {
+		g.Cols = append(g.Cols, fmt.Sprintf("block %d", k+1))
+	}
+	for i, image := range images {
+		row := []widgets.Image{image}
+		for _, stage := range stages {
+			overlay, err := widgets.Attention(image, stage.Maps[i], stage.Height, stage.Width)
+			if err != nil {
+				return nil, err
+			}
+			row = append(row, overlay)
+		}
+		g.Images = append(g.Images, row)
+	}
+	return g.Figure()
+}
+
+// pick is a few examples of a dataset.
+type pick struct {
+	data.Source
+	index []int
+}
+
+func (p pick) Len() int                         { return len(p.index) }
+func (p pick) Label(i int) int32                { return p.Source.Label(p.index[i]) }
+func (p pick) Read(i int, pixels []uint8) error { return p.Source.Read(p.index[i], pixels) }
+
+func read(src data.Source, index []int) (images []widgets.Image, names []string, err error) {
+	if len(index) == 0 {
+		return nil, nil, fmt.Errorf("show: name at least one example of %s", src.Name())
+	}
+	h, w, c := src.Shape()
+	for _, i := range index {
+		if i < 0 || i >= src.Len() {
+			return nil, nil, fmt.Errorf("show: example %d of %s, which has %d", i, src.Name(), src.Len())
+		}
+		m := widgets.Image{Pixels: make([]uint8, h*w*c), H: h, W: w, C: c}
+		if err := src.Read(i, m.Pixels); err != nil {
+			return nil, nil, err
+		}
+		name := ""
+		if label := src.Label(i); label >= 0 {
+			name = src.Classes()[label]
+		}
+		images, names = append(images, m), append(names, name)
+	}
+	return images, names, nil
+}
+
+// Training draws a run's accuracy on its pretext task, and beside it how well the features serve to
+// find the class by k-NN, which it is not trained for.
+func Training(r *sweep.Record) (*widgets.Figure, error) {
+	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; last block, k-NN on up to 500 test images", r.Config.Data.Name, r.Config.Seed)}
+	if y := r.History.Reports["accuracy"]; len(y) > 0 {
+		c.Series = append(c.Series, widgets.Series{Name: "pretext task", Role: widgets.Blue, Y: percents(y)})
+	}
+	if y := r.History.Figures["knn"]; len(y) > 0 {
+		c.Series = append(c.Series, widgets.Series{Name: "class, by k-NN", Role: widgets.Vermillion, Y: percents(y)})
+	}
+	if m := r.Config.Method.Rotation; m != nil {
+		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 / float64(len(m.Angles))}}
+	}
+	return c.Figure()
+}
+
+// Blocks draws the accuracy of the linear probe at each block of the encoders.
+func Blocks(c *sweep.Comparison) (*widgets.Figure, error) {
+	return blocks(c, "linear probe", func(r sweep.Row) []eval.Spread { return r.Linear })
+}
+
+// Neighbours draws the accuracy of k-NN at each block of the encoders.
+func Neighbours(c *sweep.Comparison) (*widgets.Figure, error) {
+	return blocks(c, "k-NN", func(r sweep.Row) []eval.Spread { return r.KNN })
+}
+
+func blocks(c *sweep.Comparison, probe string, of func(sweep.Row) []eval.Spread) (*widgets.Figure, error) {
+	g := widgets.Curves{YLabel: probe + " accuracy, %", Note: note(c)}
+	for _, row := range c.Rows {
+		s := widgets.Series{Name: row.Name, Role: role(row.Name)}
+		for _, v := range of(row) {
+			s.Y, s.Err = append(s.Y, 100*v.Mean), append(s.Err, 100*v.Std)
+		}
+		g.Series = append(g.Series, s)
+	}
+	for i := range c.Rows[0].Linear {
+		g.Names = append(g.Names, fmt.Sprintf("block %d", i+1))
+	}
+	return g.Figure()
+}
+
+// Gap draws the Task Gap: the non-linear probe on the paper's block for each set of angles, here and
+// in the paper.
+func Gap(g *sweep.TaskGap) (*widgets.Figure, error) {
+	here := widgets.Series{Name: "here: " + g.Config.Data.Name, Role: widgets.Blue}
+	paper := widgets.Series{Name: "paper: CIFAR-10"}
+	b := widgets.Bars{YLabel: "accuracy, %", Dots: true, Note: note(&g.Comparison)}
+	for _, row := range g.Rows {
+		if row.Angles == nil {
+			b.Guides = append(b.Guides, widgets.Guide{Name: row.Name, Y: 100 * row.NonLinear.Mean})
+			continue
+		}
+		b.Groups = append(b.Groups, row.Name)
+		here.Y, here.Err = append(here.Y, 100*row.NonLinear.Mean), append(here.Err, 100*row.NonLinear.Std)
+		paper.Y = append(paper.Y, 100*row.Paper)
+	}
+	b.Series, b.Reference = []widgets.Series{here}, paper
+	return b.Figure()
+}
+
+func note(c *sweep.Comparison) string {
+	n := fmt.Sprintf("%s; mean and standard deviation over %d seeds", c.Config.Data.Name, len(c.Seeds))
+	if len(c.Seeds) == 1 {
+		n = c.Config.Data.Name + "; one seed"
+	}
+	return n
+}
+
+func role(name string) widgets.Role {
+	switch name {
+	case "random init":
+		return widgets.RandomInit
+	case "supervised":
+		return widgets.Supervised
+	}
+	return widgets.Auto
+}
+
+func percents(fractions []float64) []float64 {
+	out := slices.Clone(fractions)
+	for i := range out {
+		out[i] *= 100
+	}
+	return out
+}
