@@ -19,8 +19,9 @@ const module = "github.com/sslkit/lab"
 // Imports go one way, from the commands down to the building blocks; data and
 // sslkit never meet but above both, and widgets draw plain values.
 var mayImport = map[string][]string{
-	"cmd/sslkit": {"data", "sslkit", "sslkit/*", "widgets"},
-	"notebooks":  {"data", "sslkit", "sslkit/*", "widgets"},
+	"cmd/sslkit": {"data", "show", "sslkit", "sslkit/*", "widgets"},
+	"notebooks":  {"data", "show", "sslkit", "sslkit/*", "widgets"},
+	"show":       {"data", "sslkit", "sslkit/*", "widgets"},
 
 	"sslkit/sweep": {"data", "sslkit", "sslkit/eval", "sslkit/pjrt", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
 	"sslkit/eval":  {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},

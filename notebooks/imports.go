@@ -1,10 +1,9 @@
-// Package notebooks has no code: it imports what the notebooks' cells import, so
-// that go.mod keeps it and the setup compiles it before the first cell does.
 package notebooks
 
+// What the cells import beyond what this package does: so go.mod keeps it, and the setup compiles it
+// before the first cell does.
 import (
-	_ "github.com/janpfeifer/gonb/gonbui"
-	_ "github.com/janpfeifer/must"
-
-	_ "github.com/sslkit/lab/sslkit/pjrt"
+	_ "github.com/sslkit/lab/data"
+	_ "github.com/sslkit/lab/show"
+	_ "github.com/sslkit/lab/sslkit/eval"
 )

@@ -79,11 +79,11 @@ func Attention(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Sou
 	if err != nil {
 		return nil, err
 	}
-	encoder, err := s.Encoder(ctx, c)
+	trained, err := s.Trained(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	stages, err := eval.AttentionMaps(ctx, encoder.Backend, encoder.Store, encoder.Method, picked)
+	stages, err := eval.AttentionMaps(ctx, trained.Backend, trained.Store, trained.Method, picked)
 	if err != nil {
 		return nil, err
 	}

@@ -13,14 +13,16 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// Features encodes every example of ds once, in its order, and returns one [n][D] matrix for each
-// node that read makes of the encoder's feature maps; these must be [N, D] float32.
-//
-// The encoder is in evaluation mode: batch norm uses its running statistics, and no variable of the
-// store changes. Parameters that do not exist yet are initialised, which is how the random-init
-// baseline comes about.
-func Features(ctx context.Context, backend compute.Backend, store *model.Store, m Method, ds train.Dataset,
-	read func(maps []*Node) []*Node) ([][][]float32, error) {
+// Encoder is Method.Encode compiled for evaluation: batch norm uses its running statistics, and no
+// variable of the store changes. It follows the store: after more training it encodes anew.
+type Encoder struct {
+	Store *model.Store
+	exec  *model.Exec
+}
+
+// NewEncoder compiles what read makes of the encoder's feature maps, nodes [N, D] float32. Parameters
+// that the store lacks are initialised with the first use, which is how a random encoder comes about.
+func NewEncoder(backend compute.Backend, store *model.Store, m Method, read func(maps []*Node) []*Node) (*Encoder, error) {
 	exec, err := model.NewExec(backend, store, func(scope *model.Scope, image *Node) []*Node {
 		out := read(m.Encode(scope, floatImage(image)))
 		for i, f := range out {
@@ -33,8 +35,14 @@ func Features(ctx context.Context, backend compute.Backend, store *model.Store, 
 	if err != nil {
 		return nil, fmt.Errorf("sslkit: building the encoder: %w", err)
 	}
-	defer exec.Finalize()
+	return &Encoder{store, exec}, nil
+}
 
+// Close frees the compiled programs, one for each shape of batch that was encoded.
+func (e *Encoder) Close() { e.exec.Finalize() }
+
+// Features encodes every example of ds once, in its order: one [n][D] matrix for each node of read.
+func (e *Encoder) Features(ctx context.Context, ds train.Dataset) ([][][]float32, error) {
 	var features [][][]float32
 	for batch, err := range ds.Iter() {
 		if err != nil {
@@ -43,7 +51,7 @@ func Features(ctx context.Context, backend compute.Backend, store *model.Store, 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		out, err := exec.Call(batch.Inputs[0])
+		out, err := e.exec.Call(batch.Inputs[0])
 		if err != nil {
 			return nil, fmt.Errorf("sslkit: encoding %s: %w", ds.Name(), err)
 		}
@@ -66,6 +74,17 @@ func Features(ctx context.Context, backend compute.Backend, store *model.Store, 
 		}
 	}
 	return features, nil
+}
+
+// Features is an [Encoder] used once.
+func Features(ctx context.Context, backend compute.Backend, store *model.Store, m Method, ds train.Dataset,
+	read func(maps []*Node) []*Node) ([][][]float32, error) {
+	e, err := NewEncoder(backend, store, m, read)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	return e.Features(ctx, ds)
 }
 
 // floatImage converts uint8 pixels to float32 in [0, 1]; float images pass.

@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 		runVictim(dir) // the process that TestResumeAfterKill kills
 		return
 	}
+	if dir := os.Getenv("SSLKIT_TEST_FULL_DISK"); dir != "" {
+		runOnFullDisk(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -73,7 +73,12 @@ func (m *Supervised) logits(scope *model.Scope, image *Node) *Node {
 // Test returns the accuracy of the whole network, classifier and all, on ds, which yields the examples in the order of
 // labels.
 func (m *Supervised) Test(ctx context.Context, backend compute.Backend, store *model.Store, ds train.Dataset, labels []int32) (float64, error) {
-	features, err := extract(ctx, backend, store, supervisedLogits{m}, ds, "test", len(labels), func(maps []*Node) []*Node { return maps })
+	encoder, err := sslkit.NewEncoder(backend, store, supervisedLogits{m}, func(maps []*Node) []*Node { return maps })
+	if err != nil {
+		return 0, err
+	}
+	defer encoder.Close()
+	features, err := extract(ctx, encoder, ds, "test", len(labels))
 	if err != nil {
 		return 0, err
 	}

@@ -133,13 +133,18 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 	if err := checkSplits(trainLabels, testLabels, classes); err != nil {
 		return Scores{}, err
 	}
+	encoder, err := sslkit.NewEncoder(backend, store, m, o.read)
+	if err != nil {
+		return Scores{}, err
+	}
+	defer encoder.Close()
 	splitFeatures := func(split string, ds train.Dataset, labels []int32) (stageSets, error) {
 		name := fmt.Sprintf("%s, linear %d", split, o.Linear.Side)
 		if o.NonLinear != nil {
 			name += fmt.Sprintf(", stage %d non-linear %d", o.NonLinear.Stage, o.NonLinear.Side)
 		}
 		features, err := o.Cache.Features(name, func() ([][][]float32, error) {
-			return extract(ctx, backend, store, m, ds, split, len(labels), o.read)
+			return extract(ctx, encoder, ds, split, len(labels))
 		})
 		if err != nil {
 			return stageSets{}, err
@@ -178,19 +183,17 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 	return s, nil
 }
 
-// Live measures the pooled features of the last stage, for sslkit.Run.Monitor: "knn" (test accuracy with the k and
-// temperature of Defaults), "feature_std" and "effective_rank". The datasets are as for Evaluate.
-func Live(ctx context.Context, backend compute.Backend, store *model.Store, m sslkit.Method,
-	trainDS, testDS train.Dataset, trainLabels, testLabels []int32, classes int) (map[string]float64, error) {
+// Live measures an encoder that reads LastPooled, for sslkit.Run.Monitor: "knn" (test accuracy with the k and temperature
+// of Defaults), "feature_std" and "effective_rank". The datasets are as for Evaluate.
+func Live(ctx context.Context, encoder *sslkit.Encoder, trainDS, testDS train.Dataset, trainLabels, testLabels []int32, classes int) (map[string]float64, error) {
 	if err := checkSplits(trainLabels, testLabels, classes); err != nil {
 		return nil, err
 	}
-	last := func(maps []*Node) []*Node { return Pooled(maps[len(maps)-1:]) }
-	train, err := extract(ctx, backend, store, m, trainDS, "training", len(trainLabels), last)
+	train, err := extract(ctx, encoder, trainDS, "training", len(trainLabels))
 	if err != nil {
 		return nil, err
 	}
-	test, err := extract(ctx, backend, store, m, testDS, "test", len(testLabels), last)
+	test, err := extract(ctx, encoder, testDS, "test", len(testLabels))
 	if err != nil {
 		return nil, err
 	}
@@ -265,16 +268,15 @@ func (o Options) unpack(features [][][]float32, labels []int32) (s stageSets) {
 
 // extract encodes the n examples of ds, and makes sure of two things that would otherwise go unnoticed and give wrong
 // numbers: that the examples come in the order of their labels, and that the encoder isn't a random one.
-func extract(ctx context.Context, backend compute.Backend, store *model.Store, m sslkit.Method, ds train.Dataset,
-	split string, n int, read func(maps []*Node) []*Node) ([][][]float32, error) {
-	before := store.NumVariables()
-	features, err := sslkit.Features(ctx, backend, store, m, &inOrder{Dataset: ds}, read)
+func extract(ctx context.Context, e *sslkit.Encoder, ds train.Dataset, split string, n int) ([][][]float32, error) {
+	before := e.Store.NumVariables()
+	features, err := e.Features(ctx, &inOrder{Dataset: ds})
 	if err != nil {
 		return nil, err
 	}
-	if added := store.NumVariables() - before; added > 0 {
-		return nil, fmt.Errorf("eval: the store lacks %d variables of %T, which are random now: load the checkpoint of this very method "+
-			"and backbone, or take the store of RandomInit", added, m)
+	if added := e.Store.NumVariables() - before; added > 0 {
+		return nil, fmt.Errorf("eval: the store lacks %d variables of the encoder, which are random now: load the checkpoint of this very method "+
+			"and backbone, or take the store of RandomInit", added)
 	}
 	if features == nil {
 		return nil, fmt.Errorf("eval: the %s set %s is empty", split, ds.Name())

@@ -10,6 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+
 	"github.com/sslkit/lab/sslkit"
 )
 
@@ -31,7 +35,7 @@ func TestEvaluateChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Live(context.Background(), testBackend(t), store, m, d, test, d.labels(), test.labels(), 2); err != nil {
+	if _, err := Live(context.Background(), encoder(t, testBackend(t), store, m, LastPooled), d, test, d.labels(), test.labels(), 2); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Test(context.Background(), testBackend(t), store, test, test.labels()); err != nil {
@@ -71,7 +75,7 @@ func TestEvaluateIsInEvaluationMode(t *testing.T) {
 	for i, batch := range []int{24, 48} {
 		d.batch = batch
 		var err error
-		if features[i], err = extract(context.Background(), testBackend(t), store, m, d, "test", 48, Pooled); err != nil {
+		if features[i], err = extract(context.Background(), encoder(t, testBackend(t), store, m, Pooled), d, "test", 48); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -179,7 +183,7 @@ func TestLive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Live(context.Background(), quickBackend(t), store, newSupervised(d), d, d, d.labels(), d.labels(), 2)
+	got, err := Live(context.Background(), encoder(t, quickBackend(t), store, newSupervised(d), LastPooled), d, d, d.labels(), d.labels(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,4 +206,14 @@ func TestOptionsJSON(t *testing.T) {
 	if err := o.Validate(); err != nil {
 		t.Error(err)
 	}
+}
+
+func encoder(t *testing.T, backend compute.Backend, store *model.Store, m sslkit.Method, read func(maps []*Node) []*Node) *sslkit.Encoder {
+	t.Helper()
+	e, err := sslkit.NewEncoder(backend, store, m, read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
 }

@@ -2,12 +2,14 @@ package sweep
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -76,6 +78,14 @@ const (
 	Paper = "paper" // the paper's recipe, for a GPU and a long evening
 )
 
+// PresetOr is what SSLKIT_PRESET says, and else the fallback.
+func PresetOr(fallback string) string {
+	if preset := os.Getenv("SSLKIT_PRESET"); preset != "" {
+		return preset
+	}
+	return fallback
+}
+
 // Rotation returns the preset's configuration of RotNet on a dataset.
 func Rotation(preset, dataset string) (Config, error) {
 	m := sslkit.RotNet(nn.NIN(4, 24))
@@ -113,8 +123,11 @@ func Rotation(preset, dataset string) (Config, error) {
 // same crops and flips.
 func (c Config) Supervised() Config {
 	s := &eval.Supervised{Backbone: c.Method.backbone()}
-	if r := c.Method.Rotation; r != nil {
-		s.Pad, s.Flip = r.Pad, r.Flip
+	switch m := c.Method; {
+	case m.Rotation != nil:
+		s.Pad, s.Flip = m.Rotation.Pad, m.Rotation.Flip
+	case m.Supervised != nil:
+		s.Pad, s.Flip = m.Supervised.Pad, m.Supervised.Flip
 	}
 	c.Method = Method{Supervised: s}
 	return c
@@ -124,6 +137,24 @@ func (c Config) Supervised() Config {
 func (c Config) RandomInit() Config {
 	c.Method = Method{Random: &Random{c.Method.backbone()}}
 	c.Epochs, c.Batch, c.Optimizer = 0, 0, Optimizer{}
+	return c
+}
+
+// WithEpochs returns c with another number of epochs, and drops of the rate moved in proportion. Where
+// that leaves no drop the rate falls along a cosine.
+func (c Config) WithEpochs(epochs int) Config {
+	old := c.Optimizer.Drops
+	c.Optimizer.Drops = nil
+	for _, e := range old {
+		e = e * epochs / max(c.Epochs, 1)
+		if n := len(c.Optimizer.Drops); e > 0 && (n == 0 || e > c.Optimizer.Drops[n-1]) {
+			c.Optimizer.Drops = append(c.Optimizer.Drops, e)
+		}
+	}
+	if len(c.Optimizer.Drops) == 0 {
+		c.Optimizer.Factor = 0
+	}
+	c.Epochs = epochs
 	return c
 }
 
@@ -170,6 +201,9 @@ func (c Config) Validate() error {
 	} else if set == 1 {
 		errs = append(errs, c.Method.backbone().Validate())
 	}
+	if m := c.Method.Supervised; m != nil && m.Classes != 0 {
+		bad("%d classes: leave them out, the data says how many there are", m.Classes)
+	}
 	if c.Data.Name == "" {
 		bad("no dataset is named; 'sslkit data' lists them")
 	}
@@ -177,6 +211,9 @@ func (c Config) Validate() error {
 		bad("%d training and %d test examples: choose numbers above 0, or 0 for all", c.Data.Train, c.Data.Test)
 	}
 	if c.Method.Random != nil {
+		if c.Epochs != 0 || c.Batch != 0 || !reflect.DeepEqual(c.Optimizer, Optimizer{}) {
+			bad("the random encoder is not trained: leave out epochs, batch and optimizer")
+		}
 		return errors.Join(errs...)
 	}
 	if c.Batch < 1 {
@@ -198,6 +235,8 @@ func (c Config) Validate() error {
 	if len(o.Drops) > 0 {
 		if !slices.IsSorted(o.Drops) || o.Drops[0] < 1 {
 			bad("drops %v: they must be epochs from 1 in rising order", o.Drops)
+		} else if last := o.Drops[len(o.Drops)-1]; last >= c.Epochs {
+			bad("a drop after %d epochs of %d: move the drops to earlier epochs", last, c.Epochs)
 		}
 		if !(o.Factor > 0 && o.Factor < 1) {
 			bad("drops by the factor %g: it must be between 0 and 1", o.Factor)
@@ -205,6 +244,12 @@ func (c Config) Validate() error {
 		if o.Warmup > 0 {
 			bad("a warm-up goes with the cosine, not with drops")
 		}
+	}
+	if o.Kind == "lars" && o.Nesterov {
+		bad("lars has no Nesterov momentum: leave nesterov out")
+	}
+	if len(o.Drops) == 0 && o.Factor != 0 {
+		bad("factor %g without drops: name the epochs of the drops, or leave it out", o.Factor)
 	}
 	errs = append(errs, o.build(1, max(c.Epochs, 1)).(interface{ Validate() error }).Validate())
 	return errors.Join(errs...)
@@ -235,6 +280,8 @@ func (c Config) Key() string {
 	}{c, revisions[c.Method.Name()]})
 }
 
+const keyDigits = 16
+
 // hash of a value's JSON, whose order of fields Go fixes.
 func hash(v any) string {
 	text, err := json.Marshal(v)
@@ -242,7 +289,7 @@ func hash(v any) string {
 		panic(err) // plain structs of numbers, strings and slices
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:keyDigits/2])
 }
 
 // ReadConfig decodes a configuration and refuses fields that it does not know.
@@ -254,14 +301,53 @@ func ReadConfig(r io.Reader) (Config, error) {
 	var c Config
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
+	err = d.Decode(&c)
+	if err == nil && len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
+		err = errors.New("there is more after its end: one file holds one configuration")
+	}
+	if err != nil {
 		hint := ""
-		if strings.Contains(err.Error(), "unknown field") {
-			hint = "; known: " + strings.Join(fields(reflect.TypeFor[Config]()), ", ")
+		if _, name, found := strings.Cut(err.Error(), "unknown field "); found {
+			hint = suggest(strings.Trim(name, `"`), fields(reflect.TypeFor[Config]()))
 		}
 		return Config{}, fmt.Errorf("sweep: the configuration: %w%s", err, hint)
 	}
 	return c, c.Validate()
+}
+
+// suggest names the path whose last part is nearest to name, or all of them.
+func suggest(name string, paths []string) string {
+	best, least := "", 3 // more changes than two make another word
+	for _, path := range paths {
+		if d := distance(strings.ToLower(name), path[strings.LastIndex(path, ".")+1:]); d < least {
+			best, least = path, d
+		}
+	}
+	if best == "" {
+		return "; known: " + strings.Join(paths, ", ")
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is the edit distance of Levenshtein, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // fields lists the JSON names within t as paths.
@@ -292,9 +378,9 @@ func fields(t reflect.Type) []string {
 }
 
 // open returns the training and the test split.
-func (d Data) open(o data.OpenOptions) (train, test data.Source, err error) {
+func (d Data) open(ctx context.Context, o data.OpenOptions) (train, test data.Source, err error) {
 	o.Size, o.PerPhoto = d.Size, d.PerPhoto
-	if train, test, err = data.Open(d.Name, o); err != nil {
+	if train, test, err = data.OpenContext(ctx, d.Name, o); err != nil {
 		return nil, nil, err
 	}
 	if train, err = part(train, d.Train); err != nil {

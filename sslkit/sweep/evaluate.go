@@ -3,21 +3,27 @@ package sweep
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 )
 
-// Scores is how an encoder did. EndToEnd is the test accuracy of a supervised network with the
-// classifier that it was trained with.
+// Scores is how an encoder did.
 type Scores struct {
 	eval.Scores
-	EndToEnd *float64 `json:"end_to_end,omitempty"`
+	Pretext  *float64 `json:"pretext,omitempty"`    // accuracy on the pretext task in the last epoch of training
+	EndToEnd *float64 `json:"end_to_end,omitempty"` // test accuracy of a supervised network with its own classifier
 }
 
 // Evaluate returns the scores of c's encoder at each of its stages, training it first if need be.
-// Like runs, evaluations are kept and never repeated.
+// Like runs, evaluations are kept and never repeated. A cancelled context is sslkit.ErrInterrupted.
 func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -27,18 +33,40 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 		return nil, err
 	}
 	path := s.path(j.key, "scores-"+hash(o)+".json")
-	scores := new(Scores)
-	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, scores) == nil {
+	if scores, err := readScores(path); err == nil {
 		return scores, nil
 	}
-	if err := j.load(s); err != nil {
-		return nil, err
-	}
-	store, err := s.trained(ctx, j)
+	unlock, err := s.lock(ctx, j.key)
 	if err != nil {
 		return nil, err
 	}
+	defer unlock()
+	if scores, err := readScores(path); err == nil { // by the process that had the lock
+		return scores, nil
+	}
+	record, err := s.locked(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := s.evaluate(ctx, j, record, o)
+	if err != nil {
+		if ctx.Err() != nil && !errors.Is(err, sslkit.ErrInterrupted) {
+			err = fmt.Errorf("%w while probing run %s", sslkit.ErrInterrupted, j.key)
+		}
+		return nil, err
+	}
+	return scores, writeJSON(path, scores)
+}
+
+func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Options) (*Scores, error) {
 	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: probing", j)})
+	if err := j.load(ctx, s); err != nil {
+		return nil, err
+	}
+	store, err := s.encoder(ctx, j)
+	if err != nil {
+		return nil, err
+	}
 	train, err := inOrder(j.train)
 	if err != nil {
 		return nil, err
@@ -50,9 +78,14 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 	if o.NonLinear == nil { // whole maps are large, and soon read again
 		o.Cache = eval.Cache{Dir: s.path(j.key, "features"), Key: j.key}
 	}
+	scores := new(Scores)
 	scores.Scores, err = eval.Evaluate(ctx, j.backend, store, j.method, train.loader, test.loader, train.labels, test.labels, len(j.train.Classes()), o)
 	if err != nil {
 		return nil, err
+	}
+	if j.Method.Rotation != nil {
+		accuracy := record.History.Reports["accuracy"]
+		scores.Pretext = &accuracy[len(accuracy)-1]
 	}
 	if m, ok := j.method.(*eval.Supervised); ok {
 		accuracy, err := m.Test(ctx, j.backend, store, test.loader, test.labels)
@@ -61,5 +94,62 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 		}
 		scores.EndToEnd = &accuracy
 	}
-	return scores, writeJSON(path, scores)
+	return scores, nil
+}
+
+// Scores returns what the run of this key was evaluated to, once for each set of options; none if it
+// was not evaluated.
+func (s *Store) Scores(key string) ([]*Scores, error) {
+	paths, err := filepath.Glob(s.path(key, "scores-*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	var all []*Scores
+	for _, path := range paths {
+		if scores, err := readScores(path); err == nil { // a damaged one is measured again when it is asked for
+			all = append(all, scores)
+		}
+	}
+	return all, nil
+}
+
+func readScores(path string) (*Scores, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	scores := new(Scores)
+	if err := json.Unmarshal(text, scores); err != nil {
+		return nil, err
+	}
+	if len(scores.Stages) == 0 {
+		return nil, ErrDamaged
+	}
+	return scores, nil
+}
+
+// Trained is a method with its parameters, for whoever wants more of it than scores.
+type Trained struct {
+	Method  sslkit.Method
+	Backend compute.Backend
+	Store   *model.Store
+}
+
+// Trained returns c's method with its parameters, training it first if need be.
+func (s *Store) Trained(ctx context.Context, c Config) (*Trained, error) {
+	j, err := newJob(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.pretrain(ctx, j); err != nil {
+		return nil, err
+	}
+	if err := j.load(ctx, s); err != nil {
+		return nil, err
+	}
+	store, err := s.encoder(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	return &Trained{j.method, j.backend, store}, nil
 }

@@ -16,12 +16,12 @@ import (
 	"github.com/sslkit/lab/sslkit/pjrt"
 )
 
-// saveEvery is how much work a killed run may lose.
-const saveEvery = 20 * time.Second
+// saveEvery is how much work a killed run may lose; a variable for the tests.
+var saveEvery = 20 * time.Second
 
 // Pretrain returns the record of c's run: at once if it is done, else after training it, from its
 // last checkpoint if it was stopped before. A cancelled context saves the run first; the error is
-// then sslkit.ErrInterrupted, and the same call goes on.
+// then sslkit.ErrInterrupted, and the same call goes on. The random encoder has nothing to train.
 //
 // Beside the loss, the record has three figures an epoch, of the last stage and on up to 1,000
 // training and 500 test images: k-NN accuracy, standard deviation of the features and effective rank.
@@ -63,14 +63,17 @@ func newJob(c Config) (*job, error) {
 }
 
 // load opens the data and completes the method with what it needs of it.
-func (j *job) load(s *Store) error {
+func (j *job) load(ctx context.Context, s *Store) error {
 	if j.train != nil {
 		return nil
 	}
-	train, test, err := j.Data.open(data.OpenOptions{Progress: func(file string, done, total int64) {
-		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%s: %d of %d MB", file, done>>20, total>>20)})
+	train, test, err := j.Data.open(ctx, data.OpenOptions{Progress: func(file string, done, total int64) {
+		s.report(Progress{Key: j.key, Name: file, Bytes: done, Total: total})
 	}})
 	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", sslkit.ErrInterrupted, err)
+		}
 		return err
 	}
 	j.train, j.test = train, test
@@ -99,9 +102,6 @@ func (j *job) String() string {
 }
 
 func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
-	if j.Method.Random != nil {
-		return nil, errors.New("sweep: the random encoder is not trained; evaluate it")
-	}
 	if r, err := s.read(j.key); err == nil && r.Done {
 		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: found the finished run %s", j, j.key)})
 		return r, nil
@@ -111,6 +111,11 @@ func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
 		return nil, err
 	}
 	defer unlock()
+	return s.locked(ctx, j)
+}
+
+// locked is pretrain for who has the run's lock.
+func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 	r, err := s.read(j.key) // another process may have finished it meanwhile
 	switch {
 	case err == nil && r.Done:
@@ -120,26 +125,39 @@ func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
-	if r == nil {
+	if err := j.load(ctx, s); err != nil {
+		return nil, err
+	}
+	run, err := s.run(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil { // what cannot be begun leaves no record
 		r = &Record{Key: j.key, Config: j.Config, Version: Version(), Backend: j.choice, Started: time.Now().UTC()}
 		if err := s.write(r); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.train(ctx, j, r); err != nil {
-		return nil, err
+	if run != nil {
+		if r.History, err = run.Pretrain(ctx); err != nil {
+			if errors.Is(err, sslkit.ErrInterrupted) { // show how far it got
+				err = errors.Join(err, s.write(r))
+			}
+			return nil, err
+		}
 	}
 	r.Done, r.Finished = true, time.Now().UTC()
 	return r, s.write(r)
 }
 
-func (s *Store) train(ctx context.Context, j *job, r *Record) error {
-	if err := j.load(s); err != nil {
-		return err
+// run prepares the training; there is none of the random encoder.
+func (s *Store) run(ctx context.Context, j *job) (*sslkit.Run, error) {
+	if j.Method.Random != nil {
+		return nil, nil
 	}
 	loader, err := data.Batches(j.train, data.Options{Batch: j.Batch, Seed: j.Seed, Shuffle: true})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	run := &sslkit.Run{
 		Method: j.method, Backend: j.backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed,
@@ -147,11 +165,8 @@ func (s *Store) train(ctx context.Context, j *job, r *Record) error {
 		Dir:       s.path(j.key, "checkpoints"), Save: saveEvery,
 		Progress: func(p sslkit.Progress) { s.report(Progress{Key: j.key, Name: j.String(), Step: p}) },
 	}
-	if run.Monitor, err = j.monitor(ctx); err != nil {
-		return err
-	}
-	r.History, err = run.Pretrain(ctx)
-	return err
+	run.Monitor, err = j.monitor(ctx)
+	return run, err
 }
 
 // monitor measures a run on few images, or not at all where there are no labels.
@@ -170,8 +185,14 @@ func (j *job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]f
 	}
 	// An interrupted run first ends its epoch: a figure must not be missing after it is resumed.
 	ctx = context.WithoutCancel(ctx)
-	return func(r *sslkit.Run, _ int) (map[string]float64, error) {
-		return eval.Live(ctx, r.Backend, r.Store, r.Method, train.loader, test.loader, train.labels, test.labels, classes)
+	var encoder *sslkit.Encoder // compiled once; the run's store comes with the first call
+	return func(r *sslkit.Run, _ int) (figures map[string]float64, err error) {
+		if encoder == nil {
+			if encoder, err = sslkit.NewEncoder(r.Backend, r.Store, r.Method, eval.LastPooled); err != nil {
+				return nil, err
+			}
+		}
+		return eval.Live(ctx, encoder, train.loader, test.loader, train.labels, test.labels, classes)
 	}, nil
 }
 
@@ -196,8 +217,8 @@ func few(src data.Source, n int) (split, error) {
 	return inOrder(src)
 }
 
-// trained returns the store of j's encoder.
-func (s *Store) trained(ctx context.Context, j *job) (*model.Store, error) {
+// encoder returns the store of j's encoder, once its run is done.
+func (s *Store) encoder(ctx context.Context, j *job) (*model.Store, error) {
 	if j.Method.Random != nil {
 		in, err := inOrder(j.train)
 		if err != nil {
@@ -205,9 +226,9 @@ func (s *Store) trained(ctx context.Context, j *job) (*model.Store, error) {
 		}
 		return eval.RandomInit(ctx, j.backend, j.method, in.loader, j.Seed)
 	}
-	if _, err := s.pretrain(ctx, j); err != nil {
-		return nil, err
-	}
 	store, _, err := sslkit.LoadStore(s.path(j.key, "checkpoints"))
-	return store, err
+	if err != nil {
+		return nil, fmt.Errorf("sweep: run %s is done, but its encoder cannot be read; 'sslkit runs delete %s' and begin it again: %w", j.key, j.key, err)
+	}
+	return store, nil
 }

@@ -13,49 +13,89 @@ import (
 	"github.com/sslkit/lab/sslkit"
 )
 
-// Progress is news of long work: a step of a run, or else a note.
+// Progress is news of long work: a step of a run, bytes of a download, or else a note.
 type Progress struct {
-	Key  string          // of the run
-	Name string          // what is being done, for people
-	Step sslkit.Progress // of training; zero for a note
-	Note string
+	Key          string          // of the run
+	Name         string          // what is being done, for people
+	Step         sslkit.Progress // of training
+	Bytes, Total int64           // done of the file called Name; Total is 0 while unknown
+	Note         string
 }
 
 // Printer shows progress on w: a bar with the time left on a terminal, elsewhere a line now and then.
 func Printer(w io.Writer) func(Progress) {
-	var mu sync.Mutex
-	var bar *progressbar.ProgressBar
-	var name string
-	var last time.Time
 	f, ok := w.(*os.File)
-	terminal := ok && term.IsTerminal(int(f.Fd()))
-	return func(p Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		step := p.Step
-		if step.Steps == 0 {
-			if p.Note != "" {
-				fmt.Fprintln(w, p.Note)
-			}
-			return
+	p := &printer{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
+	return func(news Progress) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.print(news)
+	}
+}
+
+type printer struct {
+	w        io.Writer
+	terminal bool
+	mu       sync.Mutex
+	bar      *progressbar.ProgressBar // of what, nil before and between
+	what     string
+	last     time.Time // of a line
+}
+
+const lineEvery = 10 * time.Second
+
+func (p *printer) print(news Progress) {
+	step := news.Step
+	switch {
+	case step.Steps > 0:
+		text := fmt.Sprintf("%s  epoch %d/%d  loss %.3f", news.Name, step.Epoch+1, step.Epochs, step.Loss)
+		if step.Left > 0 {
+			text += fmt.Sprintf("  %s left", step.Left.Round(time.Second))
 		}
-		text := fmt.Sprintf("%s  epoch %d/%d  loss %.3f", p.Name, step.Epoch+1, step.Epochs, step.Loss)
-		if terminal {
-			if bar == nil || name != p.Name+p.Key {
-				bar = progressbar.NewOptions(step.Steps, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(),
-					progressbar.OptionSetWidth(24), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-					progressbar.OptionOnCompletion(func() { fmt.Fprintln(w) }))
+		p.show(news.Key+news.Name, text, int64(step.Step), int64(step.Steps), progressbar.OptionShowCount())
+	case news.Bytes > 0:
+		p.show(news.Name, news.Name, news.Bytes, news.Total, progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true))
+	case news.Note != "":
+		p.endBar()
+		fmt.Fprintln(p.w, news.Note)
+	}
+}
+
+func (p *printer) show(what, text string, done, total int64, options ...progressbar.Option) {
+	begins, ends := what != p.what, done == total
+	p.what = what
+	if p.terminal {
+		if begins || p.bar == nil {
+			p.endBar()
+			if total == 0 {
+				total = -1 // a spinner
 			}
-			bar.Describe(text)
-			bar.Set(step.Step)
-		} else if name != p.Name+p.Key || step.Step == step.Steps || time.Since(last) > 10*time.Second {
-			last = time.Now()
-			fmt.Fprintf(w, "%s  step %d/%d", text, step.Step, step.Steps)
-			if step.Left > 0 {
-				fmt.Fprintf(w, "  %s left", step.Left.Round(time.Second))
-			}
-			fmt.Fprintln(w)
+			p.bar = progressbar.NewOptions64(total, append([]progressbar.Option{progressbar.OptionSetWriter(p.w),
+				progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100 * time.Millisecond),
+				// Of a run the bar would reckon with the steps before it was resumed.
+				progressbar.OptionSetPredictTime(false)}, options...)...)
 		}
-		name = p.Name + p.Key
+		p.bar.Describe(text)
+		p.bar.Set64(done)
+		if ends {
+			p.endBar()
+		}
+		return
+	}
+	if begins || ends || time.Since(p.last) > lineEvery {
+		p.last = time.Now()
+		if len(options) > 1 { // bytes
+			fmt.Fprintf(p.w, "%s  %d of %d MB\n", text, done>>20, total>>20)
+		} else {
+			fmt.Fprintf(p.w, "%s  step %d/%d\n", text, done, total)
+		}
+	}
+}
+
+// endBar leaves the bar's line as it is.
+func (p *printer) endBar() {
+	if p.bar != nil {
+		fmt.Fprintln(p.w)
+		p.bar = nil
 	}
 }

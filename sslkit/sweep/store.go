@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,7 +81,11 @@ func (s *Store) read(key string) (*Record, error) {
 		return nil, err
 	}
 	r := new(Record)
-	if err := json.Unmarshal(text, r); err != nil {
+	err = json.Unmarshal(text, r)
+	if err == nil && r.Key != key {
+		err = fmt.Errorf("it is of run %q", r.Key)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrDamaged, s.path(key, "record.json"), err)
 	}
 	return r, nil
@@ -112,6 +117,9 @@ func (s *Store) List() ([]*Record, error) {
 	var records []*Record
 	var bad []error
 	for _, e := range entries {
+		if !isKey(e.Name()) {
+			continue
+		}
 		r, err := s.read(e.Name())
 		switch {
 		case err == nil:
@@ -126,6 +134,12 @@ func (s *Store) List() ([]*Record, error) {
 	return records, errors.Join(bad...)
 }
 
+// isKey tells runs from what else lies in the folder.
+func isKey(name string) bool {
+	_, err := hex.DecodeString(name)
+	return err == nil && len(name) == keyDigits
+}
+
 // find completes the beginning of a key.
 func (s *Store) find(prefix string) (string, error) {
 	entries, err := os.ReadDir(s.Dir)
@@ -134,7 +148,7 @@ func (s *Store) find(prefix string) (string, error) {
 	}
 	var found []string
 	for _, e := range entries {
-		if prefix != "" && strings.HasPrefix(e.Name(), prefix) {
+		if prefix != "" && isKey(e.Name()) && strings.HasPrefix(e.Name(), prefix) {
 			found = append(found, e.Name())
 		}
 	}
@@ -155,6 +169,19 @@ func (s *Store) Get(prefix string) (*Record, error) {
 	}
 	r, err := s.read(key)
 	if err != nil {
+		return nil, fmt.Errorf("sweep: %w; the same request begins it again", err)
+	}
+	return r, nil
+}
+
+// Find returns the record of c's run, finished or not; the error is fs.ErrNotExist if there is none.
+func (s *Store) Find(c Config) (*Record, error) {
+	j, err := newJob(c)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.read(j.key)
+	if err != nil {
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
 	return r, nil
@@ -167,32 +194,48 @@ func (s *Store) Delete(prefix string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	lock := flock.New(s.path(key, "lock"))
+	lock := flock.New(s.lockFile(key))
+	if err := os.MkdirAll(filepath.Dir(lock.Path()), 0o755); err != nil {
+		return "", fmt.Errorf("sweep: %w", err)
+	}
 	if ok, err := lock.TryLock(); err != nil {
 		return "", fmt.Errorf("sweep: %w", err)
 	} else if !ok {
 		return "", fmt.Errorf("sweep: run %s is under way in %s: stop that first", key, s.holder(key))
 	}
 	defer lock.Unlock()
+	// The record goes first: killed in between, what is left must not pass for a finished run.
+	if err := os.Remove(s.path(key, "record.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("sweep: %w", err)
+	}
 	if err := os.RemoveAll(s.path(key)); err != nil {
 		return "", fmt.Errorf("sweep: %w", err)
 	}
 	return key, nil
 }
 
+// lockFile lies beside the runs: it must outlive its run, or a process that waits for it would end up
+// with the lock of a deleted file, and a third one with that of a new one.
+func (s *Store) lockFile(key string) string { return filepath.Join(s.Dir, ".locks", key) }
+
 // lock takes the run for this process, waiting for another that has it.
 func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error) {
-	if err := os.MkdirAll(s.path(key), 0o755); err != nil {
+	lock := flock.New(s.lockFile(key))
+	if err := os.MkdirAll(filepath.Dir(lock.Path()), 0o755); err != nil {
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
-	lock := flock.New(s.path(key, "lock"))
 	ok, err := lock.TryLock()
 	if err == nil && !ok {
 		s.report(Progress{Key: key, Note: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
 		ok, err = lock.TryLockContext(ctx, 200*time.Millisecond)
+		if err != nil && ctx.Err() != nil {
+			return nil, fmt.Errorf("%w while waiting for run %s", sslkit.ErrInterrupted, key)
+		}
 	}
 	if err == nil && ok {
-		err = os.WriteFile(s.path(key, "holder"), fmt.Appendf(nil, "process %d", os.Getpid()), 0o644)
+		if err = os.WriteFile(s.lockFile(key)+".holder", fmt.Appendf(nil, "process %d", os.Getpid()), 0o644); err != nil {
+			lock.Unlock()
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sweep: locking run %s: %w", key, err)
@@ -202,7 +245,7 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 
 // holder names who has the run.
 func (s *Store) holder(key string) string {
-	if text, err := os.ReadFile(s.path(key, "holder")); err == nil {
+	if text, err := os.ReadFile(s.lockFile(key) + ".holder"); err == nil && len(text) > 0 {
 		return string(text)
 	}
 	return "another process"

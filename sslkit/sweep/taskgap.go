@@ -27,25 +27,11 @@ var AngleSets = []AngleSet{
 // ProbedBlock is the block, from 1, that the paper's table is about.
 const ProbedBlock = 2
 
-// TaskGap is the gap between a pretext task and what it is good for, over the choice of angles.
+// TaskGap is the gap between a pretext task and what it is good for, over the choice of angles: a
+// row for each of AngleSets, then random init and supervised.
 type TaskGap struct {
-	Config  Config       `json:"config"` // of the first row's first seed
-	Options eval.Options `json:"options"`
-	Seeds   []int64      `json:"seeds"`
-	Rows    []GapRow     `json:"rows"` // the angle sets, then random init and supervised
-	Finding string       `json:"finding"`
-}
-
-// GapRow is one encoder over the seeds. Accuracies are fractions of the test set.
-type GapRow struct {
-	Name      string        `json:"name"`
-	Angles    []int         `json:"angles,omitempty"`
-	Paper     float64       `json:"paper,omitempty"`      // see AngleSet
-	Pretext   *eval.Spread  `json:"pretext,omitempty"`    // accuracy on its own task, mean of the last epoch of training
-	KNN       []eval.Spread `json:"knn"`                  // a block each
-	Linear    []eval.Spread `json:"linear"`               // a block each
-	NonLinear eval.Spread   `json:"nonlinear"`            // on ProbedBlock
-	EndToEnd  *eval.Spread  `json:"end_to_end,omitempty"` // of the supervised network with its own classifier
+	Comparison
+	Finding string `json:"finding"`
 }
 
 // GapOptions is how the table's encoders are probed: as eval.Defaults, with the paper's non-linear
@@ -65,85 +51,25 @@ func (s *Store) TaskGap(ctx context.Context, c Config, o eval.Options, seeds ...
 		return nil, fmt.Errorf("sweep: the Task Gap is about rotation, not %q", c.Method.Name())
 	}
 	if len(seeds) == 0 {
-		return nil, fmt.Errorf("sweep: the Task Gap needs at least one seed, and three to show a spread")
+		return nil, errNoSeeds
 	}
-	gap := &TaskGap{Options: o, Seeds: seeds}
+	gap := &TaskGap{Comparison: Comparison{Config: c, Options: o, Seeds: seeds}}
 	for _, set := range AngleSets {
 		rotation := *c.Method.Rotation
 		rotation.Angles = set.Angles
 		c.Method = Method{Rotation: &rotation}
-		row, err := s.gapRow(ctx, c, o, seeds)
+		row, err := s.row(ctx, set.Name, c, o, seeds)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", set.Name, err)
+			return nil, err
 		}
-		row.Name, row.Angles, row.Paper = set.Name, set.Angles, set.Paper
+		row.Angles, row.Paper = set.Angles, set.Paper
 		gap.Rows = append(gap.Rows, row)
-		if gap.Config.Method.Name() == "" {
-			gap.Config = c
-			gap.Config.Seed = seeds[0]
-		}
 	}
-	for _, base := range []struct {
-		name   string
-		config Config
-	}{{"random init", c.RandomInit()}, {"supervised", c.Supervised()}} {
-		row, err := s.gapRow(ctx, base.config, o, seeds)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", base.name, err)
-		}
-		row.Name = base.name
-		gap.Rows = append(gap.Rows, row)
+	if err := s.baselines(ctx, &gap.Comparison); err != nil {
+		return nil, err
 	}
 	gap.Finding = gap.finding()
 	return gap, nil
-}
-
-func (s *Store) gapRow(ctx context.Context, c Config, o eval.Options, seeds []int64) (row GapRow, err error) {
-	var pretext, nonlinear, endToEnd []float64
-	var knn, linear [][]float64 // [block][seed]
-	for _, seed := range seeds {
-		c.Seed = seed
-		scores, err := s.Evaluate(ctx, c, o)
-		if err != nil {
-			return row, err
-		}
-		if knn == nil {
-			knn, linear = make([][]float64, len(scores.Stages)), make([][]float64, len(scores.Stages))
-		}
-		for i, stage := range scores.Stages {
-			knn[i] = append(knn[i], stage.KNN)
-			linear[i] = append(linear[i], stage.Linear)
-			if stage.NonLinear != nil {
-				nonlinear = append(nonlinear, *stage.NonLinear)
-			}
-		}
-		if scores.EndToEnd != nil {
-			endToEnd = append(endToEnd, *scores.EndToEnd)
-		}
-		if c.Method.Rotation != nil {
-			r, err := s.Pretrain(ctx, c)
-			if err != nil {
-				return row, err
-			}
-			accuracy := r.History.Reports["accuracy"]
-			pretext = append(pretext, accuracy[len(accuracy)-1])
-		}
-	}
-	for i := range knn {
-		row.KNN = append(row.KNN, eval.Summarize(knn[i]))
-		row.Linear = append(row.Linear, eval.Summarize(linear[i]))
-	}
-	row.NonLinear = eval.Summarize(nonlinear)
-	row.Pretext, row.EndToEnd = optional(pretext), optional(endToEnd)
-	return row, nil
-}
-
-func optional(values []float64) *eval.Spread {
-	if len(values) == 0 {
-		return nil
-	}
-	s := eval.Summarize(values)
-	return &s
 }
 
 // finding says in words what the table shows, and what it does not.
@@ -196,34 +122,4 @@ func spread(a, b eval.Spread) float64 {
 		return math.Inf(1)
 	}
 	return math.Hypot(a.Std, b.Std)
-}
-
-// Table is the result for people: a head, and rows of percentages. The k-NN accuracies are in KNN.
-func (g *TaskGap) Table() (head []string, rows [][]string) {
-	head = []string{"encoder", "paper, CIFAR-10", fmt.Sprintf("non-linear, block %d", ProbedBlock)}
-	for i := range g.Rows[0].Linear {
-		head = append(head, fmt.Sprintf("linear, block %d", i+1))
-	}
-	head = append(head, "pretext task", "end to end")
-	for _, r := range g.Rows {
-		row := []string{r.Name, "", percent(&r.NonLinear)}
-		if r.Paper > 0 {
-			row[1] = fmt.Sprintf("%.2f", 100*r.Paper)
-		}
-		for i := range r.Linear {
-			row = append(row, percent(&r.Linear[i]))
-		}
-		rows = append(rows, append(row, percent(r.Pretext), percent(r.EndToEnd)))
-	}
-	return head, rows
-}
-
-func percent(s *eval.Spread) string {
-	switch {
-	case s == nil || s.N == 0:
-		return ""
-	case s.N == 1:
-		return fmt.Sprintf("%.1f", 100*s.Mean)
-	}
-	return fmt.Sprintf("%.1f ± %.1f", 100*s.Mean, 100*s.Std)
 }

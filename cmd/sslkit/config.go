@@ -1,0 +1,163 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/sweep"
+)
+
+// configFlags say which run is meant: a preset or a file, and what is changed in it.
+type configFlags struct {
+	flags              *pflag.FlagSet
+	names              []string
+	preset, file       string
+	data, method, arch string
+	angles             []int
+	seed               int64
+	epochs, batch      int
+	train, test        int
+	depth, width       int
+	rate               float64
+}
+
+// add defines the flags that every command on runs has, and those of a single run where one is meant.
+func (f *configFlags) add(cmd *cobra.Command, single bool) {
+	s := pflag.NewFlagSet("", pflag.ContinueOnError)
+	s.SortFlags = false
+	s.StringVar(&f.preset, "preset", sweep.PresetOr(sweep.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
+	s.StringVar(&f.file, "config", "", "JSON `FILE` with the configuration, in place of a preset")
+	s.StringVar(&f.data, "data", "fashion-mnist-10k", "`NAME` of the dataset, see 'sslkit data'")
+	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")
+	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
+	if single {
+		s.StringVar(&f.method, "method", "rotation", "rotation, or a baseline: supervised, random")
+		s.IntSliceVar(&f.angles, "angles", nil, "`DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
+		s.Int64Var(&f.seed, "seed", 1, "of parameters, order and augmentation")
+	}
+	s.StringVar(&f.arch, "arch", "", "backbone: nin or resnet (default the preset's)")
+	s.IntVar(&f.depth, "depth", 0, "of the backbone: 3 to 5 blocks of nin, 6n+2 layers of resnet (default the preset's)")
+	s.IntVar(&f.width, "width", 0, "of the backbone: channels (default the preset's)")
+	s.IntVar(&f.epochs, "epochs", 0, "passes over the images; drops of the rate move along (default the preset's)")
+	s.IntVar(&f.batch, "batch", 0, "images a step (default the preset's)")
+	s.Float64Var(&f.rate, "rate", 0, "peak of the learning rate (default the preset's)")
+	s.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
+	cmd.Flags().AddFlagSet(s)
+	f.flags = cmd.Flags()
+}
+
+// given returns the flags that are there, "" if none of them is.
+func (f *configFlags) given() string {
+	var given []string
+	for _, name := range f.names {
+		if f.flags.Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	return strings.Join(given, ", ")
+}
+
+// config is the preset or the file, with what the flags change in it.
+func (f *configFlags) config() (c sweep.Config, err error) {
+	given := f.flags.Changed
+	switch {
+	case f.file == "":
+		c, err = sweep.Rotation(f.preset, f.data)
+	case given("preset"):
+		return c, usagef("--config and --preset both name a configuration: give one of them")
+	default:
+		c, err = readConfig(f.file)
+	}
+	if err != nil {
+		return c, err
+	}
+	if given("data") {
+		c.Data.Name = f.data
+	}
+	if given("train") {
+		c.Data.Train = f.train
+	}
+	if given("test") {
+		c.Data.Test = f.test
+	}
+	if given("seed") {
+		c.Seed = f.seed
+	}
+	if err := f.setBackbone(&c.Method); err != nil {
+		return c, err
+	}
+	// The random encoder has no schedule: what is asked for concerns the method before it became random.
+	if given("epochs") {
+		c = c.WithEpochs(f.epochs)
+	}
+	if given("batch") {
+		c.Batch = f.batch
+	}
+	if given("rate") {
+		c.Optimizer.Rate = f.rate
+	}
+	if given("method") && f.method != c.Method.Name() {
+		switch {
+		case f.method != "supervised" && f.method != "random" && f.method != "rotation":
+			return c, usagef("no method is called %q: choose rotation, supervised or random", f.method)
+		case c.Method.Rotation == nil:
+			return c, usagef("--method %s: %s holds %s, and only a rotation can be made into another method", f.method, f.file, c.Method.Name())
+		case f.method == "supervised":
+			c = c.Supervised()
+		default:
+			c = c.RandomInit()
+		}
+	}
+	if given("angles") {
+		if c.Method.Rotation == nil {
+			return c, usagef("--angles is of rotation, and the method is %s", c.Method.Name())
+		}
+		c.Method.Rotation.Angles = f.angles
+	}
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
+}
+
+func (f *configFlags) setBackbone(m *sweep.Method) error {
+	var b *nn.Backbone
+	switch {
+	case m.Rotation != nil:
+		b = &m.Rotation.Backbone
+	case m.Supervised != nil:
+		b = &m.Supervised.Backbone
+	default:
+		b = &m.Random.Backbone
+	}
+	if f.flags.Changed("arch") {
+		if f.arch != b.Arch && !(f.flags.Changed("depth") && f.flags.Changed("width")) {
+			return usagef("--arch %s needs its --depth and --width beside it: those of %s mean something else", f.arch, b.Arch)
+		}
+		b.Arch = f.arch
+	}
+	if f.flags.Changed("depth") {
+		b.Depth = f.depth
+	}
+	if f.flags.Changed("width") {
+		b.Width = f.width
+	}
+	return nil
+}
+
+func readConfig(path string) (sweep.Config, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return sweep.Config{}, err
+	}
+	defer file.Close()
+	c, err := sweep.ReadConfig(file)
+	if err != nil {
+		return c, usagef("%s: %w", path, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,43 @@
+// Package notebooks is what the notebooks' cells need beside the library: showing things below a
+// cell, and stopping as the kernel asks.
+package notebooks
+
+import (
+	"context"
+	"os"
+	"os/signal"
+
+	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/must"
+
+	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/widgets"
+)
+
+// Context ends when the cell is interrupted: runs then save what they have learnt. Running the cell
+// again goes on from there.
+func Context() context.Context {
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
+	return ctx
+}
+
+// Plot shows a chart below the cell, as SVG.
+func Plot(f *widgets.Figure, err error) {
+	must.M(err)
+	gonbui.DisplaySVG(f.SVG())
+	gonbui.Sync() // else the last output of a cell may be lost
+}
+
+// Picture shows images below the cell, as PNG.
+func Picture(f *widgets.Figure, err error) {
+	must.M(err)
+	gonbui.DisplayHTML(f.HTML())
+	gonbui.Sync()
+}
+
+// Table shows a comparison below the cell, and how its encoders were probed.
+func Table(c *sweep.Comparison) {
+	head, rows := c.Table()
+	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" + c.Caption())
+	gonbui.Sync()
+}

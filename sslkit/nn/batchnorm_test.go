@@ -1,0 +1,129 @@
+package nn
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// moments returns the mean and the biased variance of each of c channels.
+func moments(x []float64, c int) (mean, variance []float64) {
+	mean, variance = make([]float64, c), make([]float64, c)
+	n := float64(len(x) / c)
+	for i, v := range x {
+		mean[i%c] += v / n
+	}
+	for i, v := range x {
+		variance[i%c] += (v - mean[i%c]) * (v - mean[i%c]) / n
+	}
+	return mean, variance
+}
+
+func TestBatchNorm(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		for _, x := range []*tensors.Tensor{random[float32](3, 2, 4, 5), random[float32](6, 5), random[float64](3, 2, 4, 5)} {
+			c, values := 5, flat(t, x)
+			m := float64(len(values) / c)
+			mean, variance := moments(values, c)
+			store := newStore(t, 1)
+			run(t, backend, store, false, BatchNorm, x) // makes the variables
+			scale, offset := []float64{1, 2, -1, 0.5, 0}, []float64{0, 1, 2, -3, 4}
+			set(t, store, "/scale", scale)
+			set(t, store, "/offset", offset)
+			set(t, store, "/mean", []float64{1, 1, 1, 1, 1})
+			set(t, store, "/variance", []float64{2, 2, 2, 2, 2})
+			normal := func(mean, variance []float64) (want []float64) {
+				for i, v := range values {
+					i %= c
+					want = append(want, (v-mean[i])/math.Sqrt(variance[i]+1e-5)*scale[i]+offset[i])
+				}
+				return want
+			}
+			near(t, "training", flat(t, run(t, backend, store, true, BatchNorm, x)), normal(mean, variance), 1e-5)
+			runningMean, runningVariance := make([]float64, c), make([]float64, c)
+			for i := range c {
+				runningMean[i] = 0.9*1 + 0.1*mean[i]
+				runningVariance[i] = 0.9*2 + 0.1*variance[i]*m/(m-1)
+			}
+			near(t, "running mean", flat(t, store.GetVariable("/mean").MustValue()), runningMean, 1e-6)
+			near(t, "running variance", flat(t, store.GetVariable("/variance").MustValue()), runningVariance, 1e-6)
+			got := flat(t, run(t, backend, store, false, BatchNorm, x))
+			near(t, "evaluation", got, normal(runningMean, runningVariance), 1e-5)
+		}
+	})
+}
+
+// A mean of 1e4 leaves float32 values steps of 1e-3; the figures of the values as they are must come out nevertheless.
+func TestBatchNormLargeMean(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		x := random[float32](64, 28, 28, 2)
+		tensors.MustMutableFlatData(x, func(flat []float32) {
+			for i := range flat {
+				flat[i] += 1e4
+			}
+		})
+		values := flat(t, x)
+		mean, variance := moments(values, 2)
+		var want []float64
+		for i, v := range values {
+			want = append(want, (v-mean[i%2])/math.Sqrt(variance[i%2]+1e-5))
+		}
+		store := newStore(t, 1)
+		// 50,000 numbers of order 1 summed in float32, in any order. Summing numbers of order 1e4 fails this by far.
+		near(t, "training", flat(t, run(t, backend, store, true, BatchNorm, x)), want, 1e-4)
+		near(t, "running mean", flat(t, store.GetVariable("/mean").MustValue()), []float64{0.1 * mean[0], 0.1 * mean[1]}, 1e-6)
+		m := float64(64 * 28 * 28)
+		near(t, "running variance", flat(t, store.GetVariable("/variance").MustValue()),
+			[]float64{0.9 + 0.1*variance[0]*m/(m-1), 0.9 + 0.1*variance[1]*m/(m-1)}, 1e-5)
+	})
+}
+
+func TestBatchNormGradient(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		store := newStore(t, 1)
+		x := random[float64](3, 2, 2, 2)
+		run(t, backend, store, false, BatchNorm, x)
+		set(t, store, "/scale", []float64{0.5, -2})
+		checkGradient(t, backend, store, BatchNorm, x)
+	})
+}
+
+func TestBatchNormTwice(t *testing.T) {
+	// Two views through the same norm in one step, as in SimSiam: each has its own statistics.
+	store := newStore(t, 1)
+	x := tensors.FromFlatDataAndDimensions([]float32{1, 3}, 2, 1)
+	y := run(t, goBackend(t), store, true, func(scope *model.Scope, x *Node) *Node {
+		one := BatchNorm(scope.At("norm"), x)
+		return Add(one, BatchNorm(scope.At("norm"), MulScalar(x, 10)))
+	}, x)
+	near(t, "sum", flat(t, y), []float64{-2, 2}, 1e-4) // epsilon, over a variance of 1
+	near(t, "running mean", flat(t, store.GetVariable("/norm/mean").MustValue()), []float64{0.9*0.1*2 + 0.1*20}, 1e-6)
+}
+
+func TestBatchNormTrainable(t *testing.T) {
+	store := newStore(t, 1)
+	x := random[float32](3, 2)
+	run(t, goBackend(t), store, true, BatchNorm, x)
+	trainable := func(path string) bool { return store.GetVariable(path).Trainable }
+	if !trainable("/scale") || !trainable("/offset") || trainable("/mean") || trainable("/variance") {
+		t.Error("want scale and offset trainable, mean and variance not")
+	}
+	store.GetVariable("/scale").SetTrainable(false) // frozen by the caller
+	store.GetVariable("/mean").SetTrainable(true)   // as a checkpoint leaves it
+	run(t, goBackend(t), store, true, BatchNorm, x)
+	if trainable("/scale") || trainable("/mean") {
+		t.Error("building again made a frozen scale or a running mean trainable")
+	}
+}
+
+func TestBatchNormPanics(t *testing.T) {
+	wantPanic(t, "more than one value", shapes.Make(dtypes.Float32, 1, 1, 1, 3), BatchNorm)
+	wantPanic(t, "[N, ..., C]", shapes.Make(dtypes.Float32, 3), BatchNorm)
+	wantPanic(t, "[N, ..., C]", shapes.Make(dtypes.Int32, 3, 3), BatchNorm)
+}

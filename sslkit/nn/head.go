@@ -1,0 +1,36 @@
+package nn
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// Last returns the deepest of the feature maps.
+func Last(maps []*Node) *Node { return maps[len(maps)-1] }
+
+// Pool averages a feature map [N, h, w, C] over its positions: [N, C].
+func Pool(x *Node) *Node {
+	checkImage("Pool", x)
+	return ReduceMean(x, 1, 2)
+}
+
+// MLP maps x [N, D] to [N, dims[0]], ..., [N, dims[last]] by linear layers with biases, with a ReLU between each two:
+// MLP(scope, x, classes) is a linear classifier, MLP(scope, h, 2048, 128) SimCLR's projection head.
+//
+// Layer i keeps "weights" and "biases" under "linear_<i>/dense", from scope's initializer; the default is He's normal of
+// variance 2/D for weights and zero for biases.
+func MLP(scope *model.Scope, x *Node, dims ...int) *Node {
+	if x.Rank() != 2 || len(dims) == 0 {
+		exceptions.Panicf("nn.MLP: need features [N, D] and the size of at least one layer, got %s and %v", x.Shape(), dims)
+	}
+	for i, d := range dims {
+		if i > 0 {
+			x = activation.Relu(x)
+		}
+		x = layers.Dense(scope.In("linear_%d", i+1), x, true, d)
+	}
+	return x
+}

@@ -1,0 +1,48 @@
+package nn
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// resnet is a 3x3 layer, without pooling after it, and 3 stages of n basic blocks, of width, 2*width and 4*width channels.
+// The second and third stage halve the height and width. Shortcuts have no parameters: "On this dataset we use
+// identity shortcuts in all cases (i.e., option A)" (He et al. 2016, Sec. 4.2).
+func resnet(scope *model.Scope, x *Node, n, width int) []*Node {
+	x = convNormReLU(scope.In("stem"), x, width, 3) // NxHxWxw
+	var maps []*Node
+	for i := range 3 {
+		stage := scope.In("stage_%d", i+1)
+		for j := range n {
+			stride := 1
+			if i > 0 && j == 0 {
+				stride = 2
+			}
+			x = basicBlock(stage.In("block_%d", j+1), x, width<<i, stride)
+		}
+		maps = append(maps, x)
+	}
+	return maps
+}
+
+// basicBlock is Fig. 2 with two 3x3 layers, batch norm "right after each convolution and before activation" (Sec. 3.4).
+func basicBlock(scope *model.Scope, x *Node, channels, stride int) *Node {
+	y := Conv(scope.In("conv_1"), x, channels, 3, stride, false)
+	y = activation.Relu(BatchNorm(scope.In("norm_1"), y))
+	y = Conv(scope.In("conv_2"), y, channels, 3, 1, false)
+	y = BatchNorm(scope.In("norm_2"), y)
+	return activation.Relu(Add(y, shortcut(x, channels, stride)))
+}
+
+// shortcut is option A of Sec. 3.3: identity "with extra zero entries padded for increasing dimensions", and with a
+// stride of 2 where the sizes differ.
+func shortcut(x *Node, channels, stride int) *Node {
+	x = window(window(x, 1, 0, 1, stride), 2, 0, 1, stride)
+	if more := channels - x.Shape().Dim(-1); more > 0 {
+		zeros := x.Shape().Clone()
+		zeros.Dimensions[3] = more
+		x = Concatenate([]*Node{x, Zeros(x.Graph(), zeros)}, -1)
+	}
+	return x
+}

@@ -1,0 +1,93 @@
+package nn
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// count builds the backbone and returns the number of trainable parameters and of others.
+func count(t *testing.T, b Backbone, channels int) (trained, running int) {
+	t.Helper()
+	store := model.NewStore()
+	outline(t, store, shapes.Make(dtypes.Float32, 2, 32, 32, channels), func(scope *model.Scope, x *Node) []*Node {
+		return b.Stages(scope, x)
+	})
+	for v := range store.IterVariables() {
+		if v.Trainable {
+			trained += v.Shape().Size()
+		} else {
+			running += v.Shape().Size()
+		}
+	}
+	return trained, running
+}
+
+// "ResNet-20 ... 0.27M" parameters, with 10 classes. Reference: Table 6.
+func TestPaperResNetParameters(t *testing.T) {
+	for _, c := range []struct{ depth, width, channels int }{{20, 16, 3}, {8, 16, 1}, {14, 5, 3}, {56, 16, 3}} {
+		n, w := (c.depth-2)/6, c.width
+		conv, norm := 9*c.channels*w, 2*w // stem
+		in := w
+		for _, out := range []int{w, 2 * w, 4 * w} {
+			conv += 9*in*out + (2*n-1)*9*out*out
+			norm += 2 * n * 2 * out
+			in = out
+		}
+		trained, running := count(t, ResNet(c.depth, w), c.channels)
+		if trained != conv+norm || running != norm {
+			t.Errorf("%v: got %d and %d parameters, want %d and %d", c, trained, running, conv+norm, norm)
+		}
+	}
+	trained, _ := count(t, ResNet(20, 16), 3)
+	if all := trained + 64*10 + 10; all != 269722 {
+		t.Errorf("ResNet-20 has %d parameters, want 269722", all)
+	}
+	if trained, _ = count(t, ResNet(56, 16), 3); (trained+650+5000)/10000 != 85 {
+		t.Errorf("ResNet-56 has %d parameters, want 0.85M", trained)
+	}
+}
+
+// "Then we use a stack of 6n layers with 3x3 convolutions on the feature maps of sizes {32, 16, 8} respectively, with 2n
+// layers for each feature map size. The numbers of filters are {16, 32, 64} respectively." Reference: Sec. 4.2.
+func TestPaperResNetShapes(t *testing.T) {
+	for _, c := range []struct {
+		image []int
+		want  [][]int
+	}{
+		{[]int{5, 32, 32, 3}, [][]int{{5, 32, 32, 16}, {5, 16, 16, 32}, {5, 8, 8, 64}}},
+		{[]int{5, 28, 28, 1}, [][]int{{5, 28, 28, 16}, {5, 14, 14, 32}, {5, 7, 7, 64}}},
+		{[]int{2, 7, 5, 1}, [][]int{{2, 7, 5, 16}, {2, 4, 3, 32}, {2, 2, 2, 64}}},
+	} {
+		got := outline(t, model.NewStore(), shapes.Make(dtypes.Float32, c.image...), ResNet(14, 16).Stages)
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%v: got %v, want %v", c.image, got, c.want)
+		}
+	}
+}
+
+// "The shortcut still performs identity mapping, with extra zero entries padded for increasing dimensions. This option
+// introduces no extra parameter". Reference: Sec. 3.3, option A.
+func TestPaperResNetShortcut(t *testing.T) {
+	store := newStore(t, 1)
+	block := func(scope *model.Scope, x *Node) *Node { return basicBlock(scope, x, 4, 2) }
+	x := random[float32](2, 3, 3, 2)
+	run(t, goBackend(t), store, false, block, x)
+	set(t, store, "/norm_2/scale", make([]float64, 4)) // the residual is 0
+	got := flat(t, run(t, goBackend(t), store, false, block, x))
+	var want []float64
+	values := flat(t, x)
+	for n := range 2 {
+		for _, i := range []int{0, 2} {
+			for _, j := range []int{0, 2} {
+				at := ((n*3+i)*3 + j) * 2
+				want = append(want, max(0, values[at]), max(0, values[at+1]), 0, 0)
+			}
+		}
+	}
+	near(t, "shortcut", got, want, 0)
+}
