@@ -137,15 +137,21 @@ func read(src data.Source, index []int) (images []widgets.Image, names []string,
 	return images, names, nil
 }
 
-// Training draws a run's accuracy on its pretext task, and beside it how well the features serve to
-// find the class by k-NN, which it is not trained for.
+// Training draws a run's accuracy on its pretext task, and beside it how well the features of two
+// blocks, one in the middle and the last, serve to find the class by k-NN, which no loss asks for.
 func Training(r *sweep.Record) (*widgets.Figure, error) {
-	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; last block, k-NN on up to 500 test images", r.Config.Data.Name, r.Config.Seed)}
+	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; k-NN on up to 500 test images", r.Config.Data.Name, r.Config.Seed)}
 	if y := r.History.Reports["accuracy"]; len(y) > 0 {
 		c.Series = append(c.Series, widgets.Series{Name: "pretext task", Role: widgets.Blue, Y: percents(y)})
 	}
-	if y := r.History.Figures["knn"]; len(y) > 0 {
-		c.Series = append(c.Series, widgets.Series{Name: "class, by k-NN", Role: widgets.Vermillion, Y: percents(y)})
+	last := 0
+	for r.History.Figures[fmt.Sprintf("knn_%d", last+1)] != nil {
+		last++
+	}
+	for _, block := range slices.Compact([]int{(last + 1) / 2, last}) {
+		if y := r.History.Figures[fmt.Sprintf("knn_%d", block)]; block > 0 {
+			c.Series = append(c.Series, widgets.Series{Name: fmt.Sprintf("class, block %d", block), Y: percents(y)})
+		}
 	}
 	if m := r.Config.Method.Rotation; m != nil {
 		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 / float64(len(m.Angles))}}

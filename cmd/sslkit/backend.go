@@ -1,10 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -15,7 +14,7 @@ import (
 	"github.com/sslkit/lab/sslkit/sweep"
 )
 
-func newBackend() *cobra.Command {
+func (c *cli) backend() *cobra.Command {
 	var install bool
 	cmd := &cobra.Command{
 		Use:   "backend",
@@ -28,11 +27,15 @@ With --install it fails where no plugin is there and none could be installed.`,
 		Example: `  sslkit backend
   sslkit backend --install
   GOMLX_BACKEND=go sslkit backend --json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: count(0, 0, "flags only"),
+		RunE: func(*cobra.Command, []string) error {
+			var failed error
 			if install {
-				// What is there already is good enough; and what pjrt.Open would install, pjrt.Install
-				// does without heeding that it failed a short while ago.
+				failed = c.interruptible(func(ctx context.Context) error {
+					_, err := pjrt.Install(ctx)
+					return err
+				})
+				// What could not be had just now is not to be tried again.
 				if err := os.Setenv("SSLKIT_NO_INSTALL", "1"); err != nil {
 					return err
 				}
@@ -41,44 +44,26 @@ With --install it fails where no plugin is there and none could be installed.`,
 			if err != nil {
 				return err
 			}
-			if install && !strings.HasPrefix(choice.Kind, "xla") {
-				if _, err := pjrt.Install(cmd.Context()); err != nil {
-					return err
+			if install && os.Getenv("GOMLX_BACKEND") == "" && choice.Kind == "go" {
+				if failed == nil { // it is there and does not work
+					failed = fmt.Errorf("%s", choice.Why)
 				}
-				return again(cmd)
+				return failed
 			}
-			return output(cmd, choice, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, choice)
-				return err
-			})
+			return c.print(choice, func() error { return c.printf("%v\n", choice) })
 		},
 	}
-	cmd.Flags().BoolVar(&install, "install", false, "install a CPU plugin if there is no plugin")
+	cmd.Flags().BoolVar(&install, "install", false, "install a plugin for the CPU first")
 	return cmd
 }
 
-// again shows the backend from a new process: this one has opened its own already.
-func again(cmd *cobra.Command) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	args := []string{"backend"}
-	if asJSON, err := cmd.Flags().GetBool("json"); err == nil && asJSON {
-		args = append(args, "--json")
-	}
-	child := exec.CommandContext(cmd.Context(), self, args...)
-	child.Stdout, child.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	return child.Run()
-}
-
-func newVersion() *cobra.Command {
+func (c *cli) version() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Show the versions of this command and of what it stands on",
-		Example: "  sslkit version",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Example: "  sslkit version\n  sslkit version --json",
+		Args:    count(0, 0, "flags only"),
+		RunE: func(*cobra.Command, []string) error {
 			v := map[string]string{"sslkit": sweep.Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, m := range info.Deps {
@@ -87,9 +72,8 @@ func newVersion() *cobra.Command {
 					}
 				}
 			}
-			return output(cmd, v, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "sslkit %s, gomlx %s, go-xla %s, %s, %s\n", v["sslkit"], v["gomlx"], v["go-xla"], v["go"], v["platform"])
-				return err
+			return c.print(v, func() error {
+				return c.printf("sslkit %s, gomlx %s, go-xla %s, %s, %s\n", v["sslkit"], v["gomlx"], v["go-xla"], v["go"], v["platform"])
 			})
 		},
 	}

@@ -30,13 +30,13 @@ func (f *configFlags) add(cmd *cobra.Command, single bool) {
 	s := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.SortFlags = false
 	s.StringVar(&f.preset, "preset", sweep.PresetOr(sweep.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
-	s.StringVar(&f.file, "config", "", "JSON `FILE` with the configuration, in place of a preset")
-	s.StringVar(&f.data, "data", "fashion-mnist-10k", "`NAME` of the dataset, see 'sslkit data'")
+	s.StringVar(&f.file, "config", "", "configuration as a JSON `FILE`, in place of a preset")
+	s.StringVar(&f.data, "data", "fashion-mnist-10k", "dataset `NAME`, see 'sslkit data'")
 	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
 	if single {
 		s.StringVar(&f.method, "method", "rotation", "rotation, or a baseline: supervised, random")
-		s.IntSliceVar(&f.angles, "angles", nil, "`DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
+		s.IntSliceVar(&f.angles, "angles", nil, "angles in `DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
 		s.Int64Var(&f.seed, "seed", 1, "of parameters, order and augmentation")
 	}
 	s.StringVar(&f.arch, "arch", "", "backbone: nin or resnet (default the preset's)")
@@ -66,7 +66,9 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	given := f.flags.Changed
 	switch {
 	case f.file == "":
-		c, err = sweep.Rotation(f.preset, f.data)
+		if c, err = sweep.Rotation(f.preset, f.data); err != nil {
+			err = usageError{err}
+		}
 	case given("preset"):
 		return c, usagef("--config and --preset both name a configuration: give one of them")
 	default:

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -11,56 +11,61 @@ import (
 	"github.com/sslkit/lab/sslkit/sweep"
 )
 
-func newData() *cobra.Command {
-	list := newDataList()
+func (c *cli) data() *cobra.Command {
+	list := c.dataList()
 	return group(&cobra.Command{
 		Use:     "data",
 		Short:   "List datasets, and download them",
-		Example: "  sslkit data list\n  sslkit data get fashion-mnist",
+		Example: "  sslkit data\n  sslkit data get fashion-mnist",
 		RunE:    list.RunE,
-	}, list, newDataGet())
+	}, list, c.dataGet())
 }
 
-func newDataList() *cobra.Command {
+func (c *cli) dataList() *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "List the datasets, and where they are",
 		Example: "  sslkit data list\n  sslkit data list --json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:    count(0, 0, "flags only"),
+		RunE: func(*cobra.Command, []string) error {
 			all := data.Names()
-			return output(cmd, all, func(w io.Writer) error {
+			return c.print(all, func() error {
 				var rows [][]string
 				for _, d := range all {
 					where := d.Where
 					if !d.Present {
-						where = fmt.Sprintf("'sslkit data get %s' downloads %d MB", d.Name, d.Download>>20)
+						where = fmt.Sprintf("to be downloaded, %d MB", d.Download>>20)
 					}
 					rows = append(rows, []string{d.Name, strconv.Itoa(d.Train), strconv.Itoa(d.Test),
-						fmt.Sprintf("%dx%dx%d", d.Height, d.Width, d.Channels), d.Licence, where})
+						fmt.Sprintf("%dx%dx%d", d.Height, d.Width, d.Channels), where, d.Licence})
 				}
-				if err := printTable(w, []string{"name", "train", "test", "image", "licence", "where"}, rows); err != nil {
+				if err := c.printTable([]string{"name", "train", "test", "image", "where", "licence"}, rows); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintln(w, "\nBesides, folder:PATH is a folder of images, with one subfolder a class.")
-				return err
+				return c.printf("\nBesides, folder:PATH is a folder of images, with one subfolder a class.\n")
 			})
 		},
 	}
 }
 
-func newDataGet() *cobra.Command {
-	return &cobra.Command{
+func (c *cli) dataGet() *cobra.Command {
+	cmd := &cobra.Command{
 		Use:     "get NAME",
 		Short:   "Download a dataset, verify it and keep it; go on with a download that was stopped",
-		Example: "  sslkit data get fashion-mnist",
-		Args:    exactly(1, "the name of a dataset"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			report := sweep.Printer(cmd.ErrOrStderr())
-			train, test, err := data.OpenContext(cmd.Context(), args[0], data.OpenOptions{Progress: func(file string, done, total int64) {
-				report(sweep.Progress{Name: file, Bytes: done, Total: total})
-			}})
-			if err != nil {
+		Example: "  sslkit data get fashion-mnist\n  sslkit data get cifar10 --json",
+		Args:    count(1, 1, "the name of a dataset"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var o data.OpenOptions
+			if !c.quiet {
+				o.Progress = func(file string, done, total int64) {
+					c.report(sweep.Progress{Name: file, Bytes: done, Total: total})
+				}
+			}
+			var train, test data.Source
+			if err := c.interruptible(func(ctx context.Context) (err error) {
+				train, test, err = data.OpenContext(ctx, args[0], o)
+				return err
+			}); err != nil {
 				return err
 			}
 			height, width, channels := train.Shape()
@@ -71,11 +76,12 @@ func newDataGet() *cobra.Command {
 					info.Licence, info.Where = known.Licence, known.Where
 				}
 			}
-			return output(cmd, info, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "%s: %d training and %d test images of %dx%dx%d, %d classes\n",
+			return c.print(info, func() error {
+				return c.printf("%s: %d training and %d test images of %dx%dx%d, %d classes\n",
 					info.Name, info.Train, info.Test, height, width, channels, len(info.Classes))
-				return err
 			})
 		},
 	}
+	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress on standard error")
+	return cmd
 }

@@ -1,97 +1,79 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
+	"context"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/sweep"
 )
 
-func newEvaluate() *cobra.Command {
+func (c *cli) evaluate() *cobra.Command {
 	var f configFlags
-	var seeds []int64
-	var alone bool
-	var block int
 	o := eval.Defaults()
+	var block int
+	var baselines bool
 	cmd := &cobra.Command{
 		Use:   "evaluate [KEY]",
 		Short: "Measure an encoder at each of its blocks, beside its baselines",
-		Long: `evaluate freezes an encoder and measures each of its blocks: k-NN, a linear probe and, where asked
-for, the paper's non-linear probe. Beside it stand the same backbone untrained and supervised, without
-which no accuracy means much. KEY is the beginning of a run's key; without it the flags say which run is
-meant, as those of pretrain do. What is not trained yet is trained.
+		Long: `evaluate freezes a run's encoder and measures each of its blocks: k-NN, a linear probe and,
+where asked for, the paper's non-linear probe. KEY is the beginning of a run's key; without it the
+flags say which run is meant, as those of pretrain do, and it is trained if need be.
 
-With --alone, or for a baseline, it measures the one encoder in more detail.`,
+Beside a self-supervised encoder stand its baselines: the same backbone with random parameters,
+and trained on the labels (--baselines=false leaves them out). Measurements are kept like runs.`,
 		Example: `  sslkit evaluate 41f0
-  sslkit evaluate --preset smoke --angles 0,180 --seeds 1,2,3
-  sslkit evaluate 41f0 --alone --nonlinear 2
-  sslkit evaluate --method random --json
-  sslkit evaluate 41f0 --labels 10`,
-		Args: cobra.MaximumNArgs(1),
+  sslkit evaluate --preset smoke --angles 0,180
+  sslkit evaluate 41f0 --nonlinear 2 --json
+  sslkit evaluate 41f0 --per-class 10 --baselines=false
+  sslkit evaluate --method random`,
+		Args: count(0, 1, "the key of a run, or flags that say which is meant"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := openStore(cmd)
-			if err != nil {
-				return err
-			}
-			c, err := f.chosen(cmd, store, args)
-			if err != nil {
-				return err
-			}
-			if !cmd.Flags().Changed("seeds") {
-				seeds = []int64{c.Seed}
-			}
 			if cmd.Flags().Changed("nonlinear") {
 				p := eval.PaperNonLinear(block)
 				o.NonLinear = &p
 			}
-			if !alone && c.Method.Rotation != nil {
-				comparison, err := store.Compare(cmd.Context(), c, o, seeds...)
-				if err != nil {
-					return err
-				}
-				return output(cmd, comparison, func(w io.Writer) error { return printComparison(w, comparison) })
+			if err := o.Validate(); err != nil {
+				return usageError{err}
 			}
-			if len(seeds) != 1 {
-				return errors.New("a single encoder has one seed: leave out --seeds, or --alone")
-			}
-			c.Seed = seeds[0]
-			scores, err := store.Evaluate(cmd.Context(), c, o)
+			config, err := c.chosen(&f, args)
 			if err != nil {
 				return err
 			}
-			return output(cmd, scores, func(w io.Writer) error {
-				fmt.Fprintf(w, "%s on %s, seed %d\n\n", method(c), c.Data.Name, c.Seed)
-				return printScores(w, scores)
+			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+				return c.measure(ctx, store, config, o, baselines && config.Method.Rotation != nil)
 			})
 		},
 	}
-	f.add(cmd)
-	f.addMethod(cmd)
-	flags := cmd.Flags()
-	flags.Int64SliceVar(&seeds, "seeds", []int64{1}, "seeds to repeat every run with")
-	flags.BoolVar(&alone, "alone", false, "without baselines, and with the features' spread and rank")
-	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
-	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
-	flags.IntVar(&o.Linear.Side, "side", o.Linear.Side, "maps are averaged to so many by so many places for the linear probe; 0: not at all")
-	flags.IntVar(&o.Linear.PerClass, "labels", o.Linear.PerClass, "labels of each class that the linear probe may see; 0: all")
-	flags.IntVar(&block, "nonlinear", 2, "also train the paper's non-linear probe, on this block")
-	flags.Lookup("nonlinear").DefValue = "" // none, unless it is given
+	f.add(cmd, true)
+	probeFlags(cmd.Flags(), &o)
+	cmd.Flags().IntVar(&block, "nonlinear", 0, "also train the paper's non-linear probe, on this `BLOCK` (1 is the first)")
+	cmd.Flags().BoolVar(&baselines, "baselines", true, "set the same backbone, random and supervised, beside a self-supervised encoder")
+	c.storeFlags(cmd)
+	cmd.Flags().SortFlags = false
 	return cmd
 }
 
+func probeFlags(flags *pflag.FlagSet, o *eval.Options) {
+	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
+	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
+	flags.IntVar(&o.Linear.PerClass, "per-class", o.Linear.PerClass, "labels of each class that the linear probe may see; 0: all")
+	flags.IntVar(&o.Linear.Side, "side", o.Linear.Side, "the linear probe sees maps averaged to so many cells a side; 0: whole maps")
+}
+
 // chosen is the configuration of the run that is named by its key, or else by the flags.
-func (f *configFlags) chosen(cmd *cobra.Command, store *sweep.Store, args []string) (sweep.Config, error) {
+func (c *cli) chosen(f *configFlags, args []string) (sweep.Config, error) {
 	if len(args) == 0 {
-		return f.config(cmd)
+		return f.config()
 	}
-	for _, name := range []string{"preset", "method", "data", "config", "angles", "epochs", "batch"} {
-		if cmd.Flags().Changed(name) {
-			return sweep.Config{}, fmt.Errorf("the key %s names a run, and so does --%s: give one of them", args[0], name)
-		}
+	if given := f.given(); given != "" {
+		return sweep.Config{}, usagef("the key %s names a run, and so does %s: give one of them", args[0], given)
+	}
+	store, err := c.store()
+	if err != nil {
+		return sweep.Config{}, err
 	}
 	record, err := store.Get(args[0])
 	if err != nil {
@@ -100,12 +82,43 @@ func (f *configFlags) chosen(cmd *cobra.Command, store *sweep.Store, args []stri
 	return record.Config, nil
 }
 
-func printScores(w io.Writer, s *sweep.Scores) error {
-	if _, err := fmt.Fprint(w, s); err != nil {
+func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Config, o eval.Options, baselines bool) error {
+	scores, err := store.Evaluate(ctx, config, o)
+	if err != nil {
 		return err
 	}
-	if s.EndToEnd != nil {
-		fmt.Fprintf(w, "end to end, with the classifier it was trained with: %.1f %%\n", 100**s.EndToEnd)
+	record, err := store.Find(config)
+	if err != nil {
+		return err
 	}
-	return nil
+	result := struct {
+		Key        string            `json:"key"`
+		Config     sweep.Config      `json:"config"`
+		Scores     *sweep.Scores     `json:"scores"`
+		Comparison *sweep.Comparison `json:"comparison,omitempty"` // with the baselines
+	}{Key: record.Key, Config: record.Config, Scores: scores}
+	if baselines {
+		if result.Comparison, err = store.Compare(ctx, config, o, config.Seed); err != nil {
+			return err
+		}
+	}
+	return c.print(result, func() error {
+		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, method(config), config.Data.Name, config.Seed); err != nil {
+			return err
+		}
+		if err := c.printScores(scores); err != nil || !baselines {
+			return err
+		}
+		if err := c.printf("\nBeside the same backbone, untrained and supervised, accuracy in %%:\n\n"); err != nil {
+			return err
+		}
+		return c.printComparison(result.Comparison)
+	})
+}
+
+func (c *cli) printScores(s *sweep.Scores) error {
+	if err := c.printf("%v", s); err != nil || s.EndToEnd == nil {
+		return err
+	}
+	return c.printf("end to end, with the classifier it was trained with: %.1f %%\n", 100**s.EndToEnd)
 }

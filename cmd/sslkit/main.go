@@ -49,6 +49,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.Execute()
+	var name string
+	if _, is := fmt.Sscanf(fmt.Sprint(err), "unknown command %q for", &name); is == nil {
+		err = noCommand(root, name)
+	}
 	var usage usageError
 	switch {
 	case err == nil:
@@ -92,13 +96,17 @@ stopped goes on. Environment:
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}, c.pretrain(), c.evaluate(), c.taskGap(), c.runsGroup(), c.data(), c.backend(), c.version())
-	root.Args = nil // cobra's own check comes before that of flags; unknownCommand rewords it
+	root.Args = nil // cobra's own check, which comes before that of flags
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print the result as JSON")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		text := err.Error()
 		var unknown *pflag.NotExistError
-		if errors.As(err, &unknown) {
+		var invalid *pflag.InvalidValueError
+		switch {
+		case errors.As(err, &unknown):
 			text += similarFlag(cmd, unknown.GetSpecifiedName())
+		case errors.As(err, &invalid):
+			text = fmt.Sprintf("--%s cannot be %q", invalid.GetFlag().Name, invalid.GetValue())
 		}
 		return usagef("%s; see '%s --help'", text, cmd.CommandPath())
 	})
@@ -119,11 +127,14 @@ func group(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return nil
 		}
-		return usagef("%s has no command %q%s; see '%s --help'",
-			cmd.CommandPath(), args[0], didYouMean(cmd.SuggestionsFor(args[0])), cmd.CommandPath())
+		return noCommand(cmd, args[0])
 	}
 	cmd.AddCommand(below...)
 	return cmd
+}
+
+func noCommand(cmd *cobra.Command, name string) error {
+	return usagef("'%s' has no command %q%s; see '%s --help'", cmd.CommandPath(), name, didYouMean(cmd.SuggestionsFor(name)), cmd.CommandPath())
 }
 
 func similarFlag(cmd *cobra.Command, name string) string {
@@ -142,14 +153,18 @@ func didYouMean(names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return ", did you mean " + strings.Join(names, " or ") + "?"
+	return " (did you mean " + strings.Join(names, " or ") + "?)"
 }
 
 // count checks the number of arguments; a negative most is no limit.
 func count(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || most >= 0 && len(args) > most {
-			return usagef("%s takes %s, and %d arguments are given; see '%s --help'", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+			given := strings.Join(args, " ")
+			if given == "" {
+				given = "nothing"
+			}
+			return usagef("'%s' takes %s, not %s; see '%s --help'", cmd.CommandPath(), what, given, cmd.CommandPath())
 		}
 		return nil
 	}
@@ -157,7 +172,7 @@ func count(least, most int, what string) cobra.PositionalArgs {
 
 // storeFlags defines the flags of commands on runs.
 func (c *cli) storeFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.runs, "runs", "", "`DIR` of the runs, in place of the usual one")
+	cmd.Flags().StringVar(&c.runs, "runs", "", "folder `DIR` of the runs, in place of the usual one")
 	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress on standard error")
 }
 
@@ -235,8 +250,9 @@ func (c *cli) printTable(head []string, rows [][]string) error {
 }
 
 var (
-	plain  = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-	prefix = regexp.MustCompile(`(?m)^(?:(?:sslkit|sweep|eval|data|nn|optim|pjrt|show|widgets): )+`)
+	plain = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+	// In front of what stopped a run, GoMLX says where in its training loop that was.
+	prefix = regexp.MustCompile(`(?m)^(?:.*train\.Loop\.OnStep\(hook "sslkit"\): )?(?:(?:sslkit|sweep|eval|data|nn|optim|pjrt|show|widgets): )+`)
 )
 
 // quote writes a command line as a shell takes it.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -17,78 +16,91 @@ import (
 	"github.com/sslkit/lab/sslkit/sweep"
 )
 
-func newRuns() *cobra.Command {
-	return group(&cobra.Command{
+func (c *cli) runsGroup() *cobra.Command {
+	list := c.runsList()
+	cmd := group(&cobra.Command{
 		Use:   "runs",
 		Short: "List, show, compare and delete runs",
-		Example: `  sslkit runs list
+		Example: `  sslkit runs
   sslkit runs show 41f0
   sslkit runs compare 41f0 e957
   sslkit runs delete 41f0`,
-	}, newRunsList(), newRunsShow(), newRunsCompare(), newRunsDelete())
+		RunE: list.RunE,
+	}, list, c.runsShow(), c.runsCompare(), c.runsDelete())
+	cmd.PersistentFlags().StringVar(&c.runs, "runs", "", "folder `DIR` of the runs, in place of the usual one")
+	return cmd
 }
 
-func newRunsList() *cobra.Command {
+func (c *cli) runsList() *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "List all runs, oldest first",
 		Example: "  sslkit runs list\n  sslkit runs list --json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := openStore(cmd)
+		Args:    count(0, 0, "flags only"),
+		RunE: func(*cobra.Command, []string) error {
+			store, err := c.store()
 			if err != nil {
 				return err
 			}
-			records, err := store.List()
-			if err != nil { // of damaged ones; the others are there
-				fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", oneLine(err))
-			}
+			records, damaged := store.List()
 			if records == nil {
-				records = []*sweep.Record{}
+				records = []*sweep.Record{} // of JSON
 			}
-			return output(cmd, records, func(w io.Writer) error { return printRecords(w, store, records) })
+			if err := c.print(records, func() error { return c.printRecords(store, records) }); err != nil {
+				return err
+			}
+			return damaged
 		},
 	}
 }
 
-func printRecords(w io.Writer, store *sweep.Store, records []*sweep.Record) error {
+func (c *cli) printRecords(store *sweep.Store, records []*sweep.Record) error {
 	if len(records) == 0 {
-		_, err := fmt.Fprintf(w, "No runs yet in %s; 'sslkit pretrain' makes one.\n", store.Dir)
-		return err
+		return c.printf("no runs yet in %s; 'sslkit pretrain' makes one\n", store.Dir)
 	}
 	var rows [][]string
 	for _, r := range records {
-		c, final := r.Config, r.Final()
-		figure := func(name string, scale float64, decimals int) string {
+		config, final := r.Config, r.Final()
+		figure := func(name string) string {
 			v, ok := final[name]
 			if !ok {
 				return "-"
 			}
-			return strconv.FormatFloat(scale*v, 'f', decimals, 64)
+			return strconv.FormatFloat(100*v, 'f', 1, 64)
 		}
-		rows = append(rows, []string{r.Key[:8], method(c), c.Data.Name, strconv.FormatInt(c.Seed, 10),
-			fmt.Sprintf("%d/%d", len(r.History.Loss), c.Epochs), figure("loss", 1, 3), figure("accuracy", 100, 1), figure("knn", 100, 1),
-			strconv.FormatFloat(r.History.Seconds, 'f', 0, 64), r.Started.Local().Format(time.DateTime)})
+		state := "done"
+		switch {
+		case !r.Done:
+			state = "unfinished"
+		case config.Method.Random != nil:
+			state = "untrained"
+		}
+		rows = append(rows, []string{shortKey(r.Key), method(config), config.Data.Name, strconv.FormatInt(config.Seed, 10),
+			fmt.Sprintf("%d/%d", len(r.History.Loss), config.Epochs), state, figure("accuracy"), figure("knn"),
+			r.Started.Local().Format("2006-01-02 15:04")})
 	}
-	return printTable(w, []string{"key", "method", "data", "seed", "epochs", "loss", "own task %", "k-NN %", "seconds", "begun"}, rows)
+	return c.printTable([]string{"key", "method", "data", "seed", "epochs", "state", "own task %", "k-NN %", "begun"}, rows)
 }
+
+// shortKey is as much of a key as tells runs apart for people.
+func shortKey(key string) string { return key[:min(len(key), 8)] }
 
 // method is what a configuration trains, in a few words.
-func method(c sweep.Config) string {
-	if r := c.Method.Rotation; r != nil {
+func method(config sweep.Config) string {
+	if r := config.Method.Rotation; r != nil {
 		return "rotation " + strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Angles), " ", ","), "[]")
 	}
-	return c.Method.Name()
+	return config.Method.Name()
 }
 
-func newRunsShow() *cobra.Command {
+func (c *cli) runsShow() *cobra.Command {
 	return &cobra.Command{
 		Use:     "show KEY",
 		Short:   "Show a run: configuration, curves, scores; the beginning of its key is enough",
 		Example: "  sslkit runs show 41f0\n  sslkit runs show 41f0 --json",
-		Args:    exactly(1, "the key of a run"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := openStore(cmd)
+		Args:    count(1, 1, "the key of a run"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			store, err := c.store()
 			if err != nil {
 				return err
 			}
@@ -105,13 +117,15 @@ func newRunsShow() *cobra.Command {
 				Folder string          `json:"folder"`
 				Scores []*sweep.Scores `json:"scores,omitempty"`
 			}{record, filepath.Join(store.Dir, record.Key), scores}
-			return output(cmd, result, func(w io.Writer) error {
-				if err := printRecord(w, store, record); err != nil {
+			return c.print(result, func() error {
+				if err := c.printRecord(store, record, 0); err != nil {
 					return err
 				}
 				for _, s := range scores {
-					fmt.Fprintln(w)
-					if err := printScores(w, s); err != nil {
+					if err := c.printf("\n"); err != nil {
+						return err
+					}
+					if err := c.printScores(s); err != nil {
 						return err
 					}
 				}
@@ -121,31 +135,29 @@ func newRunsShow() *cobra.Command {
 	}
 }
 
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return fmt.Errorf("%s takes %s; see '%s --help'", cmd.CommandPath(), what, cmd.CommandPath())
-		}
-		return nil
-	}
-}
-
-func printRecord(w io.Writer, store *sweep.Store, r *sweep.Record) error {
-	config, err := json.Marshal(r.Config)
-	if err != nil {
-		return err
-	}
+// printRecord shows the run and its last epochs; where last is 0 all of them, and the configuration.
+func (c *cli) printRecord(store *sweep.Store, r *sweep.Record, last int) error {
 	state := "not finished, the same request goes on"
 	if r.Done {
 		state = "finished"
 	}
-	fmt.Fprintf(w, "run      %s, %s\nmethod   %s\ndata     %s\nseed     %d\nbackend  %s\ncode     %s\nbegun    %s, %.1f s of training\nfolder   %s\nconfig   %s\n",
+	if err := c.printf("run      %s, %s\nmethod   %s\ndata     %s\nseed     %d\nbackend  %s\ncode     %s\nbegun    %s, %.1f s of training\nfolder   %s\n",
 		r.Key, state, method(r.Config), r.Config.Data.Name, r.Config.Seed, r.Backend.Kind, r.Version,
-		r.Started.Local().Format(time.DateTime), r.History.Seconds, filepath.Join(store.Dir, r.Key), config)
+		r.Started.Local().Format(time.DateTime), r.History.Seconds, filepath.Join(store.Dir, r.Key)); err != nil {
+		return err
+	}
+	if last == 0 {
+		config, err := json.Marshal(r.Config)
+		if err != nil {
+			return err
+		}
+		if err := c.printf("config   %s\n", config); err != nil {
+			return err
+		}
+	}
 	if len(r.History.Loss) == 0 {
 		return nil
 	}
-	fmt.Fprintln(w)
 	head := []string{"epoch", "loss"}
 	curves := [][]float64{r.History.Loss}
 	for _, more := range []map[string][]float64{r.History.Reports, r.History.Figures} {
@@ -165,22 +177,24 @@ func printRecord(w io.Writer, store *sweep.Store, r *sweep.Record) error {
 		}
 		rows = append(rows, row)
 	}
-	return printTable(w, head, rows)
+	if last > 0 {
+		rows = rows[max(0, len(rows)-last):]
+	}
+	if err := c.printf("\n"); err != nil {
+		return err
+	}
+	return c.printTable(head, rows)
 }
 
-func newRunsCompare() *cobra.Command {
+func (c *cli) runsCompare() *cobra.Command {
 	return &cobra.Command{
-		Use:     "compare KEY KEY...",
-		Short:   "Show in what runs differ, and how they did",
-		Example: "  sslkit runs compare 41f0 e957",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return errors.New("sslkit runs compare takes the keys of two runs or more; see 'sslkit runs compare --help'")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := openStore(cmd)
+		Use:   "compare KEY KEY...",
+		Short: "Show in what runs differ, and how they did",
+		Example: `  sslkit runs compare 41f0 e957
+  sslkit runs compare 41f0 e957 30aa --json`,
+		Args: count(2, -1, "the keys of two runs or more"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			store, err := c.store()
 			if err != nil {
 				return err
 			}
@@ -199,26 +213,32 @@ func newRunsCompare() *cobra.Command {
 			for _, r := range rows {
 				result.Rows = append(result.Rows, row{r[0], r[1:]})
 			}
-			return output(cmd, result, func(w io.Writer) error {
-				for i := range head[1:] {
-					head[i+1] = head[i+1][:8]
+			return c.print(result, func() error {
+				short := head[:1:1]
+				for _, key := range head[1:] {
+					short = append(short, shortKey(key))
 				}
-				return printTable(w, head, rows)
+				return c.printTable(short, rows)
 			})
 		},
 	}
 }
 
-func newRunsDelete() *cobra.Command {
+func (c *cli) runsDelete() *cobra.Command {
 	return &cobra.Command{
 		Use:     "delete KEY...",
 		Short:   "Delete runs, checkpoints and all; one that is under way stays",
-		Example: "  sslkit runs delete 41f0",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := openStore(cmd)
+		Example: "  sslkit runs delete 41f0\n  sslkit runs delete 41f0 e957",
+		Args:    count(1, -1, "the keys of one run or more"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			store, err := c.store()
 			if err != nil {
 				return err
+			}
+			for _, prefix := range args { // of a list with a mistake in it nothing is deleted
+				if _, err := store.Get(prefix); err != nil && !errors.Is(err, sweep.ErrDamaged) {
+					return err
+				}
 			}
 			deleted := []string{}
 			for _, prefix := range args {
@@ -231,10 +251,7 @@ func newRunsDelete() *cobra.Command {
 			result := struct {
 				Deleted []string `json:"deleted"`
 			}{deleted}
-			return output(cmd, result, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, "deleted", strings.Join(deleted, ", "))
-				return err
-			})
+			return c.print(result, func() error { return c.printf("deleted %s\n", strings.Join(deleted, ", ")) })
 		},
 	}
 }

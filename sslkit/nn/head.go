@@ -3,7 +3,6 @@ package nn
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers"
-	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 )
@@ -28,7 +27,7 @@ func MLP(scope *model.Scope, x *Node, dims ...int) *Node {
 	}
 	for i, d := range dims {
 		if i > 0 {
-			x = activation.Relu(x)
+			x = relu(x)
 		}
 		x = layers.Dense(scope.In("linear_%d", i+1), x, true, d)
 	}

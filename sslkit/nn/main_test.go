@@ -103,9 +103,9 @@ func run(t testing.TB, backend compute.Backend, store *model.Store, training boo
 }
 
 // outline builds the graph of f without compiling it and returns the results' shapes.
-func outline(t testing.TB, store *model.Store, image shapes.Shape, f func(scope *model.Scope, x *Node) []*Node) [][]int {
+func outline(t testing.TB, backend compute.Backend, store *model.Store, image shapes.Shape, f func(scope *model.Scope, x *Node) []*Node) [][]int {
 	t.Helper()
-	g := NewGraph(goBackend(t), "outline")
+	g := NewGraph(backend, "outline")
 	defer g.Finalize()
 	var dims [][]int
 	for _, m := range f(store.RootScope(), Parameter(g, "x", image)) {
@@ -219,7 +219,7 @@ func wantPanic(t *testing.T, part string, image shapes.Shape, f layer) {
 	t.Helper()
 	store := newStore(t, 1)
 	err := exceptions.TryCatch[error](func() {
-		outline(t, store, image, func(scope *model.Scope, x *Node) []*Node {
+		outline(t, goBackend(t), store, image, func(scope *model.Scope, x *Node) []*Node {
 			scope.Store().SetTraining(x.Graph(), true)
 			return []*Node{f(scope, x)}
 		})

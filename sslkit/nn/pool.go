@@ -1,43 +1,43 @@
 package nn
 
 import (
+	"slices"
+
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// Both poolings go over the rows and then over the columns, as maxima or sums of strided slices: the pure Go backend has
-// no gradient for GoMLX's MaxPool and fails in that of its SumPool, and XLA takes about as long (on [128, 28, 28, 96],
-// forward and backward: 0.23 against 0.22 CPU-seconds for the maximum, 0.12 against 0.10 for the sum).
+// maxPool is the largest value in each window of 3x3 pixels of x [N, H, W, C], two pixels apart, with a padding of 1 that
+// is never the largest, as PyTorch's MaxPool2d(3, 2, 1): [N, ceil(H/2), ceil(W/2), C]. The gradient goes to the first of
+// equal values, in the order of rows, as there.
+func maxPool(x *Node) *Node {
+	// Each window that sees a padding also sees the edge beside it, so to repeat the edge is to ignore the padding.
+	return pool(x, func(edge *Node) *Node { return edge }, Max)
+}
 
-// maxPool is the largest value in each window of size x size pixels of x [N, H, W, C], as PyTorch's MaxPool2d with a
-// padding of (size-1)/2. The gradient goes to the first of equal values, in the order of rows, as there.
-func maxPool(x *Node, size, stride int) *Node {
+// avgPool is the mean of the same windows, as PyTorch's AvgPool2d(3, 2, 1): the zeros of the padding count.
+func avgPool(x *Node) *Node { return MulScalar(pool(x, ZerosLike, Add), 1./9) }
+
+// pool combines the three columns, then the three rows that a window sees; padding gets an edge and returns what is to
+// lie beyond.
+//
+// Windows are taken from pairs of pixels, since the gradient of a slice with a stride is slow on XLA: NIN(4, 24) takes 10 %
+// less time for a training step than with strided slices or with GoMLX's pooling, whose gradient the pure Go backend
+// lacks besides.
+func pool(x *Node, padding func(edge *Node) *Node, combine func(a, b *Node) *Node) *Node {
 	for _, axis := range []int{2, 1} {
-		// Each window that sees a padding also sees the edge beside it, so to repeat the edge is to ignore the padding.
-		first, last := SliceAxis(x, axis, AxisElem(0)), SliceAxis(x, axis, AxisElem(-1))
-		padded := []*Node{x}
-		for range (size - 1) / 2 {
-			padded = append(append([]*Node{first}, padded...), last)
+		if x.Shape().Dim(axis)%2 == 1 {
+			x = Concatenate([]*Node{x, padding(SliceAxis(x, axis, AxisElem(-1)))}, axis)
 		}
-		x = slide(Concatenate(padded, axis), axis, size, stride, Max)
+		dims := slices.Insert(slices.Clone(x.Shape().Dimensions), axis+1, 2)
+		dims[axis] /= 2
+		pairs := Reshape(x, dims...)
+		centre := Squeeze(SliceAxis(pairs, axis+1, AxisElem(0)), axis+1)
+		after := Squeeze(SliceAxis(pairs, axis+1, AxisElem(1)), axis+1)
+		before := padding(SliceAxis(x, axis, AxisElem(0)))
+		if dims[axis] > 1 {
+			before = Concatenate([]*Node{before, SliceAxis(after, axis, AxisRange(0, -1))}, axis)
+		}
+		x = combine(combine(before, centre), after)
 	}
 	return x
-}
-
-// avgPool is the mean of each window of size x size pixels of x [N, H, W, C], as PyTorch's AvgPool2d with a padding of
-// (size-1)/2: the zeros of the padding count.
-func avgPool(x *Node, size, stride int) *Node {
-	x = pad(x, (size-1)/2)
-	for _, axis := range []int{2, 1} {
-		x = slide(x, axis, size, stride, Add)
-	}
-	return MulScalar(x, 1/float64(size*size))
-}
-
-// slide combines what a window sliding along the axis sees at its positions.
-func slide(x *Node, axis, size, stride int, combine func(a, b *Node) *Node) *Node {
-	y := window(x, axis, 0, size, stride)
-	for i := 1; i < size; i++ {
-		y = combine(y, window(x, axis, i, size, stride))
-	}
-	return y
 }

@@ -2,7 +2,6 @@ package nn
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 )
 
@@ -29,10 +28,10 @@ func resnet(scope *model.Scope, x *Node, n, width int) []*Node {
 // basicBlock is Fig. 2 with two 3x3 layers, batch norm "right after each convolution and before activation" (Sec. 3.4).
 func basicBlock(scope *model.Scope, x *Node, channels, stride int) *Node {
 	y := Conv(scope.In("conv_1"), x, channels, 3, stride, false)
-	y = activation.Relu(BatchNorm(scope.In("norm_1"), y))
+	y = relu(BatchNorm(scope.In("norm_1"), y))
 	y = Conv(scope.In("conv_2"), y, channels, 3, 1, false)
 	y = BatchNorm(scope.In("norm_2"), y)
-	return activation.Relu(Add(y, shortcut(x, channels, stride)))
+	return relu(Add(y, shortcut(x, channels, stride)))
 }
 
 // shortcut is option A of Sec. 3.3: identity "with extra zero entries padded for increasing dimensions", and with a

@@ -14,7 +14,7 @@ import (
 func count(t *testing.T, b Backbone, channels int) (trained, running int) {
 	t.Helper()
 	store := model.NewStore()
-	outline(t, store, shapes.Make(dtypes.Float32, 2, 32, 32, channels), func(scope *model.Scope, x *Node) []*Node {
+	outline(t, goBackend(t), store, shapes.Make(dtypes.Float32, 2, 32, 32, channels), func(scope *model.Scope, x *Node) []*Node {
 		return b.Stages(scope, x)
 	})
 	for v := range store.IterVariables() {
@@ -63,10 +63,23 @@ func TestPaperResNetShapes(t *testing.T) {
 		{[]int{5, 28, 28, 1}, [][]int{{5, 28, 28, 16}, {5, 14, 14, 32}, {5, 7, 7, 64}}},
 		{[]int{2, 7, 5, 1}, [][]int{{2, 7, 5, 16}, {2, 4, 3, 32}, {2, 2, 2, 64}}},
 	} {
-		got := outline(t, model.NewStore(), shapes.Make(dtypes.Float32, c.image...), ResNet(14, 16).Stages)
+		got := outline(t, goBackend(t), model.NewStore(), shapes.Make(dtypes.Float32, c.image...), ResNet(14, 16).Stages)
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%v: got %v, want %v", c.image, got, c.want)
 		}
+	}
+	// In the unfolded form a layer is a product with one row for each position.
+	g := NewGraph(goBackend(t), "layers")
+	defer g.Finalize()
+	ResNet(20, 4).Stages(model.NewStore().RootScope(), Parameter(g, "x", shapes.Make(dtypes.Float32, 1, 32, 32, 3)))
+	layers := map[int]int{}
+	for _, node := range g.Nodes() {
+		if node.Type() == NodeTypeDotGeneral {
+			layers[node.Shape().Dim(0)]++
+		}
+	}
+	if want := map[int]int{32 * 32: 1 + 6, 16 * 16: 6, 8 * 8: 6}; !reflect.DeepEqual(layers, want) {
+		t.Errorf("layers by positions: got %v, want %v", layers, want)
 	}
 }
 

@@ -4,11 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sslkit/lab/sslkit/eval"
 )
 
-var errNoSeeds = errors.New("sweep: give at least one seed, and three to see a spread")
+func checkSeeds(seeds []int64) error {
+	if len(seeds) == 0 {
+		return errors.New("sweep: give at least one seed, and three to see a spread")
+	}
+	for i, seed := range seeds {
+		if slices.Contains(seeds[:i], seed) {
+			return fmt.Errorf("sweep: seed %d is given twice, which would hide the spread", seed)
+		}
+	}
+	return nil
+}
 
 // Comparison is one or more encoders beside the same backbone untrained and supervised.
 type Comparison struct {
@@ -33,8 +44,8 @@ type Row struct {
 // Compare runs c with each of the seeds, probes every block, and sets random-init and supervised rows
 // of the same backbone, data and seeds beside it.
 func (s *Store) Compare(ctx context.Context, c Config, o eval.Options, seeds ...int64) (*Comparison, error) {
-	if len(seeds) == 0 {
-		return nil, errNoSeeds
+	if err := checkSeeds(seeds); err != nil {
+		return nil, err
 	}
 	result := &Comparison{Config: c, Options: o, Seeds: seeds}
 	row, err := s.row(ctx, c.Method.Name(), c, o, seeds)

@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/ml/train/optimizer"
@@ -226,14 +226,14 @@ func (c Config) Validate() error {
 	if o.Kind != "sgd" && o.Kind != "lars" {
 		bad("no optimizer is called %q: choose sgd or lars", o.Kind)
 	}
-	if !(o.Rate > 0) {
-		bad("learning rate %g: it must be above 0", o.Rate)
+	if !(o.Rate > 0 && o.Rate <= math.MaxFloat64) {
+		bad("learning rate %g: it must be finite and above 0", o.Rate)
 	}
-	if o.Warmup < 0 || o.Warmup >= float64(max(c.Epochs, 1)) {
+	if !(o.Warmup >= 0 && o.Warmup < float64(max(c.Epochs, 1))) {
 		bad("warm-up of %g epochs: it must be shorter than the %d epochs", o.Warmup, c.Epochs)
 	}
 	if len(o.Drops) > 0 {
-		if !slices.IsSorted(o.Drops) || o.Drops[0] < 1 {
+		if !rise(o.Drops) {
 			bad("drops %v: they must be epochs from 1 in rising order", o.Drops)
 		} else if last := o.Drops[len(o.Drops)-1]; last >= c.Epochs {
 			bad("a drop after %d epochs of %d: move the drops to earlier epochs", last, c.Epochs)
@@ -253,6 +253,16 @@ func (c Config) Validate() error {
 	}
 	errs = append(errs, o.build(1, max(c.Epochs, 1)).(interface{ Validate() error }).Validate())
 	return errors.Join(errs...)
+}
+
+// rise reports whether epochs start at 1 or later and none comes twice.
+func rise(epochs []int) bool {
+	for i, e := range epochs {
+		if e < 1 || i > 0 && e <= epochs[i-1] {
+			return false
+		}
+	}
+	return true
 }
 
 // build makes the optimizer for epochs of so many steps.

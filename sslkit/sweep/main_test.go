@@ -56,8 +56,7 @@ func runTests(m *testing.M) int {
 	images = dir
 	os.Setenv(backendEnv, os.Getenv("GOMLX_BACKEND"))
 	os.Setenv("GOMLX_BACKEND", "go")
-	os.Setenv("SSLKIT_HOME", filepath.Join(dir, "home"))
-	os.Unsetenv("SSLKIT_RUNS")
+	os.Unsetenv("SSLKIT_PRESET")
 	return m.Run()
 }
 

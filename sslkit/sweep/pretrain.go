@@ -23,8 +23,8 @@ var saveEvery = 20 * time.Second
 // last checkpoint if it was stopped before. A cancelled context saves the run first; the error is
 // then sslkit.ErrInterrupted, and the same call goes on. The random encoder has nothing to train.
 //
-// Beside the loss, the record has three figures an epoch, of the last stage and on up to 1,000
-// training and 500 test images: k-NN accuracy, standard deviation of the features and effective rank.
+// Beside the loss, the record has the figures of eval.Live an epoch, measured on up to 1,000 training
+// and 500 test images: k-NN accuracy of each stage, standard deviation and effective rank of the last.
 func (s *Store) Pretrain(ctx context.Context, c Config) (*Record, error) {
 	j, err := newJob(c)
 	if err != nil {
@@ -188,7 +188,7 @@ func (j *job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]f
 	var encoder *sslkit.Encoder // compiled once; the run's store comes with the first call
 	return func(r *sslkit.Run, _ int) (figures map[string]float64, err error) {
 		if encoder == nil {
-			if encoder, err = sslkit.NewEncoder(r.Backend, r.Store, r.Method, eval.LastPooled); err != nil {
+			if encoder, err = sslkit.NewEncoder(r.Backend, r.Store, r.Method, eval.Pooled); err != nil {
 				return nil, err
 			}
 		}

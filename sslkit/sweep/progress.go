@@ -48,25 +48,29 @@ func (p *printer) print(news Progress) {
 	step := news.Step
 	switch {
 	case step.Steps > 0:
-		text := fmt.Sprintf("%s  epoch %d/%d  loss %.3f", news.Name, step.Epoch+1, step.Epochs, step.Loss)
+		text := fmt.Sprintf("epoch %d/%d  loss %.3f", step.Epoch+1, step.Epochs, step.Loss)
 		if step.Left > 0 {
 			text += fmt.Sprintf("  %s left", step.Left.Round(time.Second))
 		}
-		p.show(news.Key+news.Name, text, int64(step.Step), int64(step.Steps), progressbar.OptionShowCount())
+		p.show(news.Key+news.Name, news.Name, text, int64(step.Step), int64(step.Steps), progressbar.OptionShowCount())
 	case news.Bytes > 0:
-		p.show(news.Name, news.Name, news.Bytes, news.Total, progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true))
+		p.show(news.Name, "", news.Name, news.Bytes, news.Total, progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true))
 	case news.Note != "":
 		p.endBar()
 		fmt.Fprintln(p.w, news.Note)
 	}
 }
 
-func (p *printer) show(what, text string, done, total int64, options ...progressbar.Option) {
+// show has on a terminal a line for the title, so that the bar below it fits into 80 columns.
+func (p *printer) show(what, title, text string, done, total int64, options ...progressbar.Option) {
 	begins, ends := what != p.what, done == total
 	p.what = what
 	if p.terminal {
 		if begins || p.bar == nil {
 			p.endBar()
+			if begins && title != "" {
+				fmt.Fprintln(p.w, title)
+			}
 			if total == 0 {
 				total = -1 // a spinner
 			}
@@ -75,12 +79,15 @@ func (p *printer) show(what, text string, done, total int64, options ...progress
 				// Of a run the bar would reckon with the steps before it was resumed.
 				progressbar.OptionSetPredictTime(false)}, options...)...)
 		}
+		p.bar.Set64(done) // drawn by Describe: this is throttled
 		p.bar.Describe(text)
-		p.bar.Set64(done)
 		if ends {
 			p.endBar()
 		}
 		return
+	}
+	if title != "" {
+		text = title + "  " + text
 	}
 	if begins || ends || time.Since(p.last) > lineEvery {
 		p.last = time.Now()

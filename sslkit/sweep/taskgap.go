@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -50,8 +51,11 @@ func (s *Store) TaskGap(ctx context.Context, c Config, o eval.Options, seeds ...
 	if c.Method.Rotation == nil {
 		return nil, fmt.Errorf("sweep: the Task Gap is about rotation, not %q", c.Method.Name())
 	}
-	if len(seeds) == 0 {
-		return nil, errNoSeeds
+	if o.NonLinear == nil {
+		return nil, errors.New("sweep: the Task Gap is read off the non-linear probe, which the options leave out: start from GapOptions")
+	}
+	if err := checkSeeds(seeds); err != nil {
+		return nil, err
 	}
 	gap := &TaskGap{Comparison: Comparison{Config: c, Options: o, Seeds: seeds}}
 	for _, set := range AngleSets {
@@ -88,7 +92,7 @@ func (g *TaskGap) finding() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "By the non-linear probe on block %d, over %d seeds, four rotations", ProbedBlock, len(g.Seeds))
+	fmt.Fprintf(&b, "By the non-linear probe on block %d, over %d seeds, four rotations", g.Options.NonLinear.Stage, len(g.Seeds))
 	var says []string
 	if len(ahead) > 0 {
 		says = append(says, " beat "+strings.Join(ahead, "; ")+" by more than the spread, as in the paper")

@@ -1,0 +1,149 @@
+package sweep
+
+import (
+	"context"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/loss"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/pjrt"
+)
+
+// What the method is for: features that tell classes apart better than random ones. On 1,000 images and 40 steps of a small
+// network this shows by far: MEASURED.
+func TestRotationBeatsRandomInit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains for most of a minute")
+	}
+	if os.Getenv(roleEnv) != onBest { // again, on the backend that users get: a process has one
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), roleEnv+"="+onBest, "GOMLX_BACKEND="+os.Getenv(backendEnv))
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	backend, choice, err := pjrt.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if choice.Kind == "go" {
+		t.Skip("takes minutes in pure Go")
+	}
+	c, err := Rotation(Smoke, "fashion-mnist-10k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Data.Train, c.Data.Test, c.Epochs, c.Batch = 1000, 1000, 2, 50
+	m := c.Method.Rotation
+	m.Backbone = nn.NIN(3, 12)
+	b := bench{c, backend, nil, nil}
+	if b.train, b.test, err = c.Data.open(t.Context(), data.OpenOptions{Offline: true}); err != nil {
+		t.Fatal(err)
+	}
+
+	var learned, random, wrong []float64
+	for seed := range int64(3) {
+		learned = append(learned, b.knn(t, b.trained(t, m, seed)))
+		random = append(random, b.knn(t, b.untrained(t, m, seed)))
+	}
+	wrong = append(wrong, b.knn(t, b.trained(t, mistaken{m}, 0)))
+	got, base := eval.Summarize(learned), eval.Summarize(random)
+	t.Logf("k-NN on block %d: rotation %v, random init %v, labels mixed up %.3f", ProbedBlock, got, base, wrong)
+	if gain := got.Mean - base.Mean; !(gain > math.Hypot(got.Std, base.Std)) {
+		t.Errorf("rotation %v does not beat random init %v by more than the spread", got, base)
+	}
+	if wrong[0] > slices.Min(learned) {
+		t.Errorf("with its labels mixed up rotation has %.3f, as much as with the right ones: %.3f", wrong[0], learned)
+	}
+}
+
+// mistaken is rotation with a mistake that compiles and trains: the copies come image by image, and the labels angle by
+// angle. What is learnt nevertheless, such as batch norm's statistics, is not the method's merit.
+type mistaken struct{ *sslkit.Rotation }
+
+func (m mistaken) Loss(scope *model.Scope, b sslkit.Batch) *Node {
+	x := m.Rotate(b.Image) // KNxHxWxC
+	d, k := x.Shape().Dimensions, len(m.Angles)
+	n := d[0] / k
+	x = Reshape(TransposeAllAxes(Reshape(x, k, n, d[1], d[2], d[3]), 1, 0, 2, 3, 4), d...)
+	y := Reshape(Iota(x.Graph(), shapes.Make(dtypes.Int32, k, n), 0), d[0])
+	logits := layers.Dense(scope.In("classifier"), nn.Pool(nn.Last(m.Encode(scope, x))), true, k)
+	sslkit.Report("accuracy", loss.Accuracy(logits, y))
+	return loss.CrossEntropy(logits, y)
+}
+
+// bench compares encoders with nothing around them, so that little is compiled.
+type bench struct {
+	Config
+	backend     compute.Backend
+	train, test data.Source
+}
+
+func (b bench) trained(t *testing.T, m sslkit.Method, seed int64) *model.Store {
+	t.Helper()
+	loader, err := data.Batches(b.train, data.Options{Batch: b.Batch, Seed: seed, Shuffle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &sslkit.Run{Method: m, Backend: b.backend, Train: loader, Optimizer: b.Optimizer.build(loader.Steps(), b.Epochs), Epochs: b.Epochs, Seed: seed}
+	if _, err := r.Pretrain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return r.Store
+}
+
+func (b bench) untrained(t *testing.T, m sslkit.Method, seed int64) *model.Store {
+	t.Helper()
+	in, err := inOrder(b.train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := eval.RandomInit(context.Background(), b.backend, m, in.loader, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// knn is the accuracy at the probed block on the test images.
+func (b bench) knn(t *testing.T, store *model.Store) float64 {
+	t.Helper()
+	read := func(src data.Source) ([][]float32, []int32) {
+		in, err := inOrder(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		features, err := sslkit.Features(context.Background(), b.backend, store, b.Method.Rotation, in.loader,
+			func(maps []*Node) []*Node { return []*Node{nn.Pool(maps[ProbedBlock-1])} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return features[0], in.labels
+	}
+	train, trainLabels := read(b.train)
+	test, testLabels := read(b.test)
+	hits := 0
+	for i, class := range eval.KNN(train, trainLabels, test, 20, 10, 0.07) {
+		if class == testLabels[i] {
+			hits++
+		}
+	}
+	return float64(hits) / float64(len(test))
+}
