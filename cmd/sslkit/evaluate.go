@@ -109,7 +109,7 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 		if err := c.printScores(scores); err != nil || !baselines {
 			return err
 		}
-		if err := c.printf("\nBeside the same backbone, untrained and supervised, accuracy in %%:\n\n"); err != nil {
+		if err := c.printf("\nBeside the same backbone, untrained and supervised:\n\n"); err != nil {
 			return err
 		}
 		return c.printComparison(result.Comparison)

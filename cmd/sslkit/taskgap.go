@@ -125,7 +125,7 @@ func (c *cli) printGap(gap *sweep.TaskGap, files gapFiles) error {
 	if err := c.printComparison(&gap.Comparison); err != nil {
 		return err
 	}
-	if err := c.printf("\n%s\n\n%s\n", gap.Finding, note(&gap.Comparison)); err != nil {
+	if err := c.printf("\n%s\n\n%s\n", gap.Finding, gap.Caption()); err != nil {
 		return err
 	}
 	for _, path := range []string{files.md, files.csv, files.svg, files.blocks} {
@@ -174,16 +174,6 @@ func tables(of *sweep.Comparison) []widgets.Table {
 	return []widgets.Table{{Head: head, Rows: rows}, neighbours}
 }
 
-// note says what the figures of the tables are.
-func note(of *sweep.Comparison) string {
-	seeds := strings.Trim(strings.ReplaceAll(fmt.Sprint(of.Seeds), " ", ", "), "[]")
-	what := "over the seeds " + seeds
-	if len(of.Seeds) == 1 {
-		what = "of seed " + seeds
-	}
-	return fmt.Sprintf("Test accuracy in %%, mean ± sample standard deviation %s. Pretext task: accuracy on its own task in the last epoch of training.\nProbes: %s.", what, of.Options)
-}
-
 func saveMarkdown(gap *sweep.TaskGap, path string) error {
 	var text strings.Builder
 	for _, t := range tables(&gap.Comparison) {
@@ -193,7 +183,7 @@ func saveMarkdown(gap *sweep.TaskGap, path string) error {
 		}
 		text.WriteString(table + "\n")
 	}
-	fmt.Fprintf(&text, "%s\n\n%s\n", gap.Finding, note(&gap.Comparison))
+	fmt.Fprintf(&text, "%s\n\n%s\n", gap.Finding, gap.Caption())
 	return renameio.WriteFile(path, []byte(text.String()), 0o644)
 }
 

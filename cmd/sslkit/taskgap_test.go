@@ -17,11 +17,12 @@ func TestTaskGap(t *testing.T) {
 	t.Setenv("SSLKIT_RUNS", t.TempDir())
 	dir := t.TempDir()
 	md, table, svg := filepath.Join(dir, "gap.md"), filepath.Join(dir, "gap.csv"), filepath.Join(dir, "gap.svg")
+	tiny := append(tiny[:len(tiny):len(tiny)], "--train", "100", "--test", "50")
 	line := "taskgap --seeds 1 --md " + md + " --csv " + table + " --svg " + svg
 	out, _ := must(t, line, tiny...)
 	wantAll(t, "taskgap", out, "encoder ", "4 rotations ", "89.06", "2 rotations, 90 and 270 ", "random init ", "supervised ",
 		"k-NN, block 3", "By the non-linear probe on block 2", "Fewer than three seeds", "50,000 colour images of CIFAR-10",
-		"of seed 1", "non-linear probe: stage 2", "written: "+md)
+		"one seed", "non-linear probe: stage 2", "written: "+md)
 
 	text := read(t, md)
 	wantAll(t, "the Markdown", text, "| encoder ", "| --- ", "| 4 rotations | 89.06 |", "By the non-linear probe on block 2", "linear probe")

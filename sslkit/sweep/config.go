@@ -106,7 +106,10 @@ func Rotation(preset, dataset string) (Config, error) {
 	case Class:
 		c.Epochs = 3
 		if strings.HasPrefix(dataset, "fashion-mnist") || dataset == "mnist" {
-			c.Data.Train, c.Data.Test = 10000, 2000
+			c.Data.Train, c.Data.Test = 5000, 2000
+		}
+		if dataset == "photos" {
+			c.Data.PerPhoto = 32
 		}
 	case Paper:
 		// Gidaris et al. 2018, Sec. 3.1, and the authors' configuration for CIFAR-10.

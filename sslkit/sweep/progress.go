@@ -74,12 +74,12 @@ func (p *printer) show(what, title, text string, done, total int64, options ...p
 			if total == 0 {
 				total = -1 // a spinner
 			}
-			p.bar = progressbar.NewOptions64(total, append([]progressbar.Option{progressbar.OptionSetWriter(p.w),
+			p.bar = progressbar.NewOptions64(total, append([]progressbar.Option{progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(text),
 				progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100 * time.Millisecond),
 				// Of a run the bar would reckon with the steps before it was resumed.
 				progressbar.OptionSetPredictTime(false)}, options...)...)
 		}
-		p.bar.Set64(done) // drawn by Describe: this is throttled
+		p.bar.Set64(done) // before Describe, which would draw a new bar at 0
 		p.bar.Describe(text)
 		if ends {
 			p.endBar()
