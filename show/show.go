@@ -215,6 +215,8 @@ func role(name string) widgets.Role {
 	switch name {
 	case "random init":
 		return widgets.RandomInit
+	case "random, norms fitted":
+		return widgets.Sky
 	case "supervised":
 		return widgets.Supervised
 	}

@@ -181,3 +181,47 @@ func TestRandomInit(t *testing.T) {
 	_, err := RandomInit(context.Background(), quickBackend(t), m, bars{classes: 2, batch: 16}, 1)
 	wantError(t, "no images", err, "bars is empty")
 }
+
+// Fitted statistics are what batch norm measures of these images; all else stays as it was drawn.
+func TestFitNorms(t *testing.T) {
+	d := bars{n: 40, classes: 2, batch: 16}
+	m := newSupervised(d)
+	store, err := RandomInit(context.Background(), quickBackend(t), m, d, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, store)
+	if err := FitNorms(context.Background(), quickBackend(t), store, m, d); err != nil {
+		t.Fatal(err)
+	}
+	for path, value := range contents(t, store) {
+		statistic := strings.HasSuffix(path, "/mean") || strings.HasSuffix(path, "/variance")
+		if changed := value != before[path]; changed != statistic {
+			t.Errorf("%s: changed is %v, is a statistic %v", path, changed, statistic)
+		}
+	}
+	// After fitting, features hardly depend on the mode: in training mode a batch's own statistics count.
+	evaluated, err := sslkit.Features(context.Background(), quickBackend(t), store, m, d, Pooled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trained, err := sslkit.Features(context.Background(), quickBackend(t), store, inTraining{m}, d, Pooled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Batches of 16 images differ from the average of many; 30 % of the features' size is far from the
+	// several hundred per cent by which unfitted ones are off.
+	for s := range evaluated {
+		var off, size float64
+		for i, row := range evaluated[s] {
+			for j, v := range row {
+				off += math.Abs(float64(v - trained[s][i][j]))
+				size += math.Abs(float64(v))
+			}
+		}
+		if off > 0.3*size {
+			t.Errorf("stage %d: features in the two modes differ by %.2f of their size", s+1, off/size)
+		}
+	}
+	wantError(t, "no images", FitNorms(context.Background(), quickBackend(t), store, m, bars{classes: 2, batch: 16}), "bars is empty")
+}

@@ -26,7 +26,7 @@ type Comparison struct {
 	Config  Config       `json:"config"` // what was asked for; its seed is not used
 	Options eval.Options `json:"options"`
 	Seeds   []int64      `json:"seeds"`
-	Rows    []Row        `json:"rows"` // the last two are random init and supervised
+	Rows    []Row        `json:"rows"` // the last three are random init, random with fitted norms, and supervised
 }
 
 // Row is one encoder over the seeds. Accuracies are fractions of the test set.
@@ -60,7 +60,7 @@ func (s *Store) baselines(ctx context.Context, to *Comparison) error {
 	for _, base := range []struct {
 		name   string
 		config Config
-	}{{"random init", to.Config.RandomInit()}, {"supervised", to.Config.Supervised()}} {
+	}{{"random init", to.Config.RandomInit()}, {"random, norms fitted", to.Config.RandomFitted()}, {"supervised", to.Config.Supervised()}} {
 		row, err := s.row(ctx, base.name, base.config, to.Options, to.Seeds)
 		if err != nil {
 			return err

@@ -45,6 +45,7 @@ type Method struct {
 // Random is the encoder that has learnt nothing: it is evaluated as it is drawn, and never trained.
 type Random struct {
 	Backbone nn.Backbone `json:"backbone"`
+	Fitted   bool        `json:"fitted,omitempty"` // with the running statistics of its batch norms fitted, see eval.FitNorms
 }
 
 // revisions are raised by whoever changes a method's numbers: older records are then not returned.
@@ -109,7 +110,7 @@ func Rotation(preset, dataset string) (Config, error) {
 			c.Data.Train, c.Data.Test = 5000, 2000
 		}
 		if dataset == "photos" {
-			c.Data.PerPhoto = 32
+			c.Data.PerPhoto = 24
 		}
 	case Paper:
 		// Gidaris et al. 2018, Sec. 3.1, and the authors' configuration for CIFAR-10.
@@ -138,7 +139,7 @@ func (c Config) Supervised() Config {
 
 // RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
 func (c Config) RandomInit() Config {
-	c.Method = Method{Random: &Random{c.Method.backbone()}}
+	c.Method = Method{Random: &Random{Backbone: c.Method.backbone()}}
 	c.Epochs, c.Batch, c.Optimizer = 0, 0, Optimizer{}
 	return c
 }
@@ -158,6 +159,13 @@ func (c Config) WithEpochs(epochs int) Config {
 		c.Optimizer.Factor = 0
 	}
 	c.Epochs = epochs
+	return c
+}
+
+// RandomFitted is RandomInit with the batch norms fitted to the images.
+func (c Config) RandomFitted() Config {
+	c = c.RandomInit()
+	c.Method.Random.Fitted = true
 	return c
 }
 

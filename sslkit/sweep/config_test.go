@@ -36,7 +36,7 @@ func TestKeysStay(t *testing.T) {
 	c := full()
 	supervised, random := c, c
 	supervised.Method = Method{Supervised: &eval.Supervised{Backbone: nn.ResNet(8, 4), Pad: 1}}
-	random.Method = Method{Random: &Random{nn.ResNet(8, 4)}}
+	random.Method = Method{Random: &Random{Backbone: nn.ResNet(8, 4)}}
 	for _, test := range []struct {
 		name string
 		c    Config
@@ -67,7 +67,7 @@ func TestKeyFollowsEveryField(t *testing.T) {
 	supervised := full()
 	supervised.Method = Method{Supervised: &eval.Supervised{Backbone: nn.NIN(4, 24), Classes: 3, Pad: 3, Flip: true}}
 	random := full()
-	random.Method = Method{Random: &Random{nn.NIN(4, 24)}}
+	random.Method = Method{Random: &Random{Backbone: nn.NIN(4, 24)}}
 	// From nothing too: an omitted field must not hide behind its zero.
 	empty := Config{Method: Method{Rotation: &sslkit.Rotation{}}}
 	for name, base := range map[string]Config{"rotation": full(), "supervised": supervised, "random": random, "empty": empty} {
@@ -352,7 +352,7 @@ func TestVariants(t *testing.T) {
 	}
 
 	r := c.RandomInit()
-	want = Config{Method: Method{Random: &Random{c.Method.Rotation.Backbone}}, Data: c.Data, Seed: c.Seed, Backend: c.Backend}
+	want = Config{Method: Method{Random: &Random{Backbone: c.Method.Rotation.Backbone}}, Data: c.Data, Seed: c.Seed, Backend: c.Backend}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("random init: %+v", r)
 	}

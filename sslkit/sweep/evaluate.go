@@ -44,6 +44,12 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 	if scores, err := readScores(path); err == nil { // by the process that had the lock
 		return scores, nil
 	}
+	if err := j.load(ctx, s); err != nil {
+		return nil, err
+	}
+	if len(j.train.Classes()) == 0 { // said before it trains
+		return nil, fmt.Errorf("sweep: %s has no labels to evaluate with; a folder has them with one subfolder a class", j.Data.Name)
+	}
 	record, err := s.locked(ctx, j)
 	if err != nil {
 		return nil, err
@@ -60,9 +66,6 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 
 func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Options) (*Scores, error) {
 	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: probing", j)})
-	if err := j.load(ctx, s); err != nil {
-		return nil, err
-	}
 	store, err := s.encoder(ctx, j)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -58,6 +60,13 @@ func newJob(c Config) (*job, error) {
 	}
 	if c.Backend != choice.Kind {
 		return nil, fmt.Errorf("sweep: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
+	}
+	if path, ok := strings.CutPrefix(c.Data.Name, "folder:"); ok {
+		// A relative path names another folder from elsewhere, and would find that one's run.
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, fmt.Errorf("sweep: %w", err)
+		}
+		c.Data.Name = "folder:" + path
 	}
 	return &job{Config: c, key: c.Key(), backend: backend, choice: choice}, nil
 }
@@ -224,7 +233,15 @@ func (s *Store) encoder(ctx context.Context, j *job) (*model.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		return eval.RandomInit(ctx, j.backend, j.method, in.loader, j.Seed)
+		store, err := eval.RandomInit(ctx, j.backend, j.method, in.loader, j.Seed)
+		if err == nil && j.Method.Random.Fitted {
+			shuffled, err := data.Batches(j.train, data.Options{Batch: min(250, j.train.Len()), Seed: j.Seed, Shuffle: true})
+			if err != nil {
+				return nil, err
+			}
+			return store, eval.FitNorms(ctx, j.backend, store, j.method, shuffled)
+		}
+		return store, err
 	}
 	store, _, err := sslkit.LoadStore(s.path(j.key, "checkpoints"))
 	if err != nil {
