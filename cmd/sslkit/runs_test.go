@@ -121,7 +121,7 @@ func evaluated(t *testing.T, r sweep.Record) {
 	if strings.Contains(progress, "step") || strings.Contains(progress, "probing") {
 		t.Errorf("evaluating again works again:\n%s", progress)
 	}
-	if result.Key != r.Key || len(result.Scores.Stages) != 3 || result.Comparison == nil || len(result.Comparison.Rows) != 3 ||
+	if result.Key != r.Key || len(result.Scores.Stages) != 3 || result.Comparison == nil || len(result.Comparison.Rows) != 4 ||
 		result.Scores.Options.K != 5 || result.Scores.Options.Linear.PerClass != 10 {
 		t.Errorf("evaluate --json: %s", out)
 	}

@@ -20,7 +20,7 @@ func TestTaskGap(t *testing.T) {
 	tiny := append(tiny[:len(tiny):len(tiny)], "--train", "100", "--test", "50")
 	line := "taskgap --seeds 1 --md " + md + " --csv " + table + " --svg " + svg
 	out, _ := must(t, line, tiny...)
-	wantAll(t, "taskgap", out, "encoder ", "4 rotations ", "89.06", "2 rotations, 90 and 270 ", "random init ", "supervised ",
+	wantAll(t, "taskgap", out, "encoder ", "4 rotations ", "89.06", "2 rotations, 90 and 270 ", "random init ", "random, norms fitted ", "supervised ",
 		"k-NN, block 3", "By the non-linear probe on block 2", "Fewer than three seeds", "50,000 colour images of CIFAR-10",
 		"one seed", "non-linear probe: stage 2", "written: "+md)
 
@@ -30,9 +30,9 @@ func TestTaskGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Six encoders: k-NN and linear at three blocks, non-linear at one; four of them in the paper and
+	// Seven encoders: k-NN and linear at three blocks, non-linear at one; four of them in the paper and
 	// with a pretext task; one has its own classifier.
-	if want := 1 + 6*(3+3+1) + 4 + 4 + 1; len(rows) != want {
+	if want := 1 + 7*(3+3+1) + 4 + 4 + 1; len(rows) != want {
 		t.Errorf("%d lines of CSV, want %d", len(rows), want)
 	}
 	wantAll(t, "the figure", read(t, svg), "<svg", "4 rotations", "paper")
@@ -42,7 +42,7 @@ func TestTaskGap(t *testing.T) {
 	var gap sweep.TaskGap
 	out, progress := must(t, "taskgap --seeds 1 --json", tiny...)
 	decode(t, out, &gap)
-	if len(gap.Rows) != 6 || gap.Rows[0].Paper != 0.8906 || gap.Rows[5].EndToEnd == nil || gap.Finding == "" {
+	if len(gap.Rows) != 7 || gap.Rows[0].Paper != 0.8906 || gap.Rows[6].EndToEnd == nil || gap.Finding == "" {
 		t.Errorf("taskgap --json: %s", out)
 	}
 	if strings.Contains(progress, "step") || strings.Contains(progress, "probing") {

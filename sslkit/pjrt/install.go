@@ -114,7 +114,7 @@ func (s setup) once(parent context.Context, name string, run func(context.Contex
 			return fmt.Errorf("waiting for another process that holds %s: %w", lock.Path(), err)
 		}
 	}
-	defer lock.Unlock()
+	defer func() { _ = lock.Unlock() }()
 
 	failed := filepath.Join(s.dir, ".failed-"+name)
 	if data, err := os.ReadFile(failed); err == nil && !s.force {

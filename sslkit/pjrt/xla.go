@@ -336,7 +336,7 @@ func runChild(ctx context.Context, task string, env ...string) (answer, error) {
 			return a, nil
 		}
 	}
-	return answer{}, fmt.Errorf("in a child process: it died (%v; it wrote %q)", runErr, lastWords(stderr.String()))
+	return answer{}, fmt.Errorf("in a child process: it died (%v; it wrote %q)", runErr, lastWords(stderr.String())) //nolint:errorlint // nil where it exits with 0 and no answer
 }
 
 // lastWords picks from what a dead process wrote the line that says most: a fatal message of XLA's logger ("F0000 ...") or

@@ -79,7 +79,7 @@ func (p *printer) show(what, title, text string, done, total int64, options ...p
 				// Of a run the bar would reckon with the steps before it was resumed.
 				progressbar.OptionSetPredictTime(false)}, options...)...)
 		}
-		p.bar.Set64(done) // before Describe, which would draw a new bar at 0
+		_ = p.bar.Set64(done) // before Describe, which would draw a new bar at 0
 		p.bar.Describe(text)
 		if ends {
 			p.endBar()

@@ -203,7 +203,7 @@ func (s *Store) Delete(prefix string) (string, error) {
 	} else if !ok {
 		return "", fmt.Errorf("sweep: run %s is under way in %s: stop that first", key, s.holder(key))
 	}
-	defer lock.Unlock()
+	defer func() { _ = lock.Unlock() }()
 	// The record goes first: killed in between, what is left must not pass for a finished run.
 	if err := os.Remove(s.path(key, "record.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("sweep: %w", err)
@@ -234,13 +234,13 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 	}
 	if err == nil && ok {
 		if err = os.WriteFile(s.lockFile(key)+".holder", fmt.Appendf(nil, "process %d", os.Getpid()), 0o644); err != nil {
-			lock.Unlock()
+			_ = lock.Unlock()
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sweep: locking run %s: %w", key, err)
 	}
-	return func() { lock.Unlock() }, nil
+	return func() { _ = lock.Unlock() }, nil
 }
 
 // holder names who has the run.

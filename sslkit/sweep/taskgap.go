@@ -97,7 +97,11 @@ func (g *TaskGap) finding() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "By the non-linear probe on block %d, over %d seeds, four rotations", g.Options.NonLinear.Stage, len(g.Seeds))
+	over := "over 1 seed"
+	if n := len(g.Seeds); n > 1 {
+		over = fmt.Sprintf("over %d seeds", n)
+	}
+	fmt.Fprintf(&b, "By the non-linear probe on block %d, %s, four rotations", g.Options.NonLinear.Stage, over)
 	var says []string
 	if len(ahead) > 0 {
 		says = append(says, " beat "+strings.Join(ahead, "; ")+" by more than the spread, as in the paper")
@@ -118,9 +122,13 @@ func (g *TaskGap) finding() string {
 	if len(g.Seeds) < 3 {
 		b.WriteString(" Fewer than three seeds say little about the spread.")
 	}
-	rotation := g.Config.Method.Rotation
-	fmt.Fprintf(&b, " The paper's figures are for 50,000 colour images of CIFAR-10, a NIN of width 192 and 200 epochs; here it is %s, a %s of %d blocks and width %d, and %d epochs.",
-		g.Config.Data.Name, strings.ToUpper(rotation.Backbone.Arch), rotation.Backbone.Depth, rotation.Backbone.Width, g.Config.Epochs)
+	backbone := g.Config.Method.backbone()
+	network := fmt.Sprintf("a NIN of %d blocks and width %d", backbone.Depth, backbone.Width)
+	if backbone.Arch == "resnet" {
+		network = fmt.Sprintf("a ResNet-%d of width %d", backbone.Depth, backbone.Width)
+	}
+	fmt.Fprintf(&b, " The paper's figures are for 50,000 colour images of CIFAR-10, a NIN of 4 blocks and width 192 and 200 epochs, and the authors' code keeps the best epoch of the probe; here it is %s, %s, %d epochs, and the probe's last epoch of %d.",
+		g.Config.Data.Name, network, g.Config.Epochs, g.Options.NonLinear.Epochs)
 	return b.String()
 }
 

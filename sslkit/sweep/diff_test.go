@@ -1,0 +1,77 @@
+package sweep
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+)
+
+func TestFinal(t *testing.T) {
+	r := &Record{History: sslkit.History{
+		Loss:    []float64{2, 1},
+		Reports: map[string][]float64{"accuracy": {0.3, 0.4}},
+		Figures: map[string][]float64{"knn": {0.5}, "feature_std": nil},
+	}}
+	if got, want := r.Final(), map[string]float64{"loss": 1, "accuracy": 0.4, "knn": 0.5}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := new(Record).Final(); len(got) != 0 {
+		t.Errorf("a run that was just begun has %v", got)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	s, _ := newStore(t)
+	a := tiny(t)
+	b := a.WithEpochs(3)
+	rotation := *a.Method.Rotation
+	rotation.Angles = []int{0, 180}
+	b.Method = Method{Rotation: &rotation}
+	for _, r := range []*Record{
+		{Key: "aa00000000000000", Config: a, History: sslkit.History{Loss: []float64{0.5}, Seconds: 2}},
+		{Key: "ab00000000000000", Config: b, History: sslkit.History{Loss: []float64{0.25}, Figures: map[string][]float64{"knn": {0.75}}}},
+	} {
+		if err := s.write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Both were measured with the first options, only one with the second.
+	measure := func(key, name string, o eval.Options, knn float64) {
+		scores := &Scores{Scores: eval.Scores{Options: o, Stages: []eval.Stage{{Stage: 1, KNN: knn, Linear: 0.5}}}}
+		if err := writeJSON(s.path(key, "scores-"+name+".json"), scores); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := eval.Defaults()
+	other.K = 3
+	measure("aa00000000000000", "1", eval.Defaults(), 0.25)
+	measure("ab00000000000000", "1", eval.Defaults(), 0.5)
+	measure("ab00000000000000", "2", other, 0.9)
+
+	head, rows, err := s.Diff("aa", "ab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"", "aa00000000000000", "ab00000000000000"}; !reflect.DeepEqual(head, want) {
+		t.Errorf("head %q, want %q", head, want)
+	}
+	want := [][]string{
+		{"epochs", "2", "3"},
+		{"method.rotation.angles", "[0 90 180 270]", "[0 180]"},
+		{"knn", "-", "0.75"},
+		{"loss", "0.5", "0.25"},
+		{"seconds", "2.0", "0.0"},
+		{"block 1, k-NN", "25.0 %", "50.0 %"},
+		{"block 1, linear", "50.0 %", "50.0 %"},
+	}
+	if !reflect.DeepEqual(rows, want) {
+		t.Errorf("got\n%q, want\n%q", rows, want)
+	}
+
+	_, _, err = s.Diff("aa")
+	wantError(t, "one run", err, "two runs or more")
+	_, _, err = s.Diff("aa", "a")
+	wantError(t, "an ambiguous key", err, "2 runs begin with", "ab00000000000000")
+}

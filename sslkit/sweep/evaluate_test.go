@@ -1,0 +1,130 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/sslkit/lab/sslkit"
+)
+
+func TestEvaluateOnce(t *testing.T) {
+	s, notes := newStore(t)
+	c, o := tiny(t), quick()
+	first, err := s.Evaluate(context.Background(), c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Pretext == nil || first.EndToEnd != nil || len(first.Stages) != 3 || first.Stages[ProbedBlock-1].NonLinear == nil {
+		t.Errorf("scores %+v", first)
+	}
+	steps := notes.steps
+	again, err := s.Evaluate(context.Background(), c, o)
+	if err != nil || !reflect.DeepEqual(again, first) || notes.steps != steps {
+		t.Errorf("the second time %+v, %v, and %d more steps", again, err, notes.steps-steps)
+	}
+
+	// Damaged scores are measured again, to the same.
+	r, err := s.Find(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := s.path(r.Key, "scores-"+hash(o)+".json")
+	for _, text := range []string{"", "{}", `{"train": 80, "stages"`} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if again, err = s.Evaluate(context.Background(), c, o); err != nil || !reflect.DeepEqual(again, first) {
+			t.Errorf("after damage %q: %+v, %v", text, again, err)
+		}
+	}
+	if all, err := s.Scores(r.Key); err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], first) {
+		t.Errorf("kept are %+v, %v", all, err)
+	}
+
+	o.K = 3
+	if other, err := s.Evaluate(context.Background(), c, o); err != nil || other.Options.K != 3 || notes.steps != steps {
+		t.Errorf("other options: %+v, %v, and %d more steps", other, err, notes.steps-steps)
+	}
+
+	if err := os.RemoveAll(s.path(r.Key, "checkpoints")); err != nil {
+		t.Fatal(err)
+	}
+	o.K = 4
+	_, err = s.Evaluate(context.Background(), c, o)
+	wantError(t, "without checkpoints", err, "cannot be read", "sslkit runs delete "+r.Key)
+}
+
+func TestEvaluateBaselines(t *testing.T) {
+	s, _ := newStore(t)
+	random, err := s.Evaluate(context.Background(), tiny(t).RandomInit(), quick())
+	if err != nil || random.Pretext != nil || random.EndToEnd != nil {
+		t.Errorf("random: %+v, %v", random, err)
+	}
+	supervised, err := s.Evaluate(context.Background(), tiny(t).Supervised(), quick())
+	if err != nil || supervised.Pretext != nil || supervised.EndToEnd == nil {
+		t.Errorf("supervised: %+v, %v", supervised, err)
+	}
+	for _, c := range []Config{tiny(t).RandomInit(), tiny(t).Supervised()} { // baselines are runs too
+		if r, err := s.Find(c); err != nil || !r.Done {
+			t.Errorf("%s: record %+v, %v", c.Method.Name(), r, err)
+		}
+	}
+}
+
+func TestEvaluateInterrupted(t *testing.T) {
+	s, _ := newStore(t)
+	pretrain(t, s, tiny(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	s.Report = func(Progress) { cancel() } // with the news that it begins to probe
+	if _, err := s.Evaluate(ctx, tiny(t), quick()); !errors.Is(err, sslkit.ErrInterrupted) {
+		t.Errorf("error %v, want ErrInterrupted", err)
+	}
+	s.Report = nil
+	if _, err := s.Evaluate(context.Background(), tiny(t), quick()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Data without labels is refused at once, not after the training.
+func TestEvaluateUnlabelled(t *testing.T) {
+	s, notes := newStore(t)
+	c := tiny(t)
+	c.Data.Name = folder(t, false)
+	_, err := s.Evaluate(context.Background(), c, quick())
+	wantError(t, "no labels", err, c.Data.Name, "has no labels")
+	if notes.steps > 0 {
+		t.Errorf("it trained %d steps before", notes.steps)
+	}
+	if r := pretrain(t, s, c); !r.Done || r.History.Figures != nil {
+		t.Errorf("trained without labels: %+v", r)
+	}
+}
+
+// The same relative path is another folder elsewhere.
+func TestRelativeFolder(t *testing.T) {
+	s, _ := newStore(t)
+	c := tiny(t)
+	whole := c.Data.Name
+	t.Chdir(images)
+	c.Data.Name = "folder:labelled"
+	r := pretrain(t, s, c)
+	if r.Config.Data.Name != whole {
+		t.Errorf("the record has %s, want %s", r.Config.Data.Name, whole)
+	}
+	if err := os.Mkdir("elsewhere", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Join(images, "elsewhere"))
+	if _, err := s.Find(c); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("from another folder: %v, want ErrNotExist", err)
+	}
+	c.Data.Name = whole
+	if again, err := s.Find(c); err != nil || again.Key != r.Key {
+		t.Errorf("by its whole path: %+v, %v", again, err)
+	}
+}

@@ -1,0 +1,142 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+// An experiment that is stopped after each of its runs ends as one that was never stopped, and repeats none.
+func TestTaskGapGoesOn(t *testing.T) {
+	s, notes := newStore(t)
+	c := tiny(t)
+	c.Epochs = 1
+	steps := make(map[string]int) // of each run, over all calls
+	var gap *TaskGap
+	for calls := 1; gap == nil; calls++ {
+		if calls > 20 {
+			t.Fatalf("not done after %d calls", calls)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		s.Report = func(p Progress) {
+			notes.add(p)
+			if p.Step.Steps > 0 {
+				steps[p.Key]++
+				if p.Step.Step == p.Step.Steps {
+					cancel()
+				}
+			}
+		}
+		var err error
+		if gap, err = s.TaskGap(ctx, c, quick(), 1); err != nil && !errors.Is(err, sslkit.ErrInterrupted) {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+	if len(steps) != 5 { // four angle sets, and supervised
+		t.Errorf("steps of runs: %v", steps)
+	}
+	for key, n := range steps {
+		if n != 5 {
+			t.Errorf("run %s took %d steps, want 5", key, n)
+		}
+	}
+	whole, _ := newStore(t)
+	want, err := whole.TaskGap(context.Background(), c, quick(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(gap, want) {
+		t.Errorf("got\n%+v, undisturbed\n%+v", gap, want)
+	}
+
+	for i, set := range AngleSets {
+		r := gap.Rows[i]
+		if r.Name != set.Name || !reflect.DeepEqual(r.Angles, set.Angles) || r.Paper != set.Paper || r.Pretext == nil || r.EndToEnd != nil ||
+			len(r.KNN) != 3 || len(r.Linear) != 3 || r.NonLinear.N != 1 {
+			t.Errorf("row %d: %+v", i, r)
+		}
+	}
+	last := gap.Rows[len(gap.Rows)-1]
+	if last.Name != "supervised" || last.EndToEnd == nil || last.Pretext != nil || last.Paper != 0 {
+		t.Errorf("last row %+v", last)
+	}
+	head, rows := gap.Table()
+	if len(rows) != len(gap.Rows) {
+		t.Errorf("%d rows in the table of %d", len(rows), len(gap.Rows))
+	}
+	for _, row := range rows {
+		if len(row) != len(head) {
+			t.Errorf("row %q under %q", row, head)
+		}
+	}
+	if !reflect.DeepEqual(c.Method.Rotation.Angles, []int{0, 90, 180, 270}) {
+		t.Errorf("the caller's angles are now %v", c.Method.Rotation.Angles)
+	}
+}
+
+func TestTaskGapMistakes(t *testing.T) {
+	s, _ := newStore(t)
+	_, err := s.TaskGap(context.Background(), tiny(t).Supervised(), quick(), 1)
+	wantError(t, "not rotation", err, `not "supervised"`)
+	_, err = s.TaskGap(context.Background(), tiny(t), eval.Defaults(), 1)
+	wantError(t, "no non-linear probe", err, "GapOptions")
+	_, err = s.TaskGap(context.Background(), tiny(t), quick())
+	wantError(t, "no seed", err, "seed")
+	_, err = s.Compare(context.Background(), tiny(t), quick())
+	wantError(t, "no seed", err, "seed")
+}
+
+// gapOf is a result with the given accuracies of the non-linear probe: the angle sets, random init, supervised.
+func gapOf(c Config, seeds int, accuracies ...eval.Spread) *TaskGap {
+	g := &TaskGap{Comparison: Comparison{Config: c, Options: GapOptions(), Seeds: make([]int64, seeds)}}
+	for i, a := range accuracies {
+		g.Rows = append(g.Rows, Row{Name: []string{"4", "8", "0 and 180", "90 and 270", "random init", "supervised"}[i], NonLinear: a})
+	}
+	return g
+}
+
+func TestFinding(t *testing.T) {
+	c := tiny(t)
+	of := func(mean, std float64) eval.Spread { return eval.Spread{Mean: mean, Std: std, N: 3} }
+	random, supervised := of(0.6, 0.01), of(0.9, 0.01)
+	for name, test := range map[string]struct {
+		gap  *TaskGap
+		want []string
+		not  string
+	}{
+		"as in the paper": {gapOf(c, 3, of(0.8, 0.01), of(0.7, 0.01), of(0.7, 0.01), of(0.7, 0.01), random, supervised),
+			[]string{"block 2, over 3 seeds, four rotations beat 8; 0 and 180; 90 and 270 by more than the spread, as in the paper.", "by 20.0 points"}, "unlike"},
+		// The spread of a difference is hypot(0.03, 0.04) = 0.05.
+		"at the spread": {gapOf(c, 3, of(0.75, 0.03), of(0.7001, 0.04), of(0.6999, 0.04), of(0.85, 0.01), random, supervised),
+			[]string{"beat 0 and 180 by more", "cannot be told from 8 within the spread", "lose to 90 and 270, unlike in the paper"}, "cannot be told from 8;"},
+		"no better than chance": {gapOf(c, 3, of(0.61, 0.01), of(0.61, 0.01), of(0.61, 0.01), of(0.61, 0.01), random, supervised),
+			[]string{"do not beat", "beyond the spread (+1.0 points)"}, "as in the paper"},
+		"one seed": {gapOf(c, 1, eval.Spread{Mean: 0.8, N: 1}, eval.Spread{Mean: 0.1, N: 1}, eval.Spread{Mean: 0.1, N: 1}, eval.Spread{Mean: 0.1, N: 1},
+			eval.Spread{Mean: 0.1, N: 1}, eval.Spread{Mean: 0.1, N: 1}), []string{"over 1 seed,", "cannot be told from 8; 0 and 180; 90 and 270", "say little"}, "as in the paper"},
+	} {
+		got := test.gap.finding()
+		for _, want := range append(test.want, "CIFAR-10", c.Data.Name, "a NIN of 3 blocks and width 6, 2 epochs", "last epoch of 50") {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q does not say %q", name, got, want)
+			}
+		}
+		if strings.Contains(got, test.not) {
+			t.Errorf("%s: %q says %q", name, got, test.not)
+		}
+	}
+
+	rotation := *c.Method.Rotation
+	rotation.Backbone = nn.ResNet(14, 8)
+	c.Method = Method{Rotation: &rotation}
+	same := of(0.5, 0.1)
+	if got := gapOf(c, 3, same, same, same, same, same, same).finding(); !strings.Contains(got, "a ResNet-14 of width 8") {
+		t.Errorf("a resnet: %q", got)
+	}
+}
