@@ -148,12 +148,16 @@ func (l *loop) run(fresh bool) error {
 		}
 	}
 	tl := train.NewLoop(trainer)
-	tl.OnStep("sslkit", 0, func(_ *train.Loop, metrics []*tensors.Tensor) error { return l.after(metrics) })
-	left := l.Epochs*l.Train.Steps() - l.state.Step
-	if _, err := tl.RunSteps(&epochs{l}, left); err != nil {
-		return err
+	var failed error // as it was, without the loop's words around it
+	tl.OnStep("sslkit", 0, func(_ *train.Loop, metrics []*tensors.Tensor) error {
+		failed = l.after(metrics)
+		return failed
+	})
+	_, err := tl.RunSteps(&epochs{l}, l.Epochs*l.Train.Steps()-l.state.Step)
+	if failed != nil {
+		return failed
 	}
-	return nil
+	return err
 }
 
 // metrics reads what the method handed to Report.

@@ -22,8 +22,9 @@ func (c *cli) evaluate() *cobra.Command {
 where asked for, the paper's non-linear probe. KEY is the beginning of a run's key; without it the
 flags say which run is meant, as those of pretrain do, and it is trained if need be.
 
-Beside a self-supervised encoder stand its baselines: the same backbone with random parameters,
-and trained on the labels (--baselines=false leaves them out). Measurements are kept like runs.`,
+Beside a self-supervised encoder stand its baselines: the same backbone with random parameters, as
+it is drawn and with its batch norms fitted to the images, and trained on the labels
+(--baselines=false leaves them out). Measurements are kept like runs.`,
 		Example: `  sslkit evaluate 41f0
   sslkit evaluate --preset smoke --angles 0,180
   sslkit evaluate 41f0 --nonlinear 2 --json

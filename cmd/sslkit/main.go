@@ -250,9 +250,8 @@ func (c *cli) printTable(head []string, rows [][]string) error {
 }
 
 var (
-	plain = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-	// In front of what stopped a run, GoMLX says where in its training loop that was.
-	prefix = regexp.MustCompile(`(?m)^(?:.*train\.Loop\.OnStep\(hook "sslkit"\): )?(?:(?:sslkit|sweep|eval|data|nn|optim|pjrt|show|widgets): )+`)
+	plain  = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+	prefix = regexp.MustCompile(`(?m)^(?:(?:sslkit|sweep|eval|data|nn|optim|pjrt|show|widgets): )+`)
 )
 
 // quote writes a command line as a shell takes it.

@@ -153,7 +153,6 @@ func TestOneLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"sweep: batch of 0\n  sslkit: angle 3\n": "batch of 0; sslkit: angle 3",
 		"sweep: data: a: b":                      "a: b",
-		"Loop.RunSteps(9): failed: train.Loop.OnStep(hook \"sslkit\"): sslkit: interrupted": "interrupted",
 	} {
 		if got := oneLine(errors.New(text)); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -90,6 +90,9 @@ func method(config sweep.Config) string {
 	if r := config.Method.Rotation; r != nil {
 		return "rotation " + strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Angles), " ", ","), "[]")
 	}
+	if r := config.Method.Random; r != nil && r.Fitted {
+		return "random, norms fitted"
+	}
 	return config.Method.Name()
 }
 

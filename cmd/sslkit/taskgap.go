@@ -42,7 +42,7 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
   sslkit taskgap --preset class --json >gap.json
   sslkit taskgap --preset paper --data cifar10 --seeds 1`,
 		Args: count(0, 0, "flags only"),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := files.check(); err != nil { // before the work, not after it
 				return err
 			}
@@ -52,6 +52,9 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 			}
 			if name := config.Method.Name(); name != "rotation" {
 				return usagef("the Task Gap is about rotation, and %s holds %s", f.file, name)
+			}
+			if !cmd.Flags().Changed("seeds") && f.file == "" && f.preset == sweep.Smoke {
+				seeds = []int64{1}
 			}
 			if len(seeds) == 0 {
 				return usagef("--seeds: give at least one, and three to see a spread")
@@ -73,7 +76,7 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 	}
 	f.add(cmd, false)
 	flags := cmd.Flags()
-	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with")
+	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with; with --preset smoke only 1, unless given")
 	probeFlags(flags, &o)
 	flags.StringVar(&files.md, "md", "", "write the tables as Markdown to `FILE`")
 	flags.StringVar(&files.csv, "csv", "", "write all figures, one a line, to `FILE`")

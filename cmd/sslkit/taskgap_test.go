@@ -12,7 +12,7 @@ import (
 
 func TestTaskGap(t *testing.T) {
 	if testing.Short() {
-		t.Skip("trains six networks")
+		t.Skip("trains five networks")
 	}
 	t.Setenv("SSLKIT_RUNS", t.TempDir())
 	dir := t.TempDir()

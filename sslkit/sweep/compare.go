@@ -155,7 +155,7 @@ func (c *Comparison) Caption() string {
 	if len(c.Seeds) == 1 {
 		over = "one seed"
 	}
-	return fmt.Sprintf("%s: test accuracy in %%, %s, after the last epoch. %s.", c.Config.Data.Name, over, c.Options)
+	return fmt.Sprintf("%s: test accuracy in %%, on the pretext task training accuracy, %s, after the last epoch. %s.", c.Config.Data.Name, over, c.Options)
 }
 
 func percent(s *eval.Spread) string {

@@ -97,11 +97,7 @@ func (g *TaskGap) finding() string {
 		}
 	}
 	var b strings.Builder
-	over := "over 1 seed"
-	if n := len(g.Seeds); n > 1 {
-		over = fmt.Sprintf("over %d seeds", n)
-	}
-	fmt.Fprintf(&b, "By the non-linear probe on block %d, %s, four rotations", g.Options.NonLinear.Stage, over)
+	fmt.Fprintf(&b, "By the non-linear probe on block %d, over %s, four rotations", g.Options.NonLinear.Stage, plural(len(g.Seeds), "seed"))
 	var says []string
 	if len(ahead) > 0 {
 		says = append(says, " beat "+strings.Join(ahead, "; ")+" by more than the spread, as in the paper")
@@ -127,9 +123,16 @@ func (g *TaskGap) finding() string {
 	if backbone.Arch == "resnet" {
 		network = fmt.Sprintf("a ResNet-%d of width %d", backbone.Depth, backbone.Width)
 	}
-	fmt.Fprintf(&b, " The paper's figures are for 50,000 colour images of CIFAR-10, a NIN of 4 blocks and width 192 and 200 epochs, and the authors' code keeps the best epoch of the probe; here it is %s, %s, %d epochs, and the probe's last epoch of %d.",
-		g.Config.Data.Name, network, g.Config.Epochs, g.Options.NonLinear.Epochs)
+	fmt.Fprintf(&b, " The paper's figures are for 50,000 colour images of CIFAR-10, a NIN of 4 blocks and width 192 and 200 epochs, and the authors' code keeps the best epoch of the probe; here it is %s, %s, %s, and the probe's last epoch of %d.",
+		g.Config.Data.Name, network, plural(g.Config.Epochs, "epoch"), g.Options.NonLinear.Epochs)
 	return b.String()
+}
+
+func plural(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }
 
 // spread is the standard deviation of the difference of two rows: what is smaller may be chance. One
