@@ -3,6 +3,7 @@ module github.com/sslkit/lab
 go 1.26.5
 
 require (
+	github.com/agnivade/levenshtein v1.2.1
 	github.com/gofrs/flock v0.13.0
 	github.com/gomlx/compute v0.1.2
 	github.com/gomlx/go-xla v0.4.1

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // OpenOptions of [Open]; the zero value is fine.
@@ -113,7 +115,7 @@ func unknown(name string, known []string) error {
 	for _, k := range known {
 		plain := strings.NewReplacer("-", "", "_", "", " ", "")
 		a, b := plain.Replace(strings.ToLower(name)), plain.Replace(k)
-		if a != "" && strings.Contains(b, a) || distance(a, b) <= 2 {
+		if a != "" && strings.Contains(b, a) || levenshtein.ComputeDistance(a, b) <= 2 {
 			near = append(near, fmt.Sprintf("%q", k))
 		}
 	}
@@ -122,27 +124,6 @@ func unknown(name string, known []string) error {
 		hint = "; did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH", name, hint, strings.Join(known, ", "))
-}
-
-// distance is the edit distance of Levenshtein, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 var errOffline = errors.New("it is not on this machine, and Offline forbids to download it")

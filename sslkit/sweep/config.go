@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"github.com/sslkit/lab/data"
@@ -340,7 +341,7 @@ func ReadConfig(r io.Reader) (Config, error) {
 func suggest(name string, paths []string) string {
 	best, least := "", 3 // more changes than two make another word
 	for _, path := range paths {
-		if d := distance(strings.ToLower(name), path[strings.LastIndex(path, ".")+1:]); d < least {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), path[strings.LastIndex(path, ".")+1:]); d < least {
 			best, least = path, d
 		}
 	}
@@ -348,27 +349,6 @@ func suggest(name string, paths []string) string {
 		return "; known: " + strings.Join(paths, ", ")
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance is the edit distance of Levenshtein, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // fields lists the JSON names within t as paths.
