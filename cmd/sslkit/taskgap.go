@@ -53,8 +53,8 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 			if name := config.Method.Name(); name != "rotation" {
 				return usagef("the Task Gap is about rotation, and %s holds %s", f.file, name)
 			}
-			if !cmd.Flags().Changed("seeds") && f.file == "" && f.preset == sweep.Smoke {
-				seeds = []int64{1}
+			if !cmd.Flags().Changed("seeds") && f.file == "" {
+				seeds = sweep.Seeds(f.preset)
 			}
 			if len(seeds) == 0 {
 				return usagef("--seeds: give at least one, and three to see a spread")

@@ -88,6 +88,14 @@ func PresetOr(fallback string) string {
 	return fallback
 }
 
+// Seeds are as many as a preset has time for: one with smoke, else three.
+func Seeds(preset string) []int64 {
+	if preset == Smoke {
+		return []int64{1}
+	}
+	return []int64{1, 2, 3}
+}
+
 // Rotation returns the preset's configuration of RotNet on a dataset.
 func Rotation(preset, dataset string) (Config, error) {
 	m := sslkit.RotNet(nn.NIN(4, 24))
@@ -103,7 +111,7 @@ func Rotation(preset, dataset string) (Config, error) {
 	case Smoke:
 		c.Data.Train, c.Data.Test, c.Epochs = 2000, 1000, 3
 		if dataset == "photos" { // the scarcest class has ten training photos
-			c.Data.PerPhoto, c.Data.Train, c.Data.Test = 16, 0, 0
+			c.Data.PerPhoto, c.Data.Train, c.Data.Test = 8, 0, 0
 		}
 	case Class:
 		c.Epochs = 3

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -200,8 +201,8 @@ func child(role, dir string, c Config) *exec.Cmd {
 	return cmd
 }
 
-// childPretrain runs the configuration, saving at each step, and prints "step N" after each, other news, and "done". At
-// each step it waits as long as there is a file "hold" beside the runs.
+// childPretrain runs the configuration, saving at each step, and prints "step N" after each, other news, and "done". From
+// the step on that the file "hold" beside the runs names it waits as long as there is that file.
 func childPretrain() {
 	saveEvery = 0
 	dir := os.Getenv(dirEnv)
@@ -212,7 +213,8 @@ func childPretrain() {
 		}
 		fmt.Println("step", p.Step.Step)
 		for {
-			if _, err := os.Stat(filepath.Join(dir, "hold")); err != nil {
+			text, err := os.ReadFile(filepath.Join(dir, "hold"))
+			if from, _ := strconv.Atoi(string(text)); err != nil || p.Step.Step < from {
 				return
 			}
 			time.Sleep(time.Millisecond)

@@ -4,178 +4,260 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sslkit/lab/sslkit"
 )
 
-func TestPretrainOnce(t *testing.T) {
+// sameHistory compares all but the time.
+func sameHistory(t *testing.T, got, want sslkit.History) {
+	t.Helper()
+	got.Seconds, want.Seconds = 0, 0
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("history %+v\nwant, to the last bit, %+v", got, want)
+	}
+}
+
+func TestPretrainRecord(t *testing.T) {
 	s, notes := newStore(t)
-	r := pretrain(t, s, tiny(t))
-	if !r.Done || r.Finished.Before(r.Started) || r.Backend.Kind != "go" || r.Config.Backend != "go" || r.Version == "" {
+	c := tiny(t)
+	r := pretrain(t, s, c)
+	c.Backend = "go"
+	if !r.Done || !reflect.DeepEqual(r.Config, c) || r.Key != c.Key() || r.Backend.Kind != "go" || r.Version != Version() {
 		t.Errorf("record %+v", r)
 	}
-	if h := r.History; len(h.Loss) != 2 || len(h.Reports["accuracy"]) != 2 || len(h.Figures["knn"]) != 2 {
-		t.Errorf("history %+v", h)
+	if r.Started.IsZero() || r.Finished.Before(r.Started) {
+		t.Errorf("from %v to %v", r.Started, r.Finished)
 	}
-	steps := notes.steps
-	if again := pretrain(t, s, tiny(t)); !reflect.DeepEqual(again, r) || notes.steps != steps {
-		t.Errorf("the second time %+v after %d more steps, want %+v", again, notes.steps-steps, r)
+	h := r.History
+	if len(h.Loss) != 2 || h.Loss[0] == h.Loss[1] || len(h.Reports["accuracy"]) != 2 || h.Seconds <= 0 {
+		t.Errorf("history %+v, want a figure an epoch", h)
 	}
+	for _, name := range []string{"knn", "knn_1", "knn_2", "knn_3", "feature_std", "effective_rank"} {
+		if f := h.Figures[name]; len(f) != 2 || !(f[0] > 0 && f[1] > 0) || f[0] == f[1] {
+			t.Errorf("%s is %v, want a figure an epoch", name, f)
+		}
+	}
+	if k := h.Figures["knn"][1]; k > 1 || k <= 0.3 { // a bar's place is plain to see; a guess has 0.25
+		t.Errorf("k-NN accuracy %v", k)
+	}
+	if r := h.Figures["effective_rank"][1]; r < 1 || r > 6 {
+		t.Errorf("effective rank %v of 6 dimensions", r)
+	}
+	if notes.steps != 10 {
+		t.Errorf("news of %d steps, want 10", notes.steps)
+	}
+	if kept, err := s.Get(r.Key); err != nil || !reflect.DeepEqual(kept, r) {
+		t.Errorf("kept is %+v, %v", kept, err)
+	}
+}
 
-	c := tiny(t)
-	c.Backend = "xla:cuda"
-	_, err := s.Pretrain(context.Background(), c)
-	wantError(t, "another backend", err, "xla:cuda", "this machine has go", "GOMLX_BACKEND")
+func TestPretrainSupervised(t *testing.T) {
+	s, _ := newStore(t)
+	r := pretrain(t, s, tiny(t).Supervised())
+	if h := r.History; !r.Done || len(h.Figures["knn"]) != 2 || len(h.Reports["accuracy"]) != 2 {
+		t.Errorf("%+v", r)
+	}
+	if m := r.Config.Method.Supervised; m.Classes != 0 || m.Labels != nil { // else its key would be another's
+		t.Errorf("the data's labels are in the configuration: %+v", m)
+	}
+}
+
+func TestPretrainRandomTrainsNothing(t *testing.T) {
+	s, notes := newStore(t)
+	r := pretrain(t, s, tiny(t).RandomInit())
+	if !r.Done || notes.steps != 0 || len(r.History.Loss) != 0 {
+		t.Errorf("%d steps, %+v", notes.steps, r)
+	}
+}
+
+// moved is tiny on data of its own, which are there until remove.
+func moved(t *testing.T) (c Config, remove func()) {
+	t.Helper()
 	c = tiny(t)
-	c.Batch = 81
-	_, err = s.Pretrain(context.Background(), c)
-	wantError(t, "a batch larger than the data", err, "a batch of 81", "at most 80")
-	if all, err := s.List(); err != nil || len(all) != 1 {
-		t.Errorf("what cannot be begun left %d records, %v", len(all)-1, err)
-	}
-}
-
-// undisturbed is the record that a run has without interruptions.
-func undisturbed(t *testing.T) *Record {
-	t.Helper()
-	s, _ := newStore(t)
-	return pretrain(t, s, tiny(t))
-}
-
-// sameResult compares bit by bit what training decides; times differ.
-func sameResult(t *testing.T, got, want *Record) {
-	t.Helper()
-	a, b := *got, *want
-	a.Started, a.Finished, a.History.Seconds = b.Started, b.Finished, b.History.Seconds
-	if !reflect.DeepEqual(a, b) {
-		t.Errorf("record %+v, the undisturbed run's is %+v", a, b)
-	}
-}
-
-func TestPretrainInterrupted(t *testing.T) {
-	s, _ := newStore(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	s.Report = func(p Progress) {
-		if p.Step.Step == 6 {
-			cancel()
-		}
-	}
-	if _, err := s.Pretrain(ctx, tiny(t)); !errors.Is(err, sslkit.ErrInterrupted) {
-		t.Fatalf("error %v, want ErrInterrupted", err)
-	}
-	if r, err := s.Find(tiny(t)); err != nil || r.Done || len(r.History.Loss) != 1 {
-		t.Errorf("the record does not show how far it got: %+v, %v", r, err)
-	}
-	first := 0
-	s.Report = func(p Progress) {
-		if first == 0 {
-			first = p.Step.Step
-		}
-	}
-	got := pretrain(t, s, tiny(t))
-	if first != 8 {
-		t.Errorf("stopped after step 7, resumed with step %d", first)
-	}
-	sameResult(t, got, undisturbed(t))
-}
-
-// start begins a child and returns a function that waits for a line of its output.
-func start(t *testing.T, cmd *exec.Cmd) (await func(part string)) {
-	t.Helper()
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	dir := filepath.Join(t.TempDir(), "pictures")
+	if err := os.CopyFS(dir, os.DirFS(strings.TrimPrefix(c.Data.Name, "folder:"))); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill() })
-	lines := bufio.NewScanner(out)
-	return func(part string) {
-		t.Helper()
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), part) {
-				return
-			}
-		}
-		rest, _ := io.ReadAll(out)
-		t.Fatalf("the process ended without saying %q: %s", part, rest)
-	}
-}
-
-func TestPretrainKilled(t *testing.T) {
-	s, _ := newStore(t)
-	hold := filepath.Join(s.Dir, "hold")
-	if err := os.WriteFile(hold, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // at its first step with nothing, and with something to resume
-		cmd := child("pretrain", s.Dir, tiny(t))
-		start(t, cmd)("step")
-		if err := cmd.Process.Kill(); err != nil {
+	c.Data.Name = "folder:" + dir
+	return c, func() {
+		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
-		cmd.Wait()
-		_, err := s.Get("")
-		wantError(t, "the empty key", err, "no run's key")
 	}
-	r, err := s.Find(tiny(t))
-	if err != nil || r.Done {
-		t.Fatalf("a killed run's record is %+v, %v", r, err)
-	}
-	first := 0
-	s.Report = func(p Progress) {
-		if first == 0 {
-			first = p.Step.Step
-		}
-	}
-	got := pretrain(t, s, tiny(t)) // the dead process's lock is free
-	if first != 3 {
-		t.Errorf("killed after steps 1 and 2, resumed with step %d", first)
-	}
-	sameResult(t, got, undisturbed(t))
 }
 
-func TestTwoProcesses(t *testing.T) {
-	s, _ := newStore(t)
-	hold := filepath.Join(s.Dir, "hold")
-	if err := os.WriteFile(hold, nil, 0o644); err != nil {
+func TestFinishedRunIsReturned(t *testing.T) {
+	s, notes := newStore(t)
+	c, remove := moved(t)
+	first := pretrain(t, s, c)
+	remove() // it is not even looked for
+	if err := os.RemoveAll(s.path(first.Key, "checkpoints")); err != nil {
 		t.Fatal(err)
 	}
-	trainer, waiter := child("pretrain", s.Dir, tiny(t)), child("pretrain", s.Dir, tiny(t))
-	trained := start(t, trainer)
-	trained("step 1")
-	waited := start(t, waiter)
-	waited("is at the same run; waiting")
-	r, err := s.Find(tiny(t))
+	notes.steps = 0
+	if again := pretrain(t, s, c); !reflect.DeepEqual(again, first) || notes.steps != 0 {
+		t.Errorf("%d steps, %+v\nwant %+v", notes.steps, again, first)
+	}
+	if !strings.Contains(notes.String(), "found the finished run "+first.Key) {
+		t.Errorf("news %q", notes)
+	}
+}
+
+// stopAt cancels after a step.
+func stopAt(s *Store, step int) context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	report := s.Report
+	s.Report = func(p Progress) {
+		report(p)
+		if p.Step.Step == step {
+			cancel(errors.New("enough"))
+		}
+	}
+	return ctx
+}
+
+func TestInterruptedRunGoesOn(t *testing.T) {
+	whole, _ := newStore(t)
+	want := pretrain(t, whole, tiny(t))
+	for _, step := range []int{1, 6} { // within the first epoch, and within the second
+		s, notes := newStore(t)
+		report := s.Report
+		_, err := s.Pretrain(stopAt(s, step), tiny(t))
+		if !errors.Is(err, sslkit.ErrInterrupted) {
+			t.Fatalf("error %v, want ErrInterrupted", err)
+		}
+		wantError(t, "interrupted", err, fmt.Sprintf("at step %d of 10", step+1), "enough")
+		r, err := s.Get(want.Key)
+		if err != nil || r.Done || len(r.History.Loss) != step/5 || !r.Finished.IsZero() {
+			t.Errorf("stopped after step %d: %+v, %v", step+1, r, err)
+		}
+		s.Report = report
+		notes.steps = 0
+		got := pretrain(t, s, tiny(t))
+		sameHistory(t, got.History, want.History)
+		if notes.steps != 10-step-1 {
+			t.Errorf("stopped after step %d, then %d more", step+1, notes.steps)
+		}
+		if !got.Started.Equal(r.Started) {
+			t.Error("the resumed run is not the one that was begun")
+		}
+	}
+}
+
+func TestInterruptedDownload(t *testing.T) {
+	t.Setenv("SSLKIT_HOME", t.TempDir())
+	s, _ := newStore(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := tiny(t)
+	c.Data = Data{Name: "cifar10"}
+	if _, err := s.Pretrain(ctx, c); !errors.Is(err, sslkit.ErrInterrupted) {
+		t.Errorf("error %v, want ErrInterrupted", err)
+	}
+}
+
+// holdAt starts a process that trains c until the given step and waits there.
+func holdAt(t *testing.T, s *Store, c Config, step int) (lines *bufio.Scanner, goOn, kill func()) {
+	t.Helper()
+	hold := filepath.Join(s.Dir, "hold")
+	if err := os.WriteFile(hold, fmt.Append(nil, step), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := child("pretrain", s.Dir, c)
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Delete(r.Key); err == nil {
-		t.Error("a run under way was deleted")
-	}
-	if err := os.Remove(hold); err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	trained("done")
-	waited("done")
-	if err := errors.Join(trainer.Wait(), waiter.Wait()); err != nil {
-		t.Fatal(err)
+	stop := func() {
+		cmd.Process.Kill()
+		cmd.Wait()
 	}
-	if r, err = s.Get(r.Key); err != nil {
-		t.Fatal(err)
+	t.Cleanup(stop)
+	lines = bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != fmt.Sprint("step ", step) {
 	}
-	sameResult(t, r, undisturbed(t))
+	if lines.Text() != fmt.Sprint("step ", step) {
+		t.Fatalf("the other process ended with %q", lines.Text())
+	}
+	return lines, func() { os.Remove(hold) }, stop
 }
 
-func TestPretrainDamaged(t *testing.T) {
+func TestKilledRunGoesOn(t *testing.T) {
+	whole, _ := newStore(t)
+	want := pretrain(t, whole, tiny(t))
+	s, notes := newStore(t)
+	_, _, kill := holdAt(t, s, tiny(t), 7)
+	kill()
+	if r, err := s.Get(want.Key); err != nil || r.Done {
+		t.Errorf("after the kill: %+v, %v", r, err)
+	}
+	got := pretrain(t, s, tiny(t))
+	sameHistory(t, got.History, want.History)
+	if notes.steps != 3 {
+		t.Errorf("%d steps after the kill in the seventh of ten", notes.steps)
+	}
+}
+
+func TestTwoProcessesTrainOnce(t *testing.T) {
+	s, notes := newStore(t)
+	lines, goOn, _ := holdAt(t, s, tiny(t), 2)
+
+	_, err := s.Delete(onGo(tiny(t)).Key())
+	wantError(t, "deleting the other's run", err, "under way in process")
+
+	type result struct {
+		r   *Record
+		err error
+	}
+	second := make(chan result, 1)
+	go func() {
+		r, err := s.Pretrain(context.Background(), tiny(t))
+		second <- result{r, err}
+	}()
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(notes.String(), "waiting for its result"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the second process does not say that it waits")
+		}
+	}
+	select {
+	case got := <-second:
+		t.Fatalf("the second did not wait: %+v", got)
+	default:
+	}
+	goOn()
+	steps := 2
+	for lines.Scan() && lines.Text() != "done" {
+		steps++
+	}
+	got := <-second
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	if lines.Text() != "done" || steps != 10 || notes.steps != 0 {
+		t.Errorf("the first took %d steps and ended with %q, the second took %d", steps, lines.Text(), notes.steps)
+	}
+	if kept, err := s.Get(got.r.Key); err != nil || !got.r.Done || !reflect.DeepEqual(kept, got.r) {
+		t.Errorf("the second has %+v, kept is %+v, %v", got.r, kept, err)
+	}
+}
+
+// onGo is c as its record has it.
+func onGo(c Config) Config {
+	c.Backend = "go"
+	return c
+}
+
+func TestDamagedRecordGoesOnFromCheckpoint(t *testing.T) {
 	s, notes := newStore(t)
 	want := pretrain(t, s, tiny(t))
 	path := s.path(want.Key, "record.json")
@@ -183,22 +265,81 @@ func TestPretrainDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := notes.steps
-	for name, damage := range map[string]string{"empty": "", "cut": string(text[:len(text)/2]), "another's": `{"key": "0123", "done": true}`} {
-		if err := os.WriteFile(path, []byte(damage), 0o644); err != nil {
+	for name, damaged := range map[string]string{"empty": "", "cut": string(text[:len(text)/2]), "another's": `{"key": "0123", "done": true}`} {
+		notes.steps, notes.notes = 0, nil
+		if err := os.WriteFile(path, []byte(damaged), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		sameResult(t, pretrain(t, s, tiny(t)), want)
-		if notes.steps != steps || !strings.Contains(notes.String(), "going on from its checkpoint") {
-			t.Errorf("%s: %d steps were repeated; news %q", name, notes.steps-steps, notes)
+		got := pretrain(t, s, tiny(t))
+		sameHistory(t, got.History, want.History)
+		if notes.steps != 0 || !got.Done {
+			t.Errorf("%s: %d steps though all were taken, %+v", name, notes.steps, got)
+		}
+		if text := notes.String(); !strings.Contains(text, "damaged record "+path) || !strings.Contains(text, "going on from its checkpoint") {
+			t.Errorf("%s: news %q", name, text)
+		}
+		if _, err := s.Get(want.Key); err != nil {
+			t.Errorf("%s: it is still damaged: %v", name, err)
 		}
 	}
 	// Nothing is left but the folder: it trains again.
-	if err := os.Remove(path); err != nil {
+	if err := errors.Join(os.Remove(path), os.RemoveAll(s.path(want.Key, "checkpoints"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(s.path(want.Key, "checkpoints")); err != nil {
-		t.Fatal(err)
+	sameHistory(t, pretrain(t, s, tiny(t)).History, want.History)
+	if notes.steps != 10 {
+		t.Errorf("%d steps to train again", notes.steps)
 	}
-	sameResult(t, pretrain(t, s, tiny(t)), want)
+}
+
+func TestPretrainUnlabelled(t *testing.T) {
+	s, _ := newStore(t)
+	c := tiny(t)
+	c.Data.Name = folder(t, false)
+	r := pretrain(t, s, c)
+	if h := r.History; len(h.Loss) != 2 || len(h.Figures) != 0 {
+		t.Errorf("history %+v, want no figures, since they take labels", h)
+	}
+	_, err := s.Pretrain(t.Context(), c.Supervised())
+	wantError(t, "supervised without labels", err, c.Data.Name)
+}
+
+func TestWhatCannotBeRun(t *testing.T) {
+	s, notes := newStore(t)
+	for _, test := range []struct {
+		edit func(*Config)
+		want []string
+	}{
+		{func(c *Config) { c.Batch = 81 }, []string{"a batch of 81 is larger than the 80 examples", "at most 80"}},
+		{func(c *Config) { c.Data.Name = "fashion" }, []string{`no dataset is called "fashion"`, "did you mean", "fashion-mnist"}},
+		{func(c *Config) { c.Data.Name = "folder:" + filepath.Join(s.Dir, "nowhere") }, []string{"nowhere"}},
+		{func(c *Config) { c.Data.Train = 81 }, []string{"a subset of 81 examples", "choose 1 to 80"}},
+		{func(c *Config) { c.Backend = "xla:cpu" }, []string{"for the backend xla:cpu and this machine has go", "set GOMLX_BACKEND, or leave the backend out"}},
+		{func(c *Config) { c.Epochs = 0 }, []string{"0 epochs"}},
+		{func(c *Config) { *c = c.RandomInit(); c.Data.Name = "fashion" }, []string{"no dataset is called"}},
+	} {
+		c := tiny(t)
+		test.edit(&c)
+		_, err := s.Pretrain(t.Context(), c)
+		wantError(t, strings.Join(test.want, ", "), err, test.want...)
+	}
+	if all, err := s.List(); len(all) != 0 || err != nil || notes.steps != 0 {
+		t.Errorf("they left %d records and took %d steps, %v", len(all), notes.steps, err)
+	}
+}
+
+func TestTrained(t *testing.T) {
+	s, notes := newStore(t)
+	for _, c := range []Config{tiny(t), tiny(t).Supervised(), tiny(t).RandomInit()} {
+		tr, err := s.Trained(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tr.Method == nil || tr.Backend == nil || tr.Store.NumVariables() == 0 {
+			t.Errorf("%s: %+v", c.Method.Name(), tr)
+		}
+	}
+	if notes.steps != 20 {
+		t.Errorf("%d steps, want 10 for rotation and 10 for supervised", notes.steps)
+	}
 }

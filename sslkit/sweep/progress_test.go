@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,5 +33,30 @@ images.gz  64 of 64 MB
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}
+
+// On a terminal: a title, one bar that is drawn over itself, and a new line before what follows.
+func TestPrinterDrawsBars(t *testing.T) {
+	var out bytes.Buffer
+	p := &printer{w: &out, terminal: true}
+	for step := 1; step <= 4; step++ {
+		p.print(Progress{Key: "k", Name: "rotation", Step: sslkit.Progress{Epochs: 2, Epoch: step / 3, Step: step, Steps: 4, Loss: 0.5, Left: time.Duration(4-step) * time.Second}})
+	}
+	p.print(Progress{Key: "k", Name: "supervised", Step: sslkit.Progress{Epochs: 2, Step: 1, Steps: 4, Loss: 0.5}})
+	p.print(Progress{Key: "k", Note: "a note"})
+	p.print(Progress{Name: "images.gz", Bytes: 5 << 20}) // of a length that nobody told
+	got := out.String()
+	for _, want := range []string{"rotation\n", "1s left", "epoch 2/2", "(4/4)", "supervised\n", "\na note\n", "images.gz"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q does not show %q", got, want)
+		}
+	}
+	if n := strings.Count(got, "rotation\n"); n != 1 {
+		t.Errorf("%q shows the title %d times", got, n)
+	}
+	// The titles' two, the note's, one after each of the finished and the abandoned bar.
+	if n := strings.Count(got, "\n"); n != 5 {
+		t.Errorf("%q has %d lines, want 5", got, n)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -39,6 +40,7 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 		}
 		return
 	}
+	began := time.Now()
 	backend, choice, err := pjrt.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +52,9 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Data.Train, c.Data.Test, c.Epochs, c.Batch = 1000, 1000, 1, 32 // 31 steps
 	m := c.Method.Rotation
+	m.Backbone = nn.NIN(3, 24)
 	b := bench{c, backend, nil, nil}
 	if b.train, b.test, err = c.Data.open(t.Context(), data.OpenOptions{Offline: true}); err != nil {
 		t.Fatal(err)
@@ -59,7 +63,9 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 	var learned, random, fitted []float64
 	for seed := range int64(3) {
 		learned = append(learned, b.knn(t, b.trained(t, m, seed)))
+		t.Log(seed, "trained after", time.Since(began))
 		store := b.untrained(t, m, seed)
+		t.Log("untrained after", time.Since(began))
 		random = append(random, b.knn(t, store))
 		in, err := data.Batches(b.train, data.Options{Batch: 250, Shuffle: true})
 		if err != nil {
@@ -70,6 +76,7 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 		}
 		fitted = append(fitted, b.knn(t, store))
 	}
+	t.Log("fitted after", time.Since(began))
 	wrong := b.knn(t, b.trained(t, mistaken{m}, 0))
 	got := eval.Summarize(learned)
 	t.Logf("k-NN on block %d: rotation %v, random init %v, norms fitted %v, labels mixed up %.3f", ProbedBlock, got, eval.Summarize(random), eval.Summarize(fitted), wrong)

@@ -3,6 +3,8 @@ package sweep
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -81,12 +83,116 @@ func TestTaskGapGoesOn(t *testing.T) {
 	}
 }
 
+// Each cell of the table is the mean and the deviation of what the single runs have.
+func TestTaskGapSpreads(t *testing.T) {
+	s, notes := newStore(t)
+	c, seeds := tiny(t), []int64{1, 2}
+	gap, err := s.TaskGap(t.Context(), c, quick(), seeds...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes.steps != 2*5*10 {
+		t.Errorf("%d steps, want 10 of each of two seeds of five trained rows", notes.steps)
+	}
+	configs := make(map[string]Config)
+	for _, set := range AngleSets {
+		config := c
+		config.Method.Rotation = &sslkit.Rotation{Backbone: nn.NIN(3, 6), Angles: set.Angles, Pad: 1, Flip: true}
+		configs[set.Name] = config
+	}
+	configs["random init"], configs["random, norms fitted"], configs["supervised"] = c.RandomInit(), c.RandomFitted(), c.Supervised()
+	if len(gap.Rows) != len(configs) {
+		t.Fatalf("%d rows, want %d", len(gap.Rows), len(configs))
+	}
+	spreads := 0
+	for _, row := range gap.Rows {
+		config, found := configs[row.Name]
+		if !found {
+			t.Errorf("a row of %q", row.Name)
+			continue
+		}
+		var of [2]*Scores
+		for i, seed := range seeds {
+			config.Seed = seed
+			r, err := s.Find(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := s.Scores(r.Key)
+			if err != nil || len(all) != 1 {
+				t.Fatalf("%s, seed %d: %d scores, %v", row.Name, seed, len(all), err)
+			}
+			of[i] = all[0]
+			if config.Method.Rotation != nil && *all[0].Pretext != r.History.Reports["accuracy"][1] {
+				t.Errorf("%s, seed %d: pretext accuracy %v, the run's is %v", row.Name, seed, *all[0].Pretext, r.History.Reports["accuracy"])
+			}
+		}
+		check := func(what string, got eval.Spread, read func(*Scores) float64) {
+			t.Helper()
+			a, b := read(of[0]), read(of[1])
+			// Of two values the sample's deviation is their distance over the root of 2.
+			mean, std := (a+b)/2, math.Abs(a-b)/math.Sqrt2
+			if got.N != 2 || math.Abs(got.Mean-mean) > 1e-12 || math.Abs(got.Std-std) > 1e-12 {
+				t.Errorf("%s, %s: %+v of %v and %v", row.Name, what, got, a, b)
+			}
+			if std > 0 {
+				spreads++
+			}
+		}
+		for i := range 3 {
+			check(fmt.Sprint("k-NN ", i+1), row.KNN[i], func(s *Scores) float64 { return s.Stages[i].KNN })
+			check(fmt.Sprint("linear ", i+1), row.Linear[i], func(s *Scores) float64 { return s.Stages[i].Linear })
+		}
+		check("non-linear", row.NonLinear, func(s *Scores) float64 { return *s.Stages[ProbedBlock-1].NonLinear })
+		if config.Method.Rotation != nil {
+			check("pretext", *row.Pretext, func(s *Scores) float64 { return *s.Pretext })
+		}
+		if row.Name == "supervised" {
+			check("end to end", *row.EndToEnd, func(s *Scores) float64 { return *s.EndToEnd })
+		}
+	}
+	if spreads < 30 {
+		t.Errorf("only %d cells differ between the seeds", spreads)
+	}
+	if gap.Finding != gap.finding() || !strings.Contains(gap.Finding, "over 2 seeds") {
+		t.Errorf("finding %q", gap.Finding)
+	}
+}
+
+func TestTable(t *testing.T) {
+	of := func(mean, std float64, n int) eval.Spread { return eval.Spread{Mean: mean, Std: std, N: n} }
+	some := of(0.5, 0.125, 3)
+	c := Comparison{
+		Config: tiny(t), Options: quick(), Seeds: []int64{1, 2, 3},
+		Rows: []Row{
+			{Name: "4 rotations", Paper: 0.8906, Pretext: &some, NonLinear: of(0.75, 0.01, 3), Linear: []eval.Spread{of(0.1, 0.02, 3), of(0.2, 0, 1)}},
+			{Name: "random init", NonLinear: of(0.6, 0.02, 3), Linear: []eval.Spread{of(0.3, 0.02, 3), {}}},
+		},
+	}
+	head, rows := c.Table()
+	wantHead := []string{"encoder", "paper, CIFAR-10", "non-linear, block 2", "linear, block 1", "linear, block 2", "pretext task"} // nothing is end to end
+	wantRows := [][]string{
+		{"4 rotations", "89.06", "75.0 ± 1.0", "10.0 ± 2.0", "20.0", "50.0 ± 12.5"},
+		{"random init", "", "60.0 ± 2.0", "30.0 ± 2.0", "", ""},
+	}
+	if !reflect.DeepEqual(head, wantHead) || !reflect.DeepEqual(rows, wantRows) {
+		t.Errorf("%q\n%q\nwant\n%q\n%q", head, rows, wantHead, wantRows)
+	}
+	for _, want := range []string{c.Config.Data.Name, "over 3 seeds", "k=5", "T=0.07", "stage 2"} {
+		if !strings.Contains(c.Caption(), want) {
+			t.Errorf("caption %q does not say %q", c.Caption(), want)
+		}
+	}
+}
+
 func TestTaskGapMistakes(t *testing.T) {
 	s, _ := newStore(t)
 	_, err := s.TaskGap(context.Background(), tiny(t).Supervised(), quick(), 1)
 	wantError(t, "not rotation", err, `not "supervised"`)
 	_, err = s.TaskGap(context.Background(), tiny(t), eval.Defaults(), 1)
 	wantError(t, "no non-linear probe", err, "GapOptions")
+	_, err = s.TaskGap(context.Background(), tiny(t), quick(), 1, 2, 1)
+	wantError(t, "a seed twice", err, "seed 1 is given twice")
 	_, err = s.TaskGap(context.Background(), tiny(t), quick())
 	wantError(t, "no seed", err, "seed")
 	_, err = s.Compare(context.Background(), tiny(t), quick())
