@@ -44,7 +44,7 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 				return err
 			}
 			return c.compute(func(ctx context.Context, store *sweep.Store) error {
-				return c.measure(ctx, store, config, o, baselines && config.Method.Rotation != nil)
+				return c.measure(ctx, store, config, o, baselines && config.Method.SelfSupervised())
 			})
 		},
 	}
@@ -104,7 +104,7 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 		}
 	}
 	return c.print(result, func() error {
-		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, method(config), config.Data.Name, config.Seed); err != nil {
+		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, config.Method, config.Data.Name, config.Seed); err != nil {
 			return err
 		}
 		if err := c.printScores(scores); err != nil || !baselines {

@@ -19,7 +19,6 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
-	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/optim"
 )
@@ -35,22 +34,6 @@ type Config struct {
 	Seed      int64     `json:"seed"`
 	Backend   string    `json:"backend,omitempty"` // kind of pjrt.Choice; a request without one gets this machine's
 }
-
-// Method names a method by the one field that is set.
-type Method struct {
-	Rotation   *sslkit.Rotation `json:"rotation,omitempty"`
-	Supervised *eval.Supervised `json:"supervised,omitempty"` // the labels are found in the data
-	Random     *Random          `json:"random,omitempty"`
-}
-
-// Random is the encoder that has learnt nothing: it is evaluated as it is drawn, and never trained.
-type Random struct {
-	Backbone nn.Backbone `json:"backbone"`
-	Fitted   bool        `json:"fitted,omitempty"` // with the running statistics of its batch norms fitted, see eval.FitNorms
-}
-
-// revisions are raised by whoever changes a method's numbers: older records are then not returned.
-var revisions = map[string]int{"rotation": 1, "supervised": 1, "random": 1}
 
 // Data is a dataset of package data.
 type Data struct {
@@ -96,6 +79,15 @@ func Seeds(preset string) []int64 {
 	return []int64{1, 2, 3}
 }
 
+// Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
+func Preset(method, preset, dataset string) (Config, error) {
+	switch method {
+	case "rotation":
+		return Rotation(preset, dataset)
+	}
+	return Config{}, fmt.Errorf("sweep: no method is called %q%s", method, suggest(method, Methods()))
+}
+
 // Rotation returns the preset's configuration of RotNet on a dataset.
 func Rotation(preset, dataset string) (Config, error) {
 	m := sslkit.RotNet(nn.NIN(4, 24))
@@ -132,27 +124,6 @@ func Rotation(preset, dataset string) (Config, error) {
 	return c, nil
 }
 
-// Supervised returns c with its method replaced by training the same backbone on labels, under the
-// same crops and flips.
-func (c Config) Supervised() Config {
-	s := &eval.Supervised{Backbone: c.Method.backbone()}
-	switch m := c.Method; {
-	case m.Rotation != nil:
-		s.Pad, s.Flip = m.Rotation.Pad, m.Rotation.Flip
-	case m.Supervised != nil:
-		s.Pad, s.Flip = m.Supervised.Pad, m.Supervised.Flip
-	}
-	c.Method = Method{Supervised: s}
-	return c
-}
-
-// RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
-func (c Config) RandomInit() Config {
-	c.Method = Method{Random: &Random{Backbone: c.Method.backbone()}}
-	c.Epochs, c.Batch, c.Optimizer = 0, 0, Optimizer{}
-	return c
-}
-
 // WithEpochs returns c with another number of epochs, and drops of the rate moved in proportion. Where
 // that leaves no drop the rate falls along a cosine.
 func (c Config) WithEpochs(epochs int) Config {
@@ -171,55 +142,16 @@ func (c Config) WithEpochs(epochs int) Config {
 	return c
 }
 
-// RandomFitted is RandomInit with the batch norms fitted to the images.
-func (c Config) RandomFitted() Config {
-	c = c.RandomInit()
-	c.Method.Random.Fitted = true
-	return c
-}
-
-// Name is the method's, as in JSON.
-func (m Method) Name() string {
-	switch {
-	case m.Rotation != nil:
-		return "rotation"
-	case m.Supervised != nil:
-		return "supervised"
-	case m.Random != nil:
-		return "random"
-	}
-	return ""
-}
-
-func (m Method) backbone() nn.Backbone {
-	switch {
-	case m.Rotation != nil:
-		return m.Rotation.Backbone
-	case m.Supervised != nil:
-		return m.Supervised.Backbone
-	case m.Random != nil:
-		return m.Random.Backbone
-	}
-	return nn.Backbone{}
-}
-
 // Validate says what cannot be run, as far as that is known without the data.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("sweep: "+format, args...)) }
-	set := 0
-	for _, is := range []bool{c.Method.Rotation != nil, c.Method.Supervised != nil, c.Method.Random != nil} {
-		if is {
-			set++
-		}
-	}
-	if set != 1 {
-		bad("%d methods are given: name one of rotation, supervised, random", set)
-	}
-	if r := c.Method.Rotation; r != nil {
-		errs = append(errs, r.Validate())
-	} else if set == 1 {
-		errs = append(errs, c.Method.backbone().Validate())
+	if chosen := c.Method.chosen(); len(chosen) != 1 {
+		bad("%d methods are given: name one of %s", len(chosen), strings.Join(Methods(), ", "))
+	} else if m, ok := chosen[0].(interface{ Validate() error }); ok && c.Method.Supervised == nil {
+		errs = append(errs, m.Validate())
+	} else {
+		errs = append(errs, c.Method.Network().Validate())
 	}
 	if m := c.Method.Supervised; m != nil && m.Classes != 0 {
 		bad("%d classes: leave them out, the data says how many there are", m.Classes)
@@ -307,7 +239,7 @@ func (c Config) Key() string {
 	return hash(struct {
 		Config
 		Revision int `json:"revision"`
-	}{c, revisions[c.Method.Name()]})
+	}{c, revision(c.Method.Name())})
 }
 
 const keyDigits = 16
@@ -328,10 +260,18 @@ func ReadConfig(r io.Reader) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("sweep: reading the configuration: %w", err)
 	}
+	c, err := decode(text)
+	if err != nil {
+		return Config{}, err
+	}
+	return c, c.Validate()
+}
+
+func decode(text []byte) (Config, error) {
 	var c Config
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	err = d.Decode(&c)
+	err := d.Decode(&c)
 	if err == nil && len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
 		err = errors.New("there is more after its end: one file holds one configuration")
 	}
@@ -342,7 +282,7 @@ func ReadConfig(r io.Reader) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("sweep: the configuration: %w%s", err, hint)
 	}
-	return c, c.Validate()
+	return c, nil
 }
 
 // suggest names the path whose last part is nearest to name, or all of them.
@@ -367,7 +307,7 @@ func fields(t reflect.Type) []string {
 	var out []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name := jsonName(f)
 		if name == "-" || name == "" {
 			continue
 		}

@@ -86,29 +86,19 @@ func (j *job) load(ctx context.Context, s *Store) error {
 		return err
 	}
 	j.train, j.test = train, test
-	switch m := j.Method; {
-	case m.Rotation != nil:
-		j.method = m.Rotation
-	case m.Supervised != nil:
-		supervised := *m.Supervised
+	j.method = j.Method.chosen()[0]
+	if m := j.Method.Supervised; m != nil {
+		supervised := *m
 		supervised.Labels, supervised.Classes = data.Labels(train), len(train.Classes())
 		if err := supervised.Validate(); err != nil {
 			return fmt.Errorf("sweep: %s: %w", j.Data.Name, err)
 		}
 		j.method = &supervised
-	case m.Random != nil:
-		j.method = &sslkit.Rotation{Backbone: m.Random.Backbone} // only Encode is used
 	}
 	return nil
 }
 
-func (j *job) String() string {
-	name := j.Method.Name()
-	if r := j.Method.Rotation; r != nil {
-		name = fmt.Sprintf("rotation %v", r.Angles)
-	}
-	return fmt.Sprintf("%s, %s, seed %d", name, j.Data.Name, j.Seed)
-}
+func (j *job) String() string { return fmt.Sprintf("%v, %s, seed %d", j.Method, j.Data.Name, j.Seed) }
 
 func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
 	if r, err := s.read(j.key); err == nil && r.Done {
