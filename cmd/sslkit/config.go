@@ -28,8 +28,9 @@ type configFlags struct {
 	set                []string
 }
 
-// add defines the flags that every command on runs has, and those of a single run where one is meant.
-func (f *configFlags) add(cmd *cobra.Command, single bool) {
+// add defines the flags that every command on runs has, and those for a choice of method, and for a single
+// run's seed.
+func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.SortFlags = false
 	s.StringVar(&f.preset, "preset", sweep.PresetOr(sweep.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
@@ -37,9 +38,11 @@ func (f *configFlags) add(cmd *cobra.Command, single bool) {
 	s.StringVar(&f.data, "data", "fashion-mnist-10k", "dataset `NAME`, see 'sslkit data'")
 	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
-	if single {
+	if method {
 		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sweep.Methods(), ", ")+"; the last two are baselines")
 		s.IntSliceVar(&f.angles, "angles", nil, "angles in `DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
+	}
+	if seed {
 		s.Int64Var(&f.seed, "seed", 1, "of parameters, order and augmentation")
 	}
 	s.StringVar(&f.arch, "arch", "", "backbone: nin or resnet (default the preset's)")

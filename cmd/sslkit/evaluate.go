@@ -48,7 +48,7 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 			})
 		},
 	}
-	f.add(cmd, true)
+	f.add(cmd, true, true)
 	probeFlags(cmd.Flags(), &o)
 	cmd.Flags().IntVar(&block, "nonlinear", 0, "also train the paper's non-linear probe, on this `BLOCK` (1 is the first)")
 	cmd.Flags().BoolVar(&baselines, "baselines", true, "set the same backbone, random and supervised, beside a self-supervised encoder")
