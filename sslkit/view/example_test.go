@@ -124,3 +124,46 @@ func ExampleSoften() {
 	// [0.05 0.66 0.05]
 	// [0.04 0.05 0.04]
 }
+
+func ExamplePatchify() {
+	image := picture([]float32{1, 2, 3, 4}, []float32{5, 6, 7, 8}, []float32{9, 10, 11, 12}, []float32{13, 14, 15, 16})
+	patches := MustExecOnce(pureGo(), func(x *Node) *Node { return view.Patchify(x, 2) }, image)
+	fmt.Println(patches.Value())
+	// Output: [[[1 2 5 6] [3 4 7 8] [9 10 13 14] [11 12 15 16]]]
+}
+
+func ExampleUnpatchify() {
+	patches := [][][]float32{{{1, 2, 5, 6}, {3, 4, 7, 8}, {9, 10, 13, 14}, {11, 12, 15, 16}}}
+	show(MustExecOnce(pureGo(), func(x *Node) *Node { return view.Unpatchify(x, 2) }, patches))
+	// Output:
+	// [1.00 2.00 3.00 4.00]
+	// [5.00 6.00 7.00 8.00]
+	// [9.00 10.00 11.00 12.00]
+	// [13.00 14.00 15.00 16.00]
+}
+
+func ExampleRandomMask() {
+	image := tensors.FromFlatDataAndDimensions(make([]float32, 2*8*8), 2, 8, 8, 1)
+	store := model.NewStore()
+	if err := store.SetRNGStateFromSeed(42); err != nil {
+		panic(err)
+	}
+	seen := model.MustCallOnce(pureGo(), store, func(scope *model.Scope, x *Node) *Node {
+		patches := view.Patchify(x, 2) // 2x16x4
+		order := view.RandomMask(scope, patches)
+		return Slice(order, AxisRange(), AxisRange(0, 16-view.Hidden(16, 0.75)))
+	}, image)
+	fmt.Println(seen.Value())
+	// Output: [[9 5 1 0] [14 7 8 4]]
+}
+
+func ExamplePick() {
+	patches := [][][]float32{{{1, 2}, {3, 4}, {5, 6}}}
+	fmt.Println(MustExecOnce(pureGo(), view.Pick, patches, [][]int32{{2, 0}}).Value())
+	// Output: [[[5 6] [1 2]]]
+}
+
+func ExampleRanks() {
+	fmt.Println(MustExecOnce(pureGo(), view.Ranks, [][]int32{{2, 0, 1}}).Value())
+	// Output: [[1 2 0]]
+}
