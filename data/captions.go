@@ -119,3 +119,20 @@ type captioned struct {
 
 func (c *captioned) Name() string            { return c.name }
 func (c *captioned) Captions(i int) []string { return c.captions[c.files[i].path] }
+
+// Texts returns the distinct first captions of src, in the order of their first
+// example, and which of them each example has.
+func Texts(src Captioned) (texts []string, of []int32) {
+	number := map[string]int32{}
+	for i := range src.Len() {
+		caption := src.Captions(i)[0]
+		n, known := number[caption]
+		if !known {
+			n = int32(len(texts))
+			number[caption] = n
+			texts = append(texts, caption)
+		}
+		of = append(of, n)
+	}
+	return texts, of
+}
