@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"reflect"
 	"strings"
 
@@ -18,8 +17,6 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"github.com/sslkit/lab/data"
-	"github.com/sslkit/lab/sslkit"
-	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/optim"
 )
 
@@ -44,84 +41,17 @@ type Data struct {
 	Test     int    `json:"test,omitempty"`      // likewise
 }
 
-// Optimizer is SGD or LARS with a schedule: cosine after a warm-up, or drops.
+// Optimizer is SGD, LARS or AdamW with a schedule: cosine after a warm-up, or drops.
 type Optimizer struct {
-	Kind        string  `json:"kind"` // "sgd" or "lars"
-	Rate        float64 `json:"rate"` // at its peak
-	Momentum    float64 `json:"momentum"`
+	Kind        string  `json:"kind"`               // "sgd", "lars" or "adamw"
+	Rate        float64 `json:"rate"`               // at its peak
+	Momentum    float64 `json:"momentum"`           // of sgd and lars
 	Nesterov    bool    `json:"nesterov,omitempty"` // of sgd
+	Beta2       float64 `json:"beta2,omitempty"`    // of adamw; 0: 0.999
 	WeightDecay float64 `json:"weight_decay"`
 	Warmup      float64 `json:"warmup,omitempty"` // epochs; of the cosine
 	Drops       []int   `json:"drops,omitempty"`  // epochs after which the rate is multiplied by Factor; without them, a cosine to 0
 	Factor      float64 `json:"factor,omitempty"`
-}
-
-// Presets, from fast to faithful.
-const (
-	Smoke = "smoke" // under two minutes of CPU
-	Class = "class" // ten minutes for a whole experiment on two cores
-	Paper = "paper" // the paper's recipe, for a GPU and a long evening
-)
-
-// PresetOr is what SSLKIT_PRESET says, and else the fallback.
-func PresetOr(fallback string) string {
-	if preset := os.Getenv("SSLKIT_PRESET"); preset != "" {
-		return preset
-	}
-	return fallback
-}
-
-// Seeds are as many as a preset has time for: one with smoke, else three.
-func Seeds(preset string) []int64 {
-	if preset == Smoke {
-		return []int64{1}
-	}
-	return []int64{1, 2, 3}
-}
-
-// Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
-func Preset(method, preset, dataset string) (Config, error) {
-	switch method {
-	case "rotation":
-		return Rotation(preset, dataset)
-	}
-	return Config{}, fmt.Errorf("sweep: no method is called %q%s", method, suggest(method, Methods()))
-}
-
-// Rotation returns the preset's configuration of RotNet on a dataset.
-func Rotation(preset, dataset string) (Config, error) {
-	m := sslkit.RotNet(nn.NIN(4, 24))
-	m.Pad = 2
-	c := Config{
-		Method:    Method{Rotation: m},
-		Data:      Data{Name: dataset},
-		Batch:     64,
-		Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25},
-		Seed:      1,
-	}
-	switch preset {
-	case Smoke:
-		c.Data.Train, c.Data.Test, c.Epochs = 2000, 1000, 3
-		if dataset == "photos" { // the scarcest class has ten training photos
-			c.Data.PerPhoto, c.Data.Train, c.Data.Test = 8, 0, 0
-		}
-	case Class:
-		c.Epochs = 3
-		if strings.HasPrefix(dataset, "fashion-mnist") || dataset == "mnist" {
-			c.Data.Train, c.Data.Test = 5000, 2000
-		}
-		if dataset == "photos" {
-			c.Data.PerPhoto = 24
-		}
-	case Paper:
-		// Gidaris et al. 2018, Sec. 3.1, and the authors' configuration for CIFAR-10.
-		m.Backbone, m.Pad = nn.NIN(4, 192), 4
-		c.Epochs, c.Batch = 200, 128
-		c.Optimizer.Warmup, c.Optimizer.Drops, c.Optimizer.Factor = 0, []int{60, 120, 160}, 0.2
-	default:
-		return Config{}, fmt.Errorf("sweep: no preset is called %q: choose %s, %s or %s", preset, Smoke, Class, Paper)
-	}
-	return c, nil
 }
 
 // WithEpochs returns c with another number of epochs, and drops of the rate moved in proportion. Where
@@ -175,8 +105,8 @@ func (c Config) Validate() error {
 		bad("%d epochs: choose at least 1", c.Epochs)
 	}
 	o := c.Optimizer
-	if o.Kind != "sgd" && o.Kind != "lars" {
-		bad("no optimizer is called %q: choose sgd or lars", o.Kind)
+	if o.Kind != "sgd" && o.Kind != "lars" && o.Kind != "adamw" {
+		bad("no optimizer is called %q: choose sgd, lars or adamw", o.Kind)
 	}
 	if !(o.Rate > 0 && o.Rate <= math.MaxFloat64) {
 		bad("learning rate %g: it must be finite and above 0", o.Rate)
@@ -197,8 +127,14 @@ func (c Config) Validate() error {
 			bad("a warm-up goes with the cosine, not with drops")
 		}
 	}
-	if o.Kind == "lars" && o.Nesterov {
-		bad("lars has no Nesterov momentum: leave nesterov out")
+	if o.Kind != "sgd" && o.Nesterov {
+		bad("%s has no Nesterov momentum: leave nesterov out", o.Kind)
+	}
+	if o.Kind == "adamw" && o.Momentum != 0 {
+		bad("adamw has no momentum %g: set it to 0", o.Momentum)
+	}
+	if o.Kind != "adamw" && o.Beta2 != 0 {
+		bad("beta2 %g is of adamw: leave it out", o.Beta2)
 	}
 	if len(o.Drops) == 0 && o.Factor != 0 {
 		bad("factor %g without drops: name the epochs of the drops, or leave it out", o.Factor)
@@ -227,7 +163,10 @@ func (o Optimizer) build(steps, epochs int) optimizer.Interface {
 	if len(at) > 0 {
 		rate = optim.Steps(o.Rate, o.Factor, at...)
 	}
-	if o.Kind == "lars" {
+	switch o.Kind {
+	case "adamw":
+		return optim.AdamW{Rate: rate, Beta2: o.Beta2, WeightDecay: o.WeightDecay}
+	case "lars":
 		return optim.LARS{Rate: rate, Momentum: o.Momentum, WeightDecay: o.WeightDecay}
 	}
 	return optim.SGD{Rate: rate, Momentum: o.Momentum, Nesterov: o.Nesterov, WeightDecay: o.WeightDecay}

@@ -17,6 +17,8 @@ import (
 // Method names a method by the one field that is set. Each has a field Backbone, the network that is kept.
 type Method struct {
 	Rotation   *sslkit.Rotation `json:"rotation,omitempty"`
+	CLIP       *sslkit.CLIP     `json:"clip,omitempty"`
+	MAE        *sslkit.MAE      `json:"mae,omitempty"`
 	Supervised *eval.Supervised `json:"supervised,omitempty"` // the labels are found in the data
 	Random     *Random          `json:"random,omitempty"`
 }

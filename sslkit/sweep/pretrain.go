@@ -43,6 +43,7 @@ type job struct {
 	choice      pjrt.Choice
 	method      sslkit.Method
 	train, test data.Source
+	text        *data.Tokenizer // of methods that read captions
 }
 
 // newJob opens what c names. The data comes last: a finished run asks for none, so it is opened only
@@ -95,7 +96,10 @@ func (j *job) load(ctx context.Context, s *Store) error {
 		}
 		j.method = &supervised
 	}
-	return nil
+	if m := j.Method.CLIP; m != nil {
+		j.text, err = data.NewTokenizer(train, m.Vocabulary, m.Length)
+	}
+	return err
 }
 
 func (j *job) String() string { return fmt.Sprintf("%v, %s, seed %d", j.Method, j.Data.Name, j.Seed) }
@@ -154,7 +158,7 @@ func (s *Store) run(ctx context.Context, j *job) (*sslkit.Run, error) {
 	if j.Method.Random != nil {
 		return nil, nil
 	}
-	loader, err := data.Batches(j.train, data.Options{Batch: j.Batch, Seed: j.Seed, Shuffle: true})
+	loader, err := data.Batches(j.train, data.Options{Batch: j.Batch, Seed: j.Seed, Shuffle: true, Text: j.text})
 	if err != nil {
 		return nil, err
 	}
