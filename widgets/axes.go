@@ -331,7 +331,7 @@ func (a axes) figure(plot func(p pen, x, y func(float64) float64)) (*Figure, err
 		below += textFace.leading() + 3
 	}
 
-	return newFigure(pageWidth, below+margin, a.title, func(p pen) {
+	return newFigure(pageWidth, below+margin, describe(a.title, a.yLabel, a.xLabel, a.note), func(p pen) {
 		head.draw(p)
 		for i, e := range a.legend {
 			e.mark(p, places[i].x, places[i].y)

@@ -114,7 +114,7 @@ func (s Sphere) figure() (*Figure, error) {
 	head := newHeading(s.Title, s.Note, width)
 	height := max(ballSide, float64(lines)*1.25*textFace.leading())
 	x0, y0 := margin+ballSide/2, head.bottom()+height/2
-	return newFigure(width, head.bottom()+height+margin, s.Title, func(p pen) {
+	return newFigure(width, head.bottom()+height+margin, describe(s.Title, s.Note), func(p pen) {
 		head.draw(p)
 		y := y0 - float64(lines)*1.25*textFace.leading()/2
 		for i, name := range names {
