@@ -41,3 +41,10 @@ func Table(c *sweep.Comparison) {
 	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" + c.Caption())
 	gonbui.Sync()
 }
+
+// Slider shows charts below the cell, one at a time; it works without a kernel.
+func Slider(f widgets.Frames, err error) {
+	must.M(err)
+	gonbui.DisplayHTML(must.M1(f.HTML()))
+	gonbui.Sync()
+}
