@@ -127,7 +127,7 @@ func (d mixed) Epoch(epoch, skip int) iter.Seq2[train.Batch, error] {
 // Trained on pairs, images and captions find each other; on captions that were mixed up they don't: nothing but the pairing
 // tells a caption's image.
 func TestCLIPRetrievesWhatItWasTold(t *testing.T) {
-	const epochs = 30
+	const epochs = 24
 	train, _, err := data.Open("emoji", data.OpenOptions{})
 	if err == nil {
 		train, err = data.Subset(train, 64, 1)
