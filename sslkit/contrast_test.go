@@ -89,7 +89,7 @@ func TestContrastiveLearns(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := h.Loss[epochs-1]
-			t.Logf("chance %.3f, loss %.3f, accuracy %.3f, spread %.3f", c.chance, h.Loss, h.Reports["accuracy"], h.Reports["feature_std"])
+			t.Logf("chance %.3f, loss %.3f, accuracy %.3f, spread %.3f", c.chance, h.Loss, h.Reports["accuracy"], h.Reports["projection_std"])
 			// The first keys are random directions, easily told from any view: the loss rises before it falls.
 			if !(last < slices.Max(h.Loss)-0.3 && last < 0.8*c.chance) {
 				t.Errorf("loss %.3f, chance is %.3f", h.Loss, c.chance)
@@ -98,7 +98,7 @@ func TestContrastiveLearns(t *testing.T) {
 				t.Errorf("accuracy %.3f, chance is %.3f", a, math.Exp(-c.chance))
 			}
 			// 16 dimensions: 1/4 is even.
-			if std := h.Reports["feature_std"][epochs-1]; !(std > 0.1 && std <= 0.25) {
+			if std := h.Reports["projection_std"][epochs-1]; !(std > 0.1 && std <= 0.25) {
 				t.Errorf("the features spread by %.3f, want more than a collapse and at most 1/4", std)
 			}
 		})
@@ -308,8 +308,8 @@ func unitRow(x []float64) []float64 {
 	return y
 }
 
-// search is -log of the share of exp(score) in the sum with those of the others.
-func search(score float64, others []float64) float64 {
+// searchLoss is -log of the share of exp(score) in the sum with those of the others.
+func searchLoss(score float64, others []float64) float64 {
 	sum := 1.0
 	for _, o := range others {
 		sum += math.Exp(o - score)
@@ -324,7 +324,7 @@ func infoNCE(q, k, queue [][]float64, temperature float64) (mean float64) {
 		for _, key := range queue {
 			others = append(others, inner(q[i], key)/temperature)
 		}
-		mean += search(inner(q[i], k[i])/temperature, others) / float64(len(q))
+		mean += searchLoss(inner(q[i], k[i])/temperature, others) / float64(len(q))
 	}
 	return mean
 }

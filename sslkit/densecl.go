@@ -56,7 +56,7 @@ func (m *DenseCL) Validate() error {
 
 // Reports lists how many queries find their key, how many places do, and the spread of the unit
 // queries: 0 is collapse, 1/sqrt(Dim) is even.
-func (m *DenseCL) Reports() []string { return []string{"accuracy", "dense_accuracy", "feature_std"} }
+func (m *DenseCL) Reports() []string { return []string{"accuracy", "dense_accuracy", "projection_std"} }
 
 // Loss builds both searches, for the image's key and for each place's.
 func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
@@ -82,7 +82,7 @@ func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
 	dense, denseAccuracy := loss.InfoNCEWithAccuracy(places(r), places(matched), queue, m.Temperature)
 	Report("accuracy", accuracy)
 	Report("dense_accuracy", denseAccuracy)
-	Report("feature_std", loss.FeatureStd(q))
+	Report("projection_std", loss.FeatureStd(q))
 	return Add(MulScalar(one, 1-m.Lambda), MulScalar(dense, m.Lambda))
 }
 

@@ -25,7 +25,7 @@ func algorithm1(z [][]float64, temperature float64) (mean float64) {
 				others = append(others, inner(unitRow(z[i]), unitRow(z[k]))/temperature)
 			}
 		}
-		mean += search(inner(unitRow(z[i]), unitRow(z[pair]))/temperature, others) / float64(len(z))
+		mean += searchLoss(inner(unitRow(z[i]), unitRow(z[pair]))/temperature, others) / float64(len(z))
 	}
 	return mean
 }
@@ -52,7 +52,7 @@ func (m mistakenSimCLR) Loss(scope *model.Scope, b Batch) *Node {
 	}
 	z := m.project(scope, h)
 	Report("accuracy", ReduceAllMean(z))
-	Report("feature_std", ReduceAllMean(z))
+	Report("projection_std", ReduceAllMean(z))
 	u := L2Normalize(z, -1)
 	logits := DivScalar(Einsum("id,jd->ij", u, u), m.Temperature)
 	i := Iota(z.Graph(), shapes.Make(dtypes.Int32, n), 0)
