@@ -48,3 +48,18 @@ func Slider(f widgets.Frames, err error) {
 	gonbui.DisplayHTML(must.M1(f.HTML()))
 	gonbui.Sync()
 }
+
+// Markdown shows text below the cell.
+func Markdown(text string, err error) {
+	must.M(err)
+	gonbui.DisplayMarkdown(text)
+	gonbui.Sync()
+}
+
+// If is what a cell needs to do less in a quick look.
+func If[T any](condition bool, yes, no T) T {
+	if condition {
+		return yes
+	}
+	return no
+}

@@ -3,8 +3,10 @@ package show
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -150,7 +152,7 @@ func Similarities(ctx context.Context, s *sweep.Store, src data.Source, label st
 			return f, err
 		}
 		positive, negative := p.Similarities()
-		h := widgets.Histogram{XLabel: "cosine similarity", Range: [2]float64{-1, 1}, Top: 0.6, Bins: 50,
+		h := widgets.Histogram{XLabel: "cosine similarity", Range: [2]float64{-1, 1}, Top: 1, Bins: 40,
 			Note:   fmt.Sprintf("%s; %s, test images, seed %d", v.Name, v.Config.Data.Name, v.Config.Seed),
 			Series: []widgets.Series{{Name: "two views of one image", Role: widgets.Blue, Y: inside(positive)}, {Name: "views of two images", Role: widgets.Vermillion, Y: inside(negative)}}}
 		figure, err := h.Figure()
@@ -308,16 +310,15 @@ func matched(ctx context.Context, backend compute.Backend, recipe view.Recipe, d
 	return p.Match(), nil
 }
 
-// Grid draws the linear probe's accuracy, at the last block, of variants over two things that were varied: the row that a
-// cell names is its value (Chen et al. 2020, Fig. 5).
-func Grid(result *sweep.Comparison, rows, cols []string, name func(row, col string) string) (*widgets.Figure, error) {
-	h := widgets.Heatmap{Rows: rows, Cols: cols, Decimals: 1, Note: note(result) + "; linear probe, last block, %"}
-	for _, row := range rows {
+// Grid draws the linear probe's accuracy, at the last block, of the variants of sweep.Config.Pairs, both ways round.
+func Grid(result *sweep.Comparison, transforms ...string) (*widgets.Figure, error) {
+	h := widgets.Heatmap{Rows: transforms, Cols: transforms, Decimals: 1, Note: note(result) + "; linear probe, last block, %"}
+	for _, a := range transforms {
 		var values []float64
-		for _, col := range cols {
-			at := slices.IndexFunc(result.Rows, func(r sweep.Row) bool { return r.Name == name(row, col) })
+		for _, b := range transforms {
+			at := slices.IndexFunc(result.Rows, func(r sweep.Row) bool { return r.Name == a+"+"+b || r.Name == b+"+"+a })
 			if at < 0 {
-				return nil, fmt.Errorf("show: the comparison has no row %q", name(row, col))
+				return nil, fmt.Errorf("show: the comparison has no row of %s and %s", a, b)
 			}
 			linear := result.Rows[at].Linear
 			values = append(values, 100*linear[len(linear)-1].Mean)
@@ -325,4 +326,114 @@ func Grid(result *sweep.Comparison, rows, cols []string, name func(row, col stri
 		h.Values = append(h.Values, values)
 	}
 	return h.Figure()
+}
+
+// Correspondence draws, for examples of src, which places of two views c's DenseCL takes for the same, every other one of the
+// first view's.
+func Correspondence(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, index ...int) (*widgets.Figure, error) {
+	m := c.Method.DenseCL
+	if m == nil {
+		return nil, fmt.Errorf("show: places are matched by densecl, not by %v", c.Method)
+	}
+	images, names, err := read(src, index)
+	if err != nil {
+		return nil, err
+	}
+	trained, err := s.Trained(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	exec, err := model.NewExec(trained.Backend, trained.Store, func(scope *model.Scope, x *Node) []*Node {
+		a, b := m.View.View(scope, x), m.View.View(scope, x)
+		return []*Node{a, b, m.Match(scope, a, b)}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("show: matching: %w", err)
+	}
+	defer exec.Finalize()
+	out, err := exec.Call(batchOf(images))
+	if err != nil {
+		return nil, fmt.Errorf("show: matching: %w", err)
+	}
+	a, err := imagesOf(out[0])
+	if err != nil {
+		return nil, err
+	}
+	b, err := imagesOf(out[1])
+	if err != nil {
+		return nil, err
+	}
+	match, err := tensors.CopyFlatData[int32](out[2])
+	if err != nil {
+		return nil, fmt.Errorf("show: matching: %w", err)
+	}
+	places := out[2].Shape().Dim(1)
+	side := int(math.Sqrt(float64(places)))
+	g := widgets.Gallery{Rows: names, Size: 460}
+	for i := range images {
+		centre := func(place int32) [2]float64 { // of the place's cell, in pixels
+			cell := float64(a[i].W) / float64(side)
+			return [2]float64{(float64(int(place)%side) + 0.5) * cell, (float64(int(place)/side) + 0.5) * cell}
+		}
+		var pairs [][2][2]float64
+		for k := range places {
+			if k/side%2 == 1 && k%side%2 == 1 {
+				pairs = append(pairs, [2][2]float64{centre(int32(k)), centre(match[i*places+k])})
+			}
+		}
+		picture, err := widgets.Matches(a[i], b[i], pairs)
+		if err != nil {
+			return nil, err
+		}
+		g.Images = append(g.Images, []widgets.Image{picture})
+	}
+	return g.Figure()
+}
+
+// ImageText is a table, in Markdown, of what c's CLIP knows of the test set, over the seeds, beside what guessing gives.
+func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int64) (string, error) {
+	columns := make([][]float64, 5)
+	var last *sweep.ImageText
+	for _, seed := range seeds {
+		c.Seed = seed
+		r, err := s.ImageText(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		for i, v := range []float64{r.ZeroShot, r.Text1, r.Text5, r.Image1, r.Image5} {
+			columns[i] = append(columns[i], v)
+		}
+		last = r
+	}
+	if last == nil {
+		return "", fmt.Errorf("show: name at least one seed")
+	}
+	row, guess := []string{c.Method.Name()}, []string{"guessing, about"}
+	for _, column := range columns {
+		cell, _, _ := strings.Cut(eval.Summarize(column).String(), " (n=")
+		row = append(row, cell)
+	}
+	for _, chance := range []float64{1 / float64(max(last.Classes, 1)), 1 / float64(last.Texts), 5 / float64(last.Texts), 1 / float64(last.Texts), 5 / float64(last.Texts)} {
+		guess = append(guess, fmt.Sprintf("%.1f", 100*chance))
+	}
+	text, err := widgets.Table{Head: []string{"", "zero-shot class", "text of image, R@1", "R@5", "image of text, R@1", "R@5"}, Rows: [][]string{row, guess}}.Markdown()
+	return fmt.Sprintf("%s\n\n%s: %%, %d test images, %d texts, %d classes known by their names; %d seeds, mean ± standard deviation",
+		text, c.Data.Name, last.Images, last.Texts, last.Classes, len(seeds)), err
+}
+
+// Search draws the test images that c's CLIP finds nearest to each query.
+func Search(ctx context.Context, s *sweep.Store, c sweep.Config, queries ...string) (*widgets.Figure, error) {
+	found, src, err := s.Search(ctx, c, 7, queries...)
+	if err != nil {
+		return nil, err
+	}
+	g := widgets.Gallery{Rows: queries, Size: 56}
+	for _, index := range found {
+		images, _, err := read(src, index)
+		if err != nil {
+			return nil, err
+		}
+		g.Images = append(g.Images, images)
+	}
+	return g.Figure()
 }

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -186,5 +187,17 @@ func TestCLIPRetrievesWhatItWasTold(t *testing.T) {
 	// Of 64 queries, chance finds 1, and 5 or more once in 250 times.
 	if _, wrong := learn(mixed{loader}); wrong.Text1 > 5*chance || wrong.Image1 > 5*chance {
 		t.Errorf("after training on captions mixed up: %+v, chance is %.3f", wrong, chance)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	got, err := Nearest([][]float32{{2, 0}, {0, 1}}, [][]float32{{1, 1}, {3, 0}, {0, 5}, {0, 1}}, 2)
+	if want := [][]int{{1, 0}, {2, 3}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	for _, count := range []int{0, 5} {
+		if _, err := Nearest([][]float32{{1}}, [][]float32{{1}, {2}}, count); err == nil {
+			t.Errorf("the nearest %d of 2 pass", count)
+		}
 	}
 }

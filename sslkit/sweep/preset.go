@@ -36,7 +36,7 @@ func Seeds(preset string) []int64 {
 // Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
 func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
-		"rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL, "clip": CLIP, "mae": MAE,
+		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL, "clip": CLIP, "mae": MAE,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
@@ -90,6 +90,43 @@ func Rotation(preset, dataset string) (Config, error) {
 		m.Backbone, m.Pad = nn.NIN(4, 192), 4
 		c.Epochs, c.Batch = 200, 128
 		c.Optimizer.Warmup, c.Optimizer.Drops, c.Optimizer.Factor = 0, []int{60, 120, 160}, 0.2
+	}
+	return c, err
+}
+
+// Context returns the preset's configuration of context prediction on a dataset.
+func Context(preset, dataset string) (Config, error) {
+	return patches(preset, dataset, Method{Context: sslkit.DeepContext(nn.ResNet(8, 16))})
+}
+
+// Jigsaw returns the preset's configuration of jigsaw puzzles on a dataset, with 24 permutations but in the preset Paper.
+func Jigsaw(preset, dataset string) (Config, error) {
+	m := sslkit.CFN(nn.ResNet(8, 16))
+	if preset != Paper {
+		m.Permutations = 24
+	}
+	return patches(preset, dataset, Method{Jigsaw: m})
+}
+
+// patches is what methods that look at parts of an image have in common.
+func patches(preset, dataset string, m Method) (Config, error) {
+	d, err := sized(preset, dataset)
+	if dataset == "photos" || strings.HasPrefix(dataset, "folder:") {
+		d.Size = 64 // so that there is something in a part
+	}
+	c := Config{
+		Method:    m,
+		Data:      d,
+		Epochs:    3,
+		Batch:     64,
+		Optimizer: Optimizer{Kind: "sgd", Rate: 0.05, Momentum: 0.9, WeightDecay: 5e-4, Warmup: 0.5},
+		Seed:      1,
+	}
+	switch preset {
+	case Class:
+		c.Epochs = 10
+	case Paper:
+		c.Epochs = 200
 	}
 	return c, err
 }
