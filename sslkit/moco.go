@@ -25,7 +25,7 @@ type MoCo struct {
 	Queue       int         `json:"queue"`       // K of Eq. 1, a multiple of the batch
 	Momentum    float64     `json:"momentum"`    // m of Eq. 2, in [0, 1]
 	Temperature float64     `json:"temperature"` // τ of Eq. 1
-	Split       int         `json:"split"`       // groups of the batch with batch norms of their own (Sec. 3.3, "Shuffling BN"); 1 is none
+	Split       int         `json:"split"`       // groups of the batch that norms take apart (Sec. 3.3, "Shuffling BN"); 1: none
 }
 
 // MoCoV1 has the paper's setting for ImageNet (Sec. 3.3 and 4), where the batch is on 8 devices.

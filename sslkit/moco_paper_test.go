@@ -12,11 +12,10 @@ import (
 
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/view"
 )
 
 func paperMoCo() *MoCo {
-	return &MoCo{Backbone: nn.ResNet(8, 4), View: view.Recipe{Pad: 2}, MLP: true, Dim: 8, Queue: 48, Momentum: 0.75, Temperature: 0.2, Split: 1}
+	return &MoCo{Backbone: nn.ResNet(8, 4), View: toyView, MLP: true, Dim: 8, Queue: 48, Momentum: 0.75, Temperature: 0.2, Split: 1}
 }
 
 // mistakenMoCo is MoCo with a mistake.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/view"
 )
 
 // algorithm1 is the loss of SimCLR's Algorithm 1 for z, whose rows i and i+N are a pair.
@@ -31,7 +30,7 @@ func algorithm1(z [][]float64, temperature float64) (mean float64) {
 }
 
 func paperSimCLR(head string) *SimCLR {
-	return &SimCLR{Backbone: nn.ResNet(8, 4), View: view.Recipe{Pad: 2}, Head: head, Dim: 8, Temperature: 0.1}
+	return &SimCLR{Backbone: nn.ResNet(8, 4), View: toyView, Head: head, Dim: 8, Temperature: 0.1}
 }
 
 // mistakenSimCLR is SimCLR with a mistake.
