@@ -138,6 +138,38 @@ func TestJigsawShufflesTiles(t *testing.T) {
 	}
 }
 
+// Several puzzles of each image come image by image, once and again.
+func TestShuffleSeveralTimes(t *testing.T) {
+	const n, k = 2, 3
+	numbers := make([]float32, n*nine)
+	for i := range numbers {
+		numbers[i] = float32(i)
+	}
+	set := Permutations(n*k, 9, 1)
+	out := ask(t, 1, tensors.FromFlatDataAndDimensions(numbers, n*nine, 1), func(_ *model.Scope, tiles *Node) []*Node {
+		var flat []int32
+		for _, p := range set {
+			for _, tile := range p {
+				flat = append(flat, int32(tile))
+			}
+		}
+		return []*Node{Reshape(shuffle(tiles, Reshape(Const(tiles.Graph(), flat), n*k, nine)), n*k, nine)}
+	})
+	for i, row := range out[0].Value().([][]float32) {
+		for place, tile := range row {
+			if want := float32(i%n*nine + set[i][place]); tile != want {
+				t.Errorf("puzzle %d: tile %g at %d, want %g", i, tile, place, want)
+			}
+		}
+	}
+	several := puzzles()
+	several.Puzzles = 3
+	ask(t, 1, places(2, 28), func(scope *model.Scope, x *Node) []*Node {
+		scope.Store().SetTraining(x.Graph(), true)
+		return []*Node{several.Loss(scope, Batch{Image: x})}
+	})
+}
+
 // Solve's pictures show the tiles where the drawn permutation puts them, and then where the guessed one has them from.
 func TestJigsawSolve(t *testing.T) {
 	const n, s, tile = 8, 15, 5
