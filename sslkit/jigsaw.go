@@ -19,15 +19,15 @@ import (
 // how they lie to each other.
 //
 // Noroozi & Favaro, "Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles", ECCV
-// 2016, arXiv:1603.09246. Loss is the cross-entropy of p(S|A_1, ..., A_9), Eq. 2, where towers of
-// shared weights see one tile each (the context-free network, Sec. 3.1).
+// 2016, arXiv:1603.09246. Loss is the cross-entropy of p(S|A_1, ..., A_9), the arrangement given the
+// tiles, where towers of shared weights see one tile each (the context-free network, Fig. 3).
 //
 // All tiles of a batch go through the tower together. Batch norm sees them as a set, which is the same
 // however they are shuffled, so it leaks no order. And since a tower sees nothing but its
 // tile, to shuffle the features is to shuffle the tiles.
 type Jigsaw struct {
 	Backbone     nn.Backbone `json:"backbone"`
-	Permutations int         `json:"permutations"` // P, of 9!; Sec. 4.2 tries 6 to 1000
+	Permutations int         `json:"permutations"` // P, of 9!; Table 4 tries up to 1000
 	Distance     float64     `json:"distance"`     // mean Hamming distance wanted, see [Permutations]; 9 is Algorithm 1
 	Seed         int64       `json:"seed"`         // of the permutations
 	Puzzles      int         `json:"puzzles"`      // permutations of each image in a step; 1 in the authors' code
@@ -37,9 +37,9 @@ type Jigsaw struct {
 	Guards       Guards      `json:"guards"`
 }
 
-// CFN has the paper's proportions, Sec. 3.3: tiles of 64 pixels anywhere in cells of 85, normalised, their
-// colour channels shifted; and 100 permutations, as in the authors' code. (The paper also trains on
-// 30 % of the images in grey.)
+// CFN has the paper's proportions, "Preventing Shortcuts": tiles of 64 pixels anywhere in cells of 85,
+// normalised, their colour channels shifted; and 100 permutations, as in the authors' code. The paper
+// has 30 % of the images in grey besides, and no batch norm.
 func CFN(backbone nn.Backbone) *Jigsaw {
 	return &Jigsaw{Backbone: backbone, Permutations: 100, Distance: 9, Puzzles: 1, Gap: 21. / 85, Jitter: 1, Hidden: 256,
 		Guards: Guards{Colors: "shift", Normalize: true}}

@@ -63,9 +63,8 @@ func TestJigsawRejectsImages(t *testing.T) {
 	panics(t, "at least 4 pixels", 14, 14, tiles) // cells of 4, a gap of 1
 }
 
-// "We crop a 255x255 pixel patch ... and split it into a 3x3 grid; each cell is 85x85. We then extract a 64x64 tile
-// from each cell by introducing random shifts": which makes gaps of 0 to 42 pixels, on average 21.
-// Reference: Noroozi & Favaro 2016, Sec. 3.3.
+// "We select the 64x64 pixel tiles randomly from the 85x85 pixel cells. This allows us to have a 21 pixel gap between
+// tiles." On average: it is 0 to 42. Reference: Noroozi & Favaro 2016, "Preventing Shortcuts", Table 5.
 func TestPaperJigsawTiles(t *testing.T) {
 	for _, c := range []struct {
 		s, cell, tile int
@@ -245,9 +244,9 @@ func (m mismatched) Loss(scope *model.Scope, b Batch) *Node {
 	return loss.CrossEntropy(logits, y)
 }
 
-// "The simplest shortcuts are low-level statistics, such as similar structural patterns in neighbouring tiles and ... the
-// mean and standard deviation of their intensities ... we normalize the mean and the standard deviation of each
-// patch independently." Reference: Noroozi & Favaro 2016, Sec. 3.3.
+// "Adjacent patches include similar low-level statistics like the mean and standard deviation of the pixel intensities.
+// This allows the model to find the arrangement of the patches. To avoid this shortcut, we normalize the mean and the
+// standard deviation of each patch independently." Reference: Noroozi & Favaro 2016, "Preventing Shortcuts", Table 5.
 func TestPaperJigsawShortcuts(t *testing.T) {
 	const tolerance = 0.07 // 400 puzzles an epoch: chance, 0.125, varies by 0.017
 	sloping := fresh{25, 16, 24, 1, slope}
