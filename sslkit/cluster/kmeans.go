@@ -63,6 +63,22 @@ func Choose(x [][]float32, k int, seed uint64) [][]float32 {
 	return centers
 }
 
+// Balance returns the weight of each example, n / (used * size of its cluster), and how many of the k clusters are used: those of
+// one cluster weigh as much together as those of any other, and the mean weight is 1.
+func Balance(assign []int32, k int) (weights []float32, used int) {
+	size := make([]int, k)
+	for _, c := range assign {
+		if size[c]++; size[c] == 1 {
+			used++
+		}
+	}
+	weights = make([]float32, len(assign))
+	for i, c := range assign {
+		weights[i] = float32(float64(len(assign)) / float64(used*size[c]))
+	}
+	return weights, used
+}
+
 // nearest returns the label of the centre that is nearest to each row of x.
 type nearest func(centers [][]float32) ([]int32, error)
 

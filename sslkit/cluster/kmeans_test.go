@@ -248,6 +248,23 @@ func TestChoose(t *testing.T) {
 	rejects(t, "0 centres", func() { Choose(x, 0, 1) })
 }
 
+func TestBalance(t *testing.T) {
+	assign := []int32{0, 0, 0, 3, 3, 0, 1, 0}
+	weights, used := Balance(assign, 5)
+	total := make([]float64, 5)
+	for i, c := range assign {
+		total[c] += float64(weights[i])
+	}
+	for c, want := range []float64{8. / 3, 8. / 3, 0, 8. / 3, 0} {
+		if math.Abs(total[c]-want) > 1e-6 { // float32
+			t.Errorf("cluster %d weighs %g of 8 examples, want %g", c, total[c], want)
+		}
+	}
+	if used != 3 {
+		t.Errorf("%d clusters used, want 3", used)
+	}
+}
+
 func ExampleKMeans() {
 	x := [][]float32{{0, 0}, {0, 1}, {5, 5}, {5, 6}}
 	assign, centers, inertia := KMeans(x, [][]float32{{0, 0}, {1, 1}}, 10)

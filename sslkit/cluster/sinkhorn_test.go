@@ -115,8 +115,7 @@ func TestSinkhornIsTheAuthors(t *testing.T) {
 	}
 }
 
-// "These soft codes Q* are the solution ... over the transportation polytope", all of whose members spread the
-// batch equally: "on average each prototype is selected at least B/K times in the batch".
+// "These constraints enforce that on average each prototype is selected at least B/K times in the batch."
 // Reference: Caron et al. 2020, Sec. 3.1, Eq. 4.
 func TestSinkhornConvergesToEqualShares(t *testing.T) {
 	const b, k = 12, 5
