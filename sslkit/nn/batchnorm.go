@@ -3,6 +3,7 @@ package nn
 import (
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
@@ -20,6 +21,9 @@ import (
 //
 // The scope gets "scale" (1) and "offset" (0), to be trained, and "mean" (0) and "variance" (1), not to be trained, all
 // [C]. A caller who wants the norm frozen sets Trainable of the first two to false: building again leaves it at that.
+//
+// Under [SplitBatchNorm], training takes the statistics of each group of the batch apart, and the running figures move
+// towards their mean over the groups.
 //
 // It panics where there is only one value for each channel to train on, since its variance tells nothing.
 func BatchNorm(scope *model.Scope, x *Node) *Node {
@@ -42,25 +46,32 @@ func BatchNorm(scope *model.Scope, x *Node) *Node {
 	if !scope.IsTraining(g) {
 		return Add(Mul(Sub(x, row(mean)), row(Div(scale, deviation(variance)))), row(offset))
 	}
-	m := x.Shape().Size() / c
+	shape, groups, lead := x.Shape(), model.GetGraphParamOr(scope, g, splitKey, 1), 0
+	if shape.Dim(0)%groups != 0 {
+		exceptions.Panicf("nn.BatchNorm: a batch of %d is no multiple of the %d groups that the statistics are split into", shape.Dim(0), groups)
+	}
+	m := shape.Size() / c / groups
 	if m < 2 {
-		exceptions.Panicf("nn.BatchNorm: training needs more than one value for each channel, got %s", x.Shape())
+		exceptions.Panicf("nn.BatchNorm: training needs more than one value for each channel, got %s in %d group(s)", shape, groups)
+	}
+	if groups > 1 {
+		x, lead = Reshape(x, slices.Concat([]int{groups, -1}, shape.Dimensions[1:])...), 1 // SxN/Sx...xC
 	}
 	// Normalising ignores a shift. Taking off the first pixel keeps the sum small where the mean is large beside the
 	// spread: summed as it is, 1e4 +- 1 over a batch of feature maps would put the mean off by a tenth of the spread.
 	shift := x
-	for axis := range x.Rank() - 1 {
+	for axis := lead; axis < x.Rank()-1; axis++ {
 		shift = SliceAxis(shift, axis, AxisElem(0))
 	}
 	shift = StopGradient(shift)
 	x = Sub(x, shift)
-	batchMean := meanRow(x)
+	batchMean := meanRow(x, lead)
 	still := StopGradient(batchMean)
 	centred := Sub(x, still)
 	// The variance has no gradient through the mean, as the centred values sum to 0: "still" spares computing it.
-	batchVariance := meanRow(Square(centred))
+	batchVariance := meanRow(Square(centred), lead)
 	move := func(v *model.Variable, from, to *Node) {
-		to = Reshape(to, c)
+		to = ReduceMean(Reshape(to, groups, c), 0)
 		v.SetNodeValue(StopGradient(Add(MulScalar(from, momentum), MulScalar(to, 1-momentum))))
 	}
 	move(runningMean, mean, Add(batchMean, shift))
@@ -69,18 +80,47 @@ func BatchNorm(scope *model.Scope, x *Node) *Node {
 	gain := Div(row(scale), deviation(batchVariance))
 	// What is subtracted is 0, and has the gradient of the mean.
 	bias := Sub(row(offset), Mul(Sub(batchMean, still), gain))
-	return Add(Mul(centred, spread(gain, x)), spread(bias, x))
+	y := Add(Mul(centred, spread(gain, x)), spread(bias, x))
+	return Reshape(y, shape.Dimensions...)
 }
 
-// meanRow averages x [..., C] over all axes but the last, to [1, ..., C], along the rows of a map first. XLA would sum all
-// pixels at once by another kernel, which cannot compute its input on the fly: it would write, for each sum, a whole
-// map of squares or products to memory and read it back. The sums over rows absorb that. Together with spread, which
-// does the same for the gradients, a training step of NIN(4, 24) takes 10 % less time.
-func meanRow(x *Node) *Node {
+const splitKey = "batch_norm_split"
+
+// SplitBatchNorm makes the batch norms that are built under scope in graph g, from now on, take their statistics from so
+// many equal groups of the batch apart: its first N/groups examples, the next, and so on. So do as many devices with
+// a share of the batch each, and so does SplitBatchNorm of facebookresearch/moco's colab, whose groups interleave. It is
+// for training; 1 is no split.
+func SplitBatchNorm(scope *model.Scope, g *Graph, groups int) {
+	if groups < 1 {
+		exceptions.Panicf("nn.SplitBatchNorm: %d groups; there must be at least 1", groups)
+	}
+	scope.SetGraphParam(g, splitKey, groups)
+}
+
+// Shuffled is f of x's examples [N, ...] in a random order, put back into theirs: with [SplitBatchNorm], an example shares
+// its statistics with others in f than in x (He et al. 2020, MoCo, Sec. 3.3, "Shuffling BN").
+func Shuffled(scope *model.Scope, x *Node, f func(x *Node) *Node) *Node {
+	g, n := x.Graph(), x.Shape().Dim(0)
+	draw := scope.RandomUniform(g, shapes.Make(dtypes.Float32, n, 1))
+	row, column := Iota(g, shapes.Make(dtypes.Int32, n, 1), 0), Iota(g, shapes.Make(dtypes.Int32, 1, n), 1)
+	other := Transpose(draw, 0, 1)
+	// By counting, which each backend does in the same order; equal draws keep their order.
+	before := LogicalOr(LessThan(other, draw), LogicalAnd(Equal(other, draw), LessThan(column, row))) // NxN
+	place := ReduceAndKeep(ConvertDType(before, dtypes.Int32), ReduceSum, -1)                         // Nx1
+	here := Equal(Transpose(place, 0, 1), row)                                                        // NxN, of the order
+	from := ReduceAndKeep(Mul(ConvertDType(here, dtypes.Int32), column), ReduceSum, -1)               // Nx1
+	return Gather(f(Gather(x, from)), place)
+}
+
+// meanRow averages x [..., C] over all axes but the last and the first few, to size 1, along the rows of a map first. XLA
+// would sum all pixels at once by another kernel, which cannot compute its input on the fly: it would write, for each
+// sum, a whole map of squares or products to memory and read it back. The sums over rows absorb that. Together with
+// spread, which does the same for the gradients, a training step of NIN(4, 24) takes 10 % less time.
+func meanRow(x *Node, first int) *Node {
 	if x.Rank() > 2 {
 		x = ReduceAndKeep(x, ReduceMean, -2)
 	}
-	return ReduceAndKeep(x, ReduceMean, xslices.Iota(0, x.Rank()-1)...)
+	return ReduceAndKeep(x, ReduceMean, xslices.Iota(first, x.Rank()-1-first)...)
 }
 
 // spread broadcasts v [1, ..., C] to the shape of x in two steps, so that its gradient is summed as in meanRow. The

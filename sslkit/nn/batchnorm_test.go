@@ -1,7 +1,9 @@
 package nn
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -95,6 +97,115 @@ func TestBatchNormGradient(t *testing.T) {
 	})
 }
 
+// split is BatchNorm over groups of the batch.
+func split(groups int) layer {
+	return func(scope *model.Scope, x *Node) *Node {
+		SplitBatchNorm(scope, x.Graph(), groups)
+		return BatchNorm(scope.At("norm"), x)
+	}
+}
+
+func TestSplitBatchNorm(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		for _, x := range []*tensors.Tensor{random[float32](6, 2, 3, 4), random[float32](6, 4)} {
+			const c, groups = 4, 3
+			values := flat(t, x)
+			var want []float64
+			runningMean, runningVariance := make([]float64, c), slices.Repeat([]float64{0.9}, c)
+			each := len(values) / groups
+			m := float64(each / c)
+			for g := range groups {
+				part := values[g*each : (g+1)*each]
+				mean, variance := moments(part, c)
+				for i, v := range part {
+					want = append(want, (v-mean[i%c])/math.Sqrt(variance[i%c]+1e-5))
+				}
+				for i := range c {
+					runningMean[i] += 0.1 * mean[i] / groups
+					runningVariance[i] += 0.1 * variance[i] * m / (m - 1) / groups
+				}
+			}
+			store := newStore(t, 1)
+			// Two values each in the second case: where they are near, epsilon and float32 show.
+			near(t, "training", flat(t, run(t, backend, store, true, split(groups), x)), want, 1e-4)
+			near(t, "running mean", flat(t, store.GetVariable("/norm/mean").MustValue()), runningMean, 1e-6)
+			near(t, "running variance", flat(t, store.GetVariable("/norm/variance").MustValue()), runningVariance, 1e-6)
+			whole := newStore(t, 1)
+			if got, want := flat(t, run(t, backend, whole, true, split(1), x)), flat(t, run(t, backend, newStore(t, 1), true, BatchNorm, x)); !slices.Equal(got, want) {
+				t.Error("one group differs from BatchNorm")
+			}
+			got := flat(t, run(t, backend, store, false, split(groups), x))
+			set(t, whole, "/norm/mean", runningMean)
+			set(t, whole, "/norm/variance", runningVariance)
+			near(t, "evaluation", got, flat(t, run(t, backend, whole, false, split(1), x)), 1e-5)
+		}
+		x := random[float64](4, 2, 1, 2)
+		checkGradient(t, backend, newStore(t, 1), split(2), x)
+		checkGradient(t, backend, newStore(t, 1), split(2), random[float64](6, 2))
+	})
+}
+
+// A backbone has the split from the scope that it is built under, and no other has it.
+func TestSplitBatchNormReachesStages(t *testing.T) {
+	for name, b := range small {
+		x := random[float32](4, 8, 8, 1)
+		changed := random[float32](4, 8, 8, 1)
+		tensors.MustMutableFlatData(changed, func(flat []float32) { flat[3*64+5] += 3 }) // in the last image
+		seen := func(groups int, x *tensors.Tensor) []float64 {
+			all := run(t, goBackend(t), newStore(t, 1), true, func(scope *model.Scope, x *Node) *Node {
+				SplitBatchNorm(scope.At("net"), x.Graph(), groups)
+				Last(b.Stages(scope.At("other"), x))
+				return Last(b.Stages(scope.At("net"), x))
+			}, x)
+			return flat(t, all)
+		}
+		half := func(y []float64) []float64 { return y[:len(y)/2] }
+		if !slices.Equal(half(seen(2, x)), half(seen(2, changed))) {
+			t.Errorf("%s: the second group leaks into the first", name)
+		}
+		if slices.Equal(half(seen(1, x)), half(seen(1, changed))) {
+			t.Errorf("%s: one group: this test would not notice a leak", name)
+		}
+	}
+}
+
+func TestShuffled(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		store := newStore(t, 1)
+		const n = 7
+		x := make([]float32, n*2)
+		for i := range x {
+			x[i] = float32(i)
+		}
+		orders := map[string]bool{}
+		for range 5 {
+			var order *Node
+			out, err := model.CallOnceN(backend, store, func(scope *model.Scope, x *Node) []*Node {
+				y := Shuffled(scope, x, func(x *Node) *Node {
+					order = Squeeze(Slice(x, AxisRange(), AxisElem(0)), 1)
+					return MulScalar(x, 10)
+				})
+				return []*Node{y, order}
+			}, tensors.FromFlatDataAndDimensions(x, n, 2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range flat(t, out[0]) {
+				if v != 10*float64(x[i]) {
+					t.Fatalf("the rows came back as %v", out[0].Value())
+				}
+			}
+			seen := flat(t, out[1])
+			orders[fmt.Sprint(seen)] = true
+			slices.Sort(seen)
+			near(t, "the rows inside, in order", seen, []float64{0, 2, 4, 6, 8, 10, 12}, 0)
+		}
+		if len(orders) < 4 { // of 5040
+			t.Errorf("five draws gave the orders %v", orders)
+		}
+	})
+}
+
 func TestBatchNormTwice(t *testing.T) {
 	// Two views through the same norm in one step, as in SimSiam: each has its own statistics.
 	store := newStore(t, 1)
@@ -126,5 +237,8 @@ func TestBatchNormTrainable(t *testing.T) {
 func TestBatchNormPanics(t *testing.T) {
 	wantPanic(t, "more than one value", shapes.Make(dtypes.Float32, 1, 1, 1, 3), BatchNorm)
 	wantPanic(t, "[N, ..., C]", shapes.Make(dtypes.Float32, 3), BatchNorm)
+	wantPanic(t, "batch of 4 is no multiple of the 3 groups", shapes.Make(dtypes.Float32, 4, 3), split(3))
+	wantPanic(t, "in 4 group(s)", shapes.Make(dtypes.Float32, 4, 3), split(4))
+	wantPanic(t, "at least 1", shapes.Make(dtypes.Float32, 4, 3), split(0))
 	wantPanic(t, "[N, ..., C]", shapes.Make(dtypes.Int32, 3, 3), BatchNorm)
 }
