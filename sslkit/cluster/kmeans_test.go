@@ -156,6 +156,16 @@ func TestKMeansSplitsForEmptyCentres(t *testing.T) {
 		if !slices.Equal(assign, again) {
 			t.Error("the second run differs")
 		}
+		// Two centres without rows, two clumps scattered almost alike: each gets one.
+		for i := range x[:20] {
+			for j := range x[i] {
+				x[i][j] *= 4.8
+			}
+		}
+		assign, _, _ = run(x, [][]float32{{0, 0, 0}, {90, 90, 90}, {-1e4, 0, 0}, {-1e4, 0, 0}}, 1)
+		if a, b := slices.Sorted(slices.Values(assign[:20])), slices.Sorted(slices.Values(assign[20:])); a[0] == a[19] || b[0] == b[19] {
+			t.Errorf("labels %v, want both clumps shared", assign)
+		}
 		// From a centre at 0, where a thousandth is nothing.
 		x = [][]float32{{-1, 0}, {1, 0}, {0, -1}, {0, 1}}
 		if assign, _, _ = run(x, [][]float32{{0, 0}, {9, 9}}, 5); slices.Contains(counts(assign, 2), 0) {
