@@ -111,7 +111,7 @@ func set[T float32 | int32](store *model.Store, path string, value []T, dims ...
 	if v := store.GetVariable(path); v != nil {
 		return v.SetValue(t)
 	}
-	store.VariableWithValue(path, t).SetTrainable(!strings.HasPrefix(path, "/clusters/"))
+	store.VariableWithValue(path, t)
 	return nil
 }
 
@@ -135,6 +135,7 @@ func (m *DeepCluster) Loss(scope *model.Scope, b Batch) *Node {
 		if v == nil {
 			exceptions.Panicf("sslkit: DeepCluster has no %s: StartEpoch makes it, before the first step", path)
 		}
+		v.SetTrainable(strings.HasPrefix(path, "/classifier/"))
 		return v.NodeValue(b.Image.Graph())
 	}
 	at := InsertAxes(b.Index, -1)

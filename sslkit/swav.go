@@ -30,8 +30,8 @@ type SwAV struct {
 	Temperature float64     `json:"temperature"` // tau, Eq. 2
 	Epsilon     float64     `json:"epsilon"`     // of the codes' entropy, Eq. 3
 	Iterations  int         `json:"iterations"`  // of Sinkhorn-Knopp
-	View        view.Recipe `json:"view"`        // of the two large crops, which have codes, and but for the crop of the small ones
-	SmallCrops  int         `json:"small_crops"` // V (multi-crop, Sec. 3.2); they have no codes
+	View        view.Recipe `json:"view"`        // of the two large crops and, but for its min_scale, of the small ones
+	SmallCrops  int         `json:"small_crops"` // V, which have no codes (multi-crop, Sec. 3.2)
 	SmallSize   int         `json:"small_size"`  // their side in pixels
 	SmallMin    float64     `json:"small_min"`   // least and
 	SmallMax    float64     `json:"small_max"`   // largest share of the image's area
