@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -41,10 +42,12 @@ func bestBackend(t testing.TB) compute.Backend {
 	return backend
 }
 
+var openGo = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go") })
+
 // goBackend compiles at once, for what does not depend on the backend.
 func goBackend(t testing.TB) compute.Backend {
 	t.Helper()
-	backend, err := compute.NewWithConfig("go")
+	backend, err := openGo()
 	if err != nil {
 		t.Fatal(err)
 	}

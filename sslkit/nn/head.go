@@ -33,3 +33,23 @@ func MLP(scope *model.Scope, x *Node, dims ...int) *Node {
 	}
 	return x
 }
+
+// NormMLP is MLP with a [BatchNorm] after each layer, under "linear_<i>/norm", in place of its bias: the projection head of
+// google-research/simclr, whose last norm has no offset to train.
+func NormMLP(scope *model.Scope, x *Node, dims ...int) *Node {
+	if x.Rank() != 2 || len(dims) == 0 {
+		exceptions.Panicf("nn.NormMLP: need features [N, D] and the size of at least one layer, got %s and %v", x.Shape(), dims)
+	}
+	for i, d := range dims {
+		if i > 0 {
+			x = relu(x)
+		}
+		layer := scope.In("linear_%d", i+1)
+		norm := layer.In("norm")
+		x = BatchNorm(norm, layers.Dense(layer, x, false, d))
+		if i == len(dims)-1 {
+			norm.GetVariable("offset").SetTrainable(false)
+		}
+	}
+	return x
+}

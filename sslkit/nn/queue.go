@@ -9,7 +9,7 @@ import (
 )
 
 // Queue returns the keys of earlier steps [size, D], the newest first, and puts keys [N, D], float32 or float64, in their
-// front for the next step, in training mode: the N oldest leave. (He et al. 2020, MoCo, Sec. 3.1, "Dictionary as a queue".)
+// front for the next step, in training mode: the N oldest leave. (He et al. 2020, MoCo, Sec. 3.2, "Dictionary as a queue".)
 // At first there are random directions, of length 1. The scope gets the variable "keys" [size, D], not to be trained;
 // nothing here has a gradient.
 //
