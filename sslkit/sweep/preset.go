@@ -36,12 +36,24 @@ func Seeds(preset string) []int64 {
 // Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
 func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
-		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL, "clip": CLIP, "mae": MAE,
+		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
+		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
 	}
 	return Config{}, fmt.Errorf("sweep: no method is called %q%s", method, suggest(method, Methods()))
+}
+
+// DefaultData is the embedded dataset that a method is tried on first.
+func DefaultData(method string) string {
+	switch method {
+	case "clip":
+		return "emoji"
+	case "context", "jigsaw":
+		return "photos"
+	}
+	return "fashion-mnist-10k"
 }
 
 // sized returns what a preset says of the data: how much of it there is.
@@ -53,8 +65,7 @@ func sized(preset, dataset string) (Data, error) {
 		switch dataset {
 		case "photos": // the scarcest class has ten training photos
 			d.PerPhoto = 8
-		case "emoji": // and of a category here some twenty emoji
-			d.Train, d.Test = 0, 0
+		case "emoji": // all are few
 		default:
 			d.Train, d.Test = 2000, 1000
 		}
@@ -176,6 +187,28 @@ func DenseCL(preset, dataset string) (Config, error) {
 	m := sslkit.DenseCLDefault(nn.ResNet(8, 8))
 	m.View, m.Dim, m.Queue, m.Momentum = view.SimCLRCIFAR(), 64, 2048, 0.99
 	return contrastive(preset, dataset, Method{DenseCL: m})
+}
+
+// SwAV returns the preset's configuration of SwAV on a dataset: two crops of the image's size and four of half of it.
+func SwAV(preset, dataset string) (Config, error) {
+	m := sslkit.SwAVMultiCrop(nn.ResNet(8, 8), 28)
+	m.View, m.Hidden, m.Dim, m.Prototypes, m.Freeze = view.SimCLRCIFAR(), 128, 64, 100, 39
+	m.View.MinScale = 0.3
+	m.SmallCrops, m.SmallSize, m.SmallMin, m.SmallMax = 4, 14, 0.1, 0.3
+	c, err := contrastive(preset, dataset, Method{SwAV: m})
+	if preset == Paper {
+		m.Backbone, m.Hidden, m.Dim, m.Prototypes, m.SmallSize = nn.ResNet(20, 64), 512, 128, 300, 16
+	}
+	return c, err
+}
+
+// DeepCluster returns the preset's configuration of DeepCluster on a dataset.
+func DeepCluster(preset, dataset string) (Config, error) {
+	m := sslkit.DeepClusterV1(nn.ResNet(8, 8))
+	m.Clusters, m.View = 100, view.Recipe{MinScale: 0.3, Flip: true}
+	c, err := contrastive(preset, dataset, Method{DeepCluster: m})
+	c.Optimizer.Warmup = 0
+	return c, err
 }
 
 // contrastive is what the methods of this family have in common.
