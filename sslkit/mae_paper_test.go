@@ -115,7 +115,9 @@ func maeStore(t *testing.T, m *MAE) *model.Store {
 		for i := range value {
 			value[i] += 0.1 * float32(math.Sin(float64(5*i+len(v.Path()))))
 		}
-		v.MustSetValue(tensors.FromFlatDataAndDimensions(value, v.Shape().Dimensions...))
+		if err := v.SetValue(tensors.FromFlatDataAndDimensions(value, v.Shape().Dimensions...)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return store
 }

@@ -121,24 +121,11 @@ func Jigsaw(preset, dataset string) (Config, error) {
 
 // patches is what methods that look at parts of an image have in common.
 func patches(preset, dataset string, m Method) (Config, error) {
-	d, err := sized(preset, dataset)
+	c, err := usual(preset, dataset, m)
 	if dataset == "photos" || strings.HasPrefix(dataset, "folder:") {
-		d.Size = 64 // so that there is something in a part
+		c.Data.Size = 64 // so that there is something in a part
 	}
-	c := Config{
-		Method:    m,
-		Data:      d,
-		Epochs:    3,
-		Batch:     64,
-		Optimizer: Optimizer{Kind: "sgd", Rate: 0.05, Momentum: 0.9, WeightDecay: 5e-4, Warmup: 0.5},
-		Seed:      1,
-	}
-	switch preset {
-	case Class:
-		c.Epochs = 10
-	case Paper:
-		c.Epochs = 200
-	}
+	c.Batch, c.Optimizer.Rate, c.Optimizer.WeightDecay = 64, 0.05, 5e-4
 	return c, err
 }
 
@@ -146,7 +133,7 @@ func patches(preset, dataset string, m Method) (Config, error) {
 func SimCLR(preset, dataset string) (Config, error) {
 	m := sslkit.SimCLRCIFAR(nn.ResNet(8, 8))
 	m.Dim, m.Temperature = 64, 0.2
-	c, err := contrastive(preset, dataset, Method{SimCLR: m})
+	c, err := usual(preset, dataset, Method{SimCLR: m})
 	if preset == Paper { // Chen et al. 2020, App. B.9, with a network of CIFAR's size
 		m.Backbone, m.Dim, m.Temperature = nn.ResNet(20, 64), 128, 0.5
 		c.Epochs, c.Batch = 1000, 512
@@ -173,7 +160,7 @@ func moco(preset, dataset string, m *sslkit.MoCo) (Config, error) {
 	// The queue forgets within some epochs, and the key's encoder follows within a tenth of one: with the
 	// paper's 65,536 keys and momentum of 0.999 neither would happen in so few steps.
 	m.Queue, m.Momentum = 2048, 0.99
-	c, err := contrastive(preset, dataset, Method{MoCo: m})
+	c, err := usual(preset, dataset, Method{MoCo: m})
 	if preset == Paper { // the authors' colab for CIFAR-10
 		m.Backbone, m.Dim, m.Queue = nn.ResNet(20, 64), 128, 4096
 		c.Epochs, c.Batch = 200, 512
@@ -186,7 +173,7 @@ func moco(preset, dataset string, m *sslkit.MoCo) (Config, error) {
 func DenseCL(preset, dataset string) (Config, error) {
 	m := sslkit.DenseCLDefault(nn.ResNet(8, 8))
 	m.View, m.Dim, m.Queue, m.Momentum = view.SimCLRCIFAR(), 64, 2048, 0.99
-	return contrastive(preset, dataset, Method{DenseCL: m})
+	return usual(preset, dataset, Method{DenseCL: m})
 }
 
 // SwAV returns the preset's configuration of SwAV on a dataset: two crops of the image's size and four of half of it.
@@ -195,7 +182,7 @@ func SwAV(preset, dataset string) (Config, error) {
 	m.View, m.Hidden, m.Dim, m.Prototypes, m.Freeze = view.SimCLRCIFAR(), 128, 64, 100, 39
 	m.View.MinScale = 0.3
 	m.SmallCrops, m.SmallSize, m.SmallMin, m.SmallMax = 4, 14, 0.1, 0.3
-	c, err := contrastive(preset, dataset, Method{SwAV: m})
+	c, err := usual(preset, dataset, Method{SwAV: m})
 	if preset == Paper {
 		m.Backbone, m.Hidden, m.Dim, m.Prototypes, m.SmallSize = nn.ResNet(20, 64), 512, 128, 300, 16
 	}
@@ -206,13 +193,13 @@ func SwAV(preset, dataset string) (Config, error) {
 func DeepCluster(preset, dataset string) (Config, error) {
 	m := sslkit.DeepClusterV1(nn.ResNet(8, 8))
 	m.Clusters, m.View = 100, view.Recipe{MinScale: 0.3, Flip: true}
-	c, err := contrastive(preset, dataset, Method{DeepCluster: m})
+	c, err := usual(preset, dataset, Method{DeepCluster: m})
 	c.Optimizer.Warmup = 0
 	return c, err
 }
 
-// contrastive is what the methods of this family have in common.
-func contrastive(preset, dataset string, m Method) (Config, error) {
+// usual is what most methods start from.
+func usual(preset, dataset string, m Method) (Config, error) {
 	d, err := sized(preset, dataset)
 	c := Config{
 		Method:    m,
