@@ -48,18 +48,25 @@ type Options struct {
 	KeepLast bool  // also yield the last, smaller batch; by default it is dropped
 	Labels   bool  // yield labels, for evaluation
 	Workers  int   // batches decoded at the same time, ahead of the consumer; default min(4, GOMAXPROCS)
+
+	// Text, if set, yields the captions of a [Captioned] source as its tokens:
+	// the first of each example, or with Shuffle one that is drawn anew each
+	// epoch.
+	Text *Tokenizer
 }
 
 // Loader is a train.Dataset over a [Source]. Its batches have
 //
-//	Inputs: images uint8 [N, H, W, C], index int32 [N] (position in the source)
+//	Inputs: images uint8 [N, H, W, C], index int32 [N] (position in the source),
+//	        and with Options.Text tokens int32 [N, L]
 //	Labels: int32 [N] with Options.Labels, else none
 //
 // in tensors of their own, which belong to the consumer. A Loader has no
 // state: iterators don't disturb each other.
 type Loader struct {
-	src Source
-	o   Options
+	src      Source
+	o        Options
+	captions func(i int) []string // with Options.Text
 }
 
 var _ train.Dataset = (*Loader)(nil)
@@ -84,7 +91,15 @@ func Batches(src Source, o Options) (*Loader, error) {
 	case o.Labels && len(src.Classes()) == 0:
 		return nil, fmt.Errorf("data: labels asked for, but %s has none", src.Name())
 	}
-	return &Loader{src: src, o: o}, nil
+	l := &Loader{src: src, o: o}
+	if o.Text != nil {
+		c, ok := src.(Captioned)
+		if !ok {
+			return nil, fmt.Errorf("data: captions asked for, but %s has none", src.Name())
+		}
+		l.captions = c.Captions
+	}
+	return l, nil
 }
 
 // Name of the source.
@@ -140,7 +155,7 @@ func (l *Loader) Epoch(epoch, skip int) iter.Seq2[train.Batch, error] {
 				return
 			}
 			refill() // before the consumer works on this batch
-			if !yield(l.batch(d), nil) {
+			if !yield(l.batch(d, epoch), nil) {
 				return
 			}
 		}
@@ -173,13 +188,20 @@ func (l *Loader) decode(index []int32, stop <-chan struct{}) decoded {
 	return decoded{index: index, pixels: pixels}
 }
 
-func (l *Loader) batch(d decoded) train.Batch {
+func (l *Loader) batch(d decoded, epoch int) train.Batch {
 	height, width, channels := l.src.Shape()
 	n := len(d.index)
 	b := train.Batch{Inputs: []*tensors.Tensor{
 		tensors.FromFlatDataAndDimensions(d.pixels, n, height, width, channels),
 		tensors.FromFlatDataAndDimensions(d.index, n),
 	}}
+	if l.o.Text != nil {
+		var tokens []int32
+		for _, i := range d.index {
+			tokens = append(tokens, l.o.Text.Encode(l.caption(epoch, int(i)))...)
+		}
+		b.Inputs = append(b.Inputs, tensors.FromFlatDataAndDimensions(tokens, n, l.o.Text.Length()))
+	}
 	if l.o.Labels {
 		labels := make([]int32, n)
 		for k, i := range d.index {
@@ -196,6 +218,15 @@ func (l *Loader) order(epoch int) []int32 {
 		newStream(uint64(l.o.Seed), uint64(epoch)).shuffle(order)
 	}
 	return order
+}
+
+// caption of example i in an epoch.
+func (l *Loader) caption(epoch, i int) string {
+	all := l.captions(i)
+	if !l.o.Shuffle || len(all) == 1 {
+		return all[0]
+	}
+	return all[newStream(mix(uint64(l.o.Seed))^uint64(epoch), uint64(i)).below(len(all))]
 }
 
 // Labels of all examples of src, in order.
@@ -224,7 +255,11 @@ func Subset(src Source, n int, seed int64) (Source, error) {
 	}
 	index := order[:n]
 	slices.Sort(index)
-	return &subset{Source: src, name: fmt.Sprintf("%s[%d of %d, seed %d]", src.Name(), n, src.Len(), seed), index: index}, nil
+	s := &subset{Source: src, name: fmt.Sprintf("%s[%d of %d, seed %d]", src.Name(), n, src.Len(), seed), index: index}
+	if c, ok := src.(Captioned); ok {
+		return &captionedSubset{s, c}, nil
+	}
+	return s, nil
 }
 
 // balanced returns the first examples of order with n/classes of each class;
@@ -267,6 +302,13 @@ func (s *subset) Name() string                     { return s.name }
 func (s *subset) Len() int                         { return len(s.index) }
 func (s *subset) Read(i int, pixels []uint8) error { return s.Source.Read(int(s.index[i]), pixels) }
 func (s *subset) Label(i int) int32                { return s.Source.Label(int(s.index[i])) }
+
+type captionedSubset struct {
+	*subset
+	captioned Captioned
+}
+
+func (s *captionedSubset) Captions(i int) []string { return s.captioned.Captions(int(s.index[i])) }
 
 func identity(n int) []int32 {
 	order := make([]int32, n)

@@ -12,7 +12,7 @@ import (
 
 // OpenOptions of [Open]; the zero value is fine.
 type OpenOptions struct {
-	Size     int    // side of photo crops and of a folder's images, in pixels; default 32
+	Size     int    // side of photo crops and of a folder's images, with captions or not, in pixels; default 32
 	PerPhoto int    // crops of each photo; default 64
 	Seed     int64  // decides the photo crops
 	Dir      string // the cache of downloads; default CacheDir()
@@ -45,10 +45,11 @@ type dataset interface {
 	open(ctx context.Context, o OpenOptions) (train, test Source, err error)
 }
 
-var datasets = []dataset{fashion10k{}, photoSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
+var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
 
 // Names lists the datasets that [Open] knows, smallest first, and where they
-// are. It does not use the network. Besides, Open takes "folder:PATH".
+// are. It does not use the network. Besides, Open takes "folder:PATH" and
+// "captions:FILE".
 func Names() []Info {
 	cache, err := CacheDir()
 	if err != nil {
@@ -65,12 +66,14 @@ func Names() []Info {
 //
 //	fashion-mnist-10k  10,000 and 2,000 of Fashion-MNIST, embedded
 //	photos             crops of 191 upright photos, embedded; split by photo
+//	emoji              2,776 colour images of 32x32 with captions, embedded: two of each emoji; split by emoji
 //	fashion-mnist      Xiao et al. 2017: 60,000 and 10,000 grey images of 28x28
 //	mnist              LeCun et al. 1998: 60,000 and 10,000 grey images of 28x28
 //	cifar10, cifar100  Krizhevsky 2009: 50,000 and 10,000 colour images of 32x32
 //	stl10              Coates et al. 2011: 5,000 and 8,000 colour images of 96x96
 //	stl10-unlabelled   its 100,000 unlabelled images, and the same test split
 //	folder:PATH        images in one subfolder a class, or without classes in PATH itself
+//	captions:FILE      images and captions: CSV lines of an image's path, from FILE's folder or Images in it, and its caption
 //
 // What is neither embedded nor found on this machine is downloaded from its
 // usual public address into the cache, its checksum verified.
@@ -95,6 +98,9 @@ func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test S
 	}
 	if path, ok := strings.CutPrefix(name, "folder:"); ok {
 		return openFolder(filepath.Clean(path), o.Size)
+	}
+	if path, ok := strings.CutPrefix(name, "captions:"); ok {
+		return openCaptions(filepath.Clean(path), o.Size)
 	}
 	var known []string
 	for _, d := range datasets {
@@ -123,7 +129,7 @@ func unknown(name string, known []string) error {
 	if len(near) > 0 {
 		hint = "; did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH", name, hint, strings.Join(known, ", "))
+	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH, captions:FILE", name, hint, strings.Join(known, ", "))
 }
 
 var errOffline = errors.New("it is not on this machine, and Offline forbids to download it")

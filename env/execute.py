@@ -106,7 +106,9 @@ class Client(NotebookClient):
         if self.broken:
             raise CellExecutionError(self.broken, "ERROR", self.broken)
         self.line(f"  {time.monotonic() - start:.1f} s")
-        cell.outputs.sort(key=lambda o: o.output_type != "stream")  # GoNB leaves their order to chance
+        # Progress has been seen, and is no result. Of the rest GoNB leaves the order to chance.
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+        cell.outputs.sort(key=lambda o: o.output_type != "stream")
         return cell
 
     async def tick(self, start):
@@ -163,7 +165,7 @@ def results(notebook):
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             text = output.get("text") or data.get("text/markdown") or data.get("text/plain")
-            if text and output.get("name") != "stderr":
+            if text:
                 yield text.strip("\n")
 
 

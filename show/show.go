@@ -184,6 +184,25 @@ func blocks(c *sweep.Comparison, probe string, of func(sweep.Row) []eval.Spread)
 	return g.Figure()
 }
 
+// Ablation draws the last block's accuracies for each variant, with those of the baselines as guides.
+func Ablation(c *sweep.Comparison) (*widgets.Figure, error) {
+	linear := widgets.Series{Name: "linear probe", Role: widgets.Blue}
+	knn := widgets.Series{Name: "k-NN"}
+	b := widgets.Bars{YLabel: "accuracy, %", Dots: true, Note: note(c) + "; last block"}
+	for _, row := range c.Rows {
+		last := len(row.Linear) - 1
+		if role(row.Name) != widgets.Auto {
+			b.Guides = append(b.Guides, widgets.Guide{Name: row.Name + ", linear", Y: 100 * row.Linear[last].Mean})
+			continue
+		}
+		b.Groups = append(b.Groups, row.Name)
+		linear.Y, linear.Err = append(linear.Y, 100*row.Linear[last].Mean), append(linear.Err, 100*row.Linear[last].Std)
+		knn.Y, knn.Err = append(knn.Y, 100*row.KNN[last].Mean), append(knn.Err, 100*row.KNN[last].Std)
+	}
+	b.Series = []widgets.Series{linear, knn}
+	return b.Figure()
+}
+
 // Gap draws the Task Gap: the non-linear probe on the paper's block for each set of angles, here and
 // in the paper.
 func Gap(g *sweep.TaskGap) (*widgets.Figure, error) {

@@ -23,8 +23,12 @@ type Encoder struct {
 // NewEncoder compiles what read makes of the encoder's feature maps, nodes [N, D] float32. Parameters
 // that the store lacks are initialised with the first use, which is how a random encoder comes about.
 func NewEncoder(backend compute.Backend, store *model.Store, m Method, read func(maps []*Node) []*Node) (*Encoder, error) {
+	return newEncoder(backend, store, func(scope *model.Scope, image *Node) []*Node { return read(m.Encode(scope, image)) })
+}
+
+func newEncoder(backend compute.Backend, store *model.Store, embed func(scope *model.Scope, image *Node) []*Node) (*Encoder, error) {
 	exec, err := model.NewExec(backend, store, func(scope *model.Scope, image *Node) []*Node {
-		out := read(m.Encode(scope, floatImage(image)))
+		out := embed(scope, floatImage(image))
 		for i, f := range out {
 			if f.Rank() != 2 || f.DType() != dtypes.Float32 {
 				exceptions.Panicf("features %d are %s, want [N, D] float32: pool or flatten them", i, f.Shape())

@@ -227,10 +227,11 @@ func spreadTags(tags []*tag, top, bottom float64) {
 type entry struct {
 	name string
 	mark func(p pen, x, y float64) // centred on (x, y), at most 9 points wide
+	more float64                   // by how many points the mark goes on to the right
 }
 
-// axes is the frame that Curves and Bars share: heading, legend, y label and
-// horizontal rules, x positions below, tags at the right.
+// axes is the frame that charts with an x and a y axis share: heading, legend, y
+// label and horizontal rules, x positions below, tags at the right.
 type axes struct {
 	title, note, xLabel, yLabel string
 
@@ -267,10 +268,10 @@ func (a axes) figure(plot func(p pen, x, y func(float64) float64)) (*Figure, err
 	if len(a.legend) > 0 {
 		x, row := margin, 0.0
 		for i, e := range a.legend {
-			if err := fits(e.name, pageWidth-2*margin-14); err != nil {
+			if err := fits(e.name, pageWidth-2*margin-14-e.more); err != nil {
 				return nil, err
 			}
-			w := 14 + textFace.width(e.name) + 14
+			w := 14 + e.more + textFace.width(e.name) + 14
 			if x > margin && x+w > pageWidth {
 				x, row = margin, row+textFace.leading()
 			}
@@ -330,11 +331,11 @@ func (a axes) figure(plot func(p pen, x, y func(float64) float64)) (*Figure, err
 		below += textFace.leading() + 3
 	}
 
-	return newFigure(pageWidth, below+margin, a.title, func(p pen) {
+	return newFigure(pageWidth, below+margin, describe(a.title, a.yLabel, a.xLabel, a.note), func(p pen) {
 		head.draw(p)
 		for i, e := range a.legend {
 			e.mark(p, places[i].x, places[i].y)
-			p.text(black, textFace, places[i].x+9, places[i].y+textFace.middle(), left, e.name)
+			p.text(black, textFace, places[i].x+9+e.more, places[i].y+textFace.middle(), left, e.name)
 		}
 		p.text(soft, textFace, margin, yLabelAt, left, a.yLabel)
 		for _, t := range a.yTicks {

@@ -69,7 +69,7 @@ func (b Bars) figure() (*Figure, error) {
 		if alone && s.Name == "" {
 			continue
 		}
-		a.legend = append(a.legend, entry{s.Name, func(p pen, x, y float64) {
+		a.legend = append(a.legend, entry{name: s.Name, mark: func(p pen, x, y float64) {
 			switch {
 			case i == len(b.Series):
 				diamond(p, x, y)

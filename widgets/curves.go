@@ -119,7 +119,7 @@ func (c Curves) figure() (*Figure, error) {
 		}
 		if !named {
 			for i, s := range c.Series {
-				band(p, color.NRGBA{colors[i].R, colors[i].G, colors[i].B, 51}, s, func(j int, v float64) [2]float64 { return at(i, j, v) })
+				band(p, light(colors[i]), s, func(j int, v float64) [2]float64 { return at(i, j, v) })
 			}
 		}
 		for i, s := range c.Series {

@@ -147,6 +147,14 @@ func (f *Figure) Save(path string) error {
 	return nil
 }
 
+// describe is what a figure is to those who don't see it: its title, or else the parts that there are.
+func describe(title string, parts ...string) string {
+	if title != "" {
+		return title
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+}
+
 // newFigure rounds the size up to whole px, on which pen's rules lie.
 func newFigure(width, height float64, alt string, draw func(pen)) (*Figure, error) {
 	up := func(v float64) float64 { return math.Ceil(v/px-1e-9) * px }

@@ -118,11 +118,20 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// probe notes where text is written.
+// probe notes where text is written and where circles are centred.
 type probe struct {
 	*vgsvg.Canvas
 	text  []string
 	boxes []vg.Rectangle
+	dots  []vg.Point
+}
+
+func (p *probe) Fill(path vg.Path) {
+	for _, c := range path {
+		if c.Type == vg.ArcComp {
+			p.dots = append(p.dots, c.Pos)
+		}
+	}
 }
 
 func (p *probe) FillString(face font.Face, at vg.Point, s string) {
@@ -159,7 +168,9 @@ func TestTextHasRoom(t *testing.T) {
 	for name, chart := range map[string]interface{ Figure() (*Figure, error) }{
 		"curves": knnCurves(), "blocks": blocks(), "log": lossLog(), "crowd": crowd, "bars": taskGap(), "dots": dots, "many": many,
 		"rotations": rotations(), "gallery": gallery,
-		"heatmap": Heatmap{Title: long, RowLabel: "temperature", ColLabel: "k", Rows: []string{long, "b"}, Cols: []string{long, "b"}, Values: [][]float64{{1e5, -1}, {0, 2}}, Decimals: 3},
+		"scatter": temperatures(), "tasks": tasks(), "clouds": clouds(), "histogram": similarities(), "ball": ball(), "circle": circle(),
+		"long sphere": Sphere{Title: long, Note: long, Names: []string{long, "b", long}, Points: [][]float32{{1, 0}}, Class: []int{1}},
+		"heatmap":     Heatmap{Title: long, RowLabel: "temperature", ColLabel: "k", Rows: []string{long, "b"}, Cols: []string{long, "b"}, Values: [][]float64{{1e5, -1}, {0, 2}}, Decimals: 3},
 	} {
 		fig, err := chart.Figure()
 		if err != nil {
@@ -187,6 +198,7 @@ func TestTextHasRoom(t *testing.T) {
 	for _, chart := range []interface{ Figure() (*Figure, error) }{
 		Curves{XLabel: strings.Repeat(long, 2), Series: []Series{{Y: []float64{1}}}},
 		Bars{Groups: []string{"a"}, Series: []Series{{Name: strings.Repeat(long, 5), Y: []float64{1}}}},
+		Scatter{XLabel: "x", Points: []Points{{X: []float64{1}, Y: []float64{1}, Values: []float64{1}}}, Scale: strings.Repeat(long, 5)},
 		Heatmap{RowLabel: strings.Repeat(long, 2), Rows: []string{"a"}, Cols: []string{"b"}, Values: [][]float64{{1}}},
 	} {
 		_, err := chart.Figure()

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"strings"
 )
 
 // Image is a picture in memory: Pixels [H, W, C], row by row, C = 1 (grey) or 3
@@ -209,7 +210,7 @@ func (g Gallery) figure() (*Figure, error) {
 	y -= gap
 
 	left0 := func(c int) float64 { return x0 + float64(c)*(slot+gap) }
-	f, err := newFigure(width, y+margin, g.Title, func(p pen) {
+	f, err := newFigure(width, y+margin, describe(g.Title, "images", strings.Join(g.Rows, ", "), strings.Join(g.Cols, ", ")), func(p pen) {
 		head.draw(p)
 		for c, s := range colText {
 			last := float64(len(s)) * textFace.leading()

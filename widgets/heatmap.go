@@ -91,7 +91,7 @@ func (m Heatmap) figure() (*Figure, error) {
 		deepest = max(deepest, len(colText[c]))
 	}
 	y0 := math.Ceil((y+float64(deepest)*textFace.leading()+4)/px) * px
-	return newFigure(width, y0+cellH*float64(len(m.Rows))+margin, m.Title, func(p pen) {
+	return newFigure(width, y0+cellH*float64(len(m.Rows))+margin, describe(m.Title, m.Note), func(p pen) {
 		head.draw(p)
 		p.text(soft, textFace, x0, colLabelAt, left, m.ColLabel)
 		p.block(soft, textFace, x0-8, y0-4-textFace.leading(), right, []string{m.RowLabel})

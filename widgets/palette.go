@@ -50,9 +50,15 @@ var roleColors = [...]color.RGBA{
 	Sky:        {86, 180, 233, 255},
 }
 
-// assign resolves Auto to the palette colours that no series has named.
-func assign(series []Series) ([]color.RGBA, error) {
-	var named [len(roleColors)]bool
+// classes are colours for dots, of which there may be ten kinds, beyond those of
+// the roles: indigo, wine and sand of P. Tol's scheme "muted", and brown.
+var classes = []color.RGBA{{51, 34, 136, 255}, {120, 72, 32, 255}, {136, 34, 85, 255}, {221, 204, 119, 255}}
+
+// assign resolves Auto to the palette colours that no series has named, and
+// then to more.
+func assign(series []Series, more ...color.RGBA) ([]color.RGBA, error) {
+	palette := append(roleColors[:len(roleColors):len(roleColors)], more...)
+	named := make([]bool, len(palette))
 	for _, s := range series {
 		if s.Role < Auto || int(s.Role) >= len(roleColors) {
 			return nil, fmt.Errorf("series %q: unknown role %d", s.Name, s.Role)
@@ -64,16 +70,16 @@ func assign(series []Series) ([]color.RGBA, error) {
 	for i, s := range series {
 		role := s.Role
 		if role == Auto {
-			for int(next) < len(roleColors) && named[next] {
+			for int(next) < len(palette) && named[next] {
 				next++
 			}
-			if int(next) == len(roleColors) {
-				return nil, fmt.Errorf("series %q: the palette's %d colours are used up: split the figure", s.Name, Sky-Blue+1)
+			if int(next) == len(palette) {
+				return nil, fmt.Errorf("series %q: the palette's %d colours are used up: split the figure", s.Name, len(palette)-int(Blue))
 			}
 			role = next
 			next++
 		}
-		colors[i] = roleColors[role]
+		colors[i] = palette[role]
 	}
 	return colors, nil
 }
@@ -92,6 +98,9 @@ func mix(a, b color.RGBA, t float64) color.RGBA {
 	channel := func(a, b uint8) uint8 { return uint8(math.Round(float64(a)*(1-t) + float64(b)*t)) }
 	return color.RGBA{channel(a.R, b.R), channel(a.G, b.G), channel(a.B, b.B), 255}
 }
+
+// light is for the areas under and around a line of colour c.
+func light(c color.RGBA) color.NRGBA { return color.NRGBA{c.R, c.G, c.B, 51} }
 
 // luminance is WCAG's relative luminance, in [0, 1].
 func luminance(c color.RGBA) float64 {

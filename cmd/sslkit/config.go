@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,10 +25,12 @@ type configFlags struct {
 	train, test        int
 	depth, width       int
 	rate               float64
+	set                []string
 }
 
-// add defines the flags that every command on runs has, and those of a single run where one is meant.
-func (f *configFlags) add(cmd *cobra.Command, single bool) {
+// add defines the flags that every command on runs has, and those for a choice of method, and for a single
+// run's seed.
+func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.SortFlags = false
 	s.StringVar(&f.preset, "preset", sweep.PresetOr(sweep.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
@@ -34,9 +38,11 @@ func (f *configFlags) add(cmd *cobra.Command, single bool) {
 	s.StringVar(&f.data, "data", "fashion-mnist-10k", "dataset `NAME`, see 'sslkit data'")
 	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
-	if single {
-		s.StringVar(&f.method, "method", "rotation", "rotation, or a baseline: supervised, random")
+	if method {
+		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sweep.Methods(), ", ")+"; the last two are baselines")
 		s.IntSliceVar(&f.angles, "angles", nil, "angles in `DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
+	}
+	if seed {
 		s.Int64Var(&f.seed, "seed", 1, "of parameters, order and augmentation")
 	}
 	s.StringVar(&f.arch, "arch", "", "backbone: nin or resnet (default the preset's)")
@@ -45,6 +51,7 @@ func (f *configFlags) add(cmd *cobra.Command, single bool) {
 	s.IntVar(&f.epochs, "epochs", 0, "passes over the images; drops of the rate move along (default the preset's)")
 	s.IntVar(&f.batch, "batch", 0, "images a step (default the preset's)")
 	s.Float64Var(&f.rate, "rate", 0, "peak of the learning rate (default the preset's)")
+	s.StringArrayVar(&f.set, "set", nil, "`FIELD=VALUE`: change any field of the configuration, as --print-config shows them; may be repeated")
 	s.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
 	cmd.Flags().AddFlagSet(s)
 	f.flags = cmd.Flags()
@@ -66,7 +73,7 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	given := f.flags.Changed
 	switch {
 	case f.file == "":
-		if c, err = sweep.Rotation(f.preset, f.data); err != nil {
+		if c, err = sweep.Preset(f.selfSupervised(), f.preset, f.data); err != nil {
 			err = usageError{err}
 		}
 	case given("preset"):
@@ -89,7 +96,7 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	if given("seed") {
 		c.Seed = f.seed
 	}
-	if err := f.setBackbone(&c.Method); err != nil {
+	if err := f.setBackbone(c.Method.Network()); err != nil {
 		return c, err
 	}
 	// The random encoder has no schedule: what is asked for concerns the method before it became random.
@@ -104,10 +111,8 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	}
 	if given("method") && f.method != c.Method.Name() {
 		switch {
-		case f.method != "supervised" && f.method != "random" && f.method != "rotation":
-			return c, usagef("no method is called %q: choose rotation, supervised or random", f.method)
-		case c.Method.Rotation == nil:
-			return c, usagef("--method %s: %s holds %s, and only a rotation can be made into another method", f.method, f.file, c.Method.Name())
+		case !c.Method.SelfSupervised() || f.method != "supervised" && f.method != "random":
+			return c, usagef("--method %s: %s holds %s, and only a self-supervised method can be made into a baseline", f.method, f.file, c.Method.Name())
 		case f.method == "supervised":
 			c = c.Supervised()
 		default:
@@ -120,22 +125,38 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 		}
 		c.Method.Rotation.Angles = f.angles
 	}
+	for _, set := range f.set {
+		path, text, found := strings.Cut(set, "=")
+		if !found {
+			return c, usagef("--set %s: write FIELD=VALUE", set)
+		}
+		if c, err = c.With(path, value(text)); err != nil {
+			return c, usagef("--set %s: %w", set, err)
+		}
+	}
 	if err := c.Validate(); err != nil {
 		return c, usageError{err}
 	}
 	return c, nil
 }
 
-func (f *configFlags) setBackbone(m *sweep.Method) error {
-	var b *nn.Backbone
-	switch {
-	case m.Rotation != nil:
-		b = &m.Rotation.Backbone
-	case m.Supervised != nil:
-		b = &m.Supervised.Backbone
-	default:
-		b = &m.Random.Backbone
+// value is what the text is in JSON, or else the text.
+func value(text string) any {
+	if !json.Valid([]byte(text)) {
+		return text
 	}
+	return json.RawMessage(text)
+}
+
+// selfSupervised is the method whose preset is meant: the baselines have the one of rotation.
+func (f *configFlags) selfSupervised() string {
+	if f.method == "" || slices.Contains([]string{"supervised", "random"}, f.method) {
+		return "rotation"
+	}
+	return f.method
+}
+
+func (f *configFlags) setBackbone(b *nn.Backbone) error {
 	if f.flags.Changed("arch") {
 		if f.arch != b.Arch && !(f.flags.Changed("depth") && f.flags.Changed("width")) {
 			return usagef("--arch %s needs its --depth and --width beside it: those of %s mean something else", f.arch, b.Arch)

@@ -71,7 +71,7 @@ func TestConfigFileMistakes(t *testing.T) {
 		strings.Replace(good, `"epochs"`, `"epoch"`, 1): `did you mean "epochs"?`,
 		"{": "unexpected EOF",
 		strings.Replace(good, `"batch": 64`, `"batch": "many"`, 1): "cannot unmarshal string",
-		random: "only a rotation can be made into another method",
+		random: "only a self-supervised method can be made into a baseline",
 	} {
 		file := filepath.Join(t.TempDir(), "config.json")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

@@ -44,11 +44,11 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 				return err
 			}
 			return c.compute(func(ctx context.Context, store *sweep.Store) error {
-				return c.measure(ctx, store, config, o, baselines && config.Method.Rotation != nil)
+				return c.measure(ctx, store, config, o, baselines && config.Method.SelfSupervised())
 			})
 		},
 	}
-	f.add(cmd, true)
+	f.add(cmd, true, true)
 	probeFlags(cmd.Flags(), &o)
 	cmd.Flags().IntVar(&block, "nonlinear", 0, "also train the paper's non-linear probe, on this `BLOCK` (1 is the first)")
 	cmd.Flags().BoolVar(&baselines, "baselines", true, "set the same backbone, random and supervised, beside a self-supervised encoder")
@@ -104,7 +104,7 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 		}
 	}
 	return c.print(result, func() error {
-		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, method(config), config.Data.Name, config.Seed); err != nil {
+		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, config.Method, config.Data.Name, config.Seed); err != nil {
 			return err
 		}
 		if err := c.printScores(scores); err != nil || !baselines {

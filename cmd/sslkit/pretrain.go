@@ -42,7 +42,7 @@ when it was stopped. Ctrl-C saves and stops.`,
 			})
 		},
 	}
-	f.add(cmd, true)
+	f.add(cmd, true, true)
 	c.storeFlags(cmd)
 	cmd.Flags().BoolVar(&dry, "print-config", false, "print the configuration, for --config, and train nothing")
 	cmd.Flags().SortFlags = false

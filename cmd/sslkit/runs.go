@@ -75,7 +75,7 @@ func (c *cli) printRecords(store *sweep.Store, records []*sweep.Record) error {
 		case config.Method.Random != nil:
 			state = "untrained"
 		}
-		rows = append(rows, []string{shortKey(r.Key), method(config), config.Data.Name, strconv.FormatInt(config.Seed, 10),
+		rows = append(rows, []string{shortKey(r.Key), config.Method.String(), config.Data.Name, strconv.FormatInt(config.Seed, 10),
 			fmt.Sprintf("%d/%d", len(r.History.Loss), config.Epochs), state, figure("accuracy"), figure("knn"),
 			r.Started.Local().Format("2006-01-02 15:04")})
 	}
@@ -84,17 +84,6 @@ func (c *cli) printRecords(store *sweep.Store, records []*sweep.Record) error {
 
 // shortKey is as much of a key as tells runs apart for people.
 func shortKey(key string) string { return key[:min(len(key), 8)] }
-
-// method is what a configuration trains, in a few words.
-func method(config sweep.Config) string {
-	if r := config.Method.Rotation; r != nil {
-		return "rotation " + strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Angles), " ", ","), "[]")
-	}
-	if r := config.Method.Random; r != nil && r.Fitted {
-		return "random, norms fitted"
-	}
-	return config.Method.Name()
-}
 
 func (c *cli) runsShow() *cobra.Command {
 	return &cobra.Command{
@@ -145,7 +134,7 @@ func (c *cli) printRecord(store *sweep.Store, r *sweep.Record, last int) error {
 		state = "finished"
 	}
 	if err := c.printf("run      %s, %s\nmethod   %s\ndata     %s\nseed     %d\nbackend  %s\ncode     %s\nbegun    %s, %.1f s of training\nfolder   %s\n",
-		r.Key, state, method(r.Config), r.Config.Data.Name, r.Config.Seed, r.Backend.Kind, r.Version,
+		r.Key, state, r.Config.Method, r.Config.Data.Name, r.Config.Seed, r.Backend.Kind, r.Version,
 		r.Started.Local().Format(time.DateTime), r.History.Seconds, filepath.Join(store.Dir, r.Key)); err != nil {
 		return err
 	}

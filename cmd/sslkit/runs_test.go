@@ -23,7 +23,7 @@ func TestRuns(t *testing.T) {
 	out, progress := must(t, "pretrain --json", tiny...)
 	var first, again, other sweep.Record
 	decode(t, out, &first)
-	wantAll(t, "progress", progress, "rotation [0 90 180 270]", "step 4/4")
+	wantAll(t, "progress", progress, "rotation 0,90,180,270", "step 4/4")
 	if !first.Done || len(first.History.Loss) != 1 || first.Config.Backend != "go" {
 		t.Fatalf("%+v", first)
 	}

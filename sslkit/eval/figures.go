@@ -16,17 +16,10 @@ func FeatureStd(features [][]float32) (float64, error) {
 		return 0, err
 	}
 	d, n := len(features[0]), float64(len(features))
-	rows := make([][]float64, len(features))
-	mean := make([]float64, d)
-	for i, row := range features {
-		rows[i] = make([]float64, d)
-		norm := length(row)
-		if norm == 0 {
-			continue
-		}
+	rows, mean := unit(features), make([]float64, d)
+	for _, row := range rows {
 		for j, v := range row {
-			rows[i][j] = float64(v) / norm
-			mean[j] += rows[i][j] / n
+			mean[j] += v / n
 		}
 	}
 	variance := make([]float64, d)

@@ -29,11 +29,12 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// Backbone says which convolutional network encodes the images. It is plain data, for configurations.
+// Backbone says which network encodes the images. It is plain data, for configurations.
 type Backbone struct {
-	Arch  string `json:"arch"`  // "resnet" or "nin"
-	Depth int    `json:"depth"` // resnet: 6n+2 layers; nin: 3 to 5 blocks of 3 layers
-	Width int    `json:"width"` // channels of resnet's first stage; of nin's widest layers, a multiple of 6
+	Arch  string `json:"arch"`            // "resnet", "nin" or "vit"
+	Depth int    `json:"depth"`           // resnet: 6n+2 layers; nin: 3 to 5 blocks of 3 layers; vit: blocks
+	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's tokens, of 32
+	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple
 }
 
 // ResNet is the residual network that He et al. 2016, "Deep Residual Learning for Image Recognition", Sec. 4.2, made for
@@ -44,8 +45,20 @@ func ResNet(depth, width int) Backbone { return Backbone{Arch: "resnet", Depth: 
 // Learning by Predicting Image Rotations", Sec. 3.1). The paper has 3, 4 or 5 blocks, of width 192.
 func NIN(blocks, width int) Backbone { return Backbone{Arch: "nin", Depth: blocks, Width: width} }
 
+// ViT is the Vision Transformer of Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", Sec. 3.1, as MAE has it: fixed
+// positions ([SinCos2D]), but without a class token: evaluation averages the positions of a map instead, with which MAE
+// "works similarly well" (He et al. 2022, App. A.1). Heads have 64 dimensions from a width of 192 on, which makes
+// ViT(12, 192, 16) the published ViT-Ti, 384 ViT-S and 768 ViT-B; in narrower ones, or where 64 does not divide the
+// width, they have 32.
+func ViT(blocks, width, patch int) Backbone {
+	return Backbone{Arch: "vit", Depth: blocks, Width: width, Patch: patch}
+}
+
 // Validate says what is wrong with b, if anything.
 func (b Backbone) Validate() error {
+	if b.Arch != "vit" && b.Patch != 0 {
+		return fmt.Errorf("nn: patches of %d pixels are for a vit, not for a %s: leave them out", b.Patch, b.Arch)
+	}
 	switch b.Arch {
 	case "resnet":
 		if b.Depth < 8 || b.Depth%6 != 2 {
@@ -61,25 +74,42 @@ func (b Backbone) Validate() error {
 		if b.Width < 6 || b.Width%6 != 0 {
 			return fmt.Errorf("nn: a nin's width is a positive multiple of 6 (192 in the paper), not %d", b.Width)
 		}
+	case "vit":
+		if b.Depth < 1 {
+			return fmt.Errorf("nn: a vit's depth is at least 1 block (12 in ViT-B), not %d", b.Depth)
+		}
+		if b.Width < 32 || b.Width%32 != 0 {
+			return fmt.Errorf("nn: a vit's width is a positive multiple of 32 (768 in ViT-B), not %d", b.Width)
+		}
+		if b.Patch < 1 {
+			return fmt.Errorf("nn: a vit's patch is at least 1 pixel (16 in ViT-B; 4 for images of 32), not %d", b.Patch)
+		}
 	default:
-		return fmt.Errorf(`nn: unknown backbone %q, want "resnet" or "nin"`, b.Arch)
+		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "nin" or "vit"`, b.Arch)
 	}
 	return nil
 }
 
 // Stages runs the network on image [N, H, W, C], float32 or float64 in [0, 1], which it first maps to [-2, 2], so that
 // mid-grey is 0. It returns one feature map [N, h, w, c] for each stage of the ResNet or block of the NIN, shallow to
-// deep, as the next one gets it. There is no classifier: that is the method's.
+// deep, as the next one gets it. A ViT's are its tokens after each quarter of its blocks, the last after the final layer
+// norm. There is no classifier: that is the method's.
 //
-// It panics with the error of Validate, or where image is no float image.
+// It panics with the error of Validate, or where image is no float image or, with a ViT, its side no multiple of Patch.
 func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 	if err := b.Validate(); err != nil {
 		panic(err)
 	}
 	checkImage("Backbone.Stages", image)
-	x := MulScalar(AddScalar(image, -0.5), 1/0.25)
-	if b.Arch == "nin" {
+	x := Centre(image)
+	switch b.Arch {
+	case "nin":
 		return nin(scope, x, b.Depth, b.Width)
+	case "vit":
+		return vit(scope, x, b)
 	}
 	return resnet(scope, x, (b.Depth-2)/6, b.Width)
 }
+
+// Centre maps pixels in [0, 1] to [-2, 2], mid-grey to 0.
+func Centre(image *Node) *Node { return MulScalar(AddScalar(image, -0.5), 1/0.25) }

@@ -16,14 +16,14 @@ import (
 )
 
 func TestValidate(t *testing.T) {
-	for _, b := range []Backbone{ResNet(8, 1), ResNet(20, 16), ResNet(56, 16), NIN(3, 6), NIN(4, 192), NIN(5, 192)} {
+	for _, b := range []Backbone{ResNet(8, 1), ResNet(20, 16), ResNet(56, 16), NIN(3, 6), NIN(4, 192), NIN(5, 192), ViT(4, 96, 4), ViT(12, 768, 16)} {
 		if err := b.Validate(); err != nil {
 			t.Errorf("%+v: %v", b, err)
 		}
 	}
 	for want, b := range map[string]Backbone{
 		`unknown backbone ""`:          {},
-		`unknown backbone "vit"`:       {Arch: "vit", Depth: 12, Width: 192},
+		`unknown backbone "mlp"`:       {Arch: "mlp", Depth: 12, Width: 192},
 		"6n+2":                         ResNet(18, 16),
 		"6n+2 (8, 14":                  ResNet(2, 16),
 		"width is at least 1":          ResNet(20, 0),
@@ -31,6 +31,11 @@ func TestValidate(t *testing.T) {
 		"3, 4 or 5 blocks, not 2":      NIN(2, 192),
 		"multiple of 6 (192 in the pa": NIN(4, 64),
 		"multiple of 6":                NIN(4, 0),
+		"at least 1 block":             ViT(0, 96, 4),
+		"multiple of 32":               ViT(4, 48, 4),
+		"positive multiple of 32":      ViT(4, 0, 4),
+		"at least 1 pixel":             ViT(4, 96, 0),
+		"are for a vit, not for a nin": {Arch: "nin", Depth: 4, Width: 192, Patch: 4},
 	} {
 		if err := b.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got error %v, want one that says %q", b, err, want)
@@ -46,6 +51,10 @@ func TestBackboneJSON(t *testing.T) {
 	var back Backbone
 	if err := json.Unmarshal(text, &back); err != nil || back != NIN(4, 192) {
 		t.Errorf("got %+v, %v", back, err)
+	}
+	text, err = json.Marshal(ViT(4, 96, 8))
+	if want := `{"arch":"vit","depth":4,"width":96,"patch":8}`; err != nil || string(text) != want {
+		t.Errorf("got %s, %v, want %s", text, err, want)
 	}
 }
 
@@ -82,7 +91,7 @@ func TestStagesCentres(t *testing.T) {
 	near(t, "first channel", flat(t, y), []float64{0, 0, 0, 0, 1, 0, 2, 0}, 1e-5)
 }
 
-var small = map[string]Backbone{"resnet": ResNet(8, 4), "nin": NIN(3, 6)}
+var small = map[string]Backbone{"resnet": ResNet(8, 4), "nin": NIN(3, 6), "vit": ViT(2, 32, 1)}
 
 func TestStagesChangeNothingInEvaluation(t *testing.T) {
 	for name, b := range small {

@@ -25,7 +25,7 @@ func ExampleBackbone_Stages() {
 	g := NewGraph(pureGo(), "example")
 	image := Parameter(g, "image", shapes.Make(dtypes.Float32, 512, 32, 32, 3))
 	scope := model.NewStore().RootScope()
-	for _, b := range []nn.Backbone{nn.ResNet(20, 16), nn.NIN(4, 192)} {
+	for _, b := range []nn.Backbone{nn.ResNet(20, 16), nn.NIN(4, 192), nn.ViT(4, 96, 4)} {
 		for _, m := range b.Stages(scope.In("%s", b.Arch), image) {
 			fmt.Println(b.Arch, m.Shape().Dimensions)
 		}
@@ -38,6 +38,10 @@ func ExampleBackbone_Stages() {
 	// nin [512 8 8 192]
 	// nin [512 8 8 192]
 	// nin [512 8 8 192]
+	// vit [512 8 8 96]
+	// vit [512 8 8 96]
+	// vit [512 8 8 96]
+	// vit [512 8 8 96]
 }
 
 func ExamplePool() {
@@ -65,4 +69,15 @@ func ExampleBatchNorm() {
 	// [-1.22 -1.22]
 	// [0.00 1.22]
 	// [1.22 0.00]
+}
+
+func ExampleSinCos2D() {
+	for _, position := range nn.SinCos2D(2, 4) {
+		fmt.Printf("%.2f\n", position)
+	}
+	// Output:
+	// [0.00 1.00 0.00 1.00]
+	// [0.84 0.54 0.00 1.00]
+	// [0.00 1.00 0.84 0.54]
+	// [0.84 0.54 0.84 0.54]
 }

@@ -211,8 +211,9 @@ func TestSGDResumes(t *testing.T) {
 // Two accumulated halves make one update with the mean of their gradients.
 func TestSGDAccumulates(t *testing.T) {
 	for name, o := range map[string]optimizer.Interface{
-		"SGD":  SGD{Rate: Constant(0.1), Momentum: 0.9},
-		"LARS": LARS{Rate: Constant(0.1), Momentum: 0.9, Trust: 0.1},
+		"SGD":   SGD{Rate: Constant(0.1), Momentum: 0.9},
+		"LARS":  LARS{Rate: Constant(0.1), Momentum: 0.9, Trust: 0.1},
+		"AdamW": AdamW{Rate: Constant(0.1), WeightDecay: 0.1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			loss := problem(dtypes.Float32)

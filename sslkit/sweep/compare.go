@@ -44,15 +44,25 @@ type Row struct {
 // Compare runs c with each of the seeds, probes every block, and sets random-init and supervised rows
 // of the same backbone, data and seeds beside it.
 func (s *Store) Compare(ctx context.Context, c Config, o eval.Options, seeds ...int64) (*Comparison, error) {
+	return s.Ablate(ctx, []Variant{{c.Method.Name(), c}}, o, seeds...)
+}
+
+// Ablate is Compare with a row for each of the variants; the baselines are those of the first.
+func (s *Store) Ablate(ctx context.Context, variants []Variant, o eval.Options, seeds ...int64) (*Comparison, error) {
+	if len(variants) == 0 {
+		return nil, errors.New("sweep: an ablation needs at least one variant")
+	}
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
-	result := &Comparison{Config: c, Options: o, Seeds: seeds}
-	row, err := s.row(ctx, c.Method.Name(), c, o, seeds)
-	if err != nil {
-		return nil, err
+	result := &Comparison{Config: variants[0].Config, Options: o, Seeds: seeds}
+	for _, v := range variants {
+		row, err := s.row(ctx, v.Name, v.Config, o, seeds)
+		if err != nil {
+			return nil, err
+		}
+		result.Rows = append(result.Rows, row)
 	}
-	result.Rows = []Row{row}
 	return result, s.baselines(ctx, result)
 }
 

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"reflect"
 	"strings"
 
@@ -18,9 +17,6 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"github.com/sslkit/lab/data"
-	"github.com/sslkit/lab/sslkit"
-	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/optim"
 )
 
@@ -36,22 +32,6 @@ type Config struct {
 	Backend   string    `json:"backend,omitempty"` // kind of pjrt.Choice; a request without one gets this machine's
 }
 
-// Method names a method by the one field that is set.
-type Method struct {
-	Rotation   *sslkit.Rotation `json:"rotation,omitempty"`
-	Supervised *eval.Supervised `json:"supervised,omitempty"` // the labels are found in the data
-	Random     *Random          `json:"random,omitempty"`
-}
-
-// Random is the encoder that has learnt nothing: it is evaluated as it is drawn, and never trained.
-type Random struct {
-	Backbone nn.Backbone `json:"backbone"`
-	Fitted   bool        `json:"fitted,omitempty"` // with the running statistics of its batch norms fitted, see eval.FitNorms
-}
-
-// revisions are raised by whoever changes a method's numbers: older records are then not returned.
-var revisions = map[string]int{"rotation": 1, "supervised": 1, "random": 1}
-
 // Data is a dataset of package data.
 type Data struct {
 	Name     string `json:"name"`
@@ -61,96 +41,17 @@ type Data struct {
 	Test     int    `json:"test,omitempty"`      // likewise
 }
 
-// Optimizer is SGD or LARS with a schedule: cosine after a warm-up, or drops.
+// Optimizer is SGD, LARS or AdamW with a schedule: cosine after a warm-up, or drops.
 type Optimizer struct {
-	Kind        string  `json:"kind"` // "sgd" or "lars"
-	Rate        float64 `json:"rate"` // at its peak
-	Momentum    float64 `json:"momentum"`
+	Kind        string  `json:"kind"`               // "sgd", "lars" or "adamw"
+	Rate        float64 `json:"rate"`               // at its peak
+	Momentum    float64 `json:"momentum"`           // of sgd and lars
 	Nesterov    bool    `json:"nesterov,omitempty"` // of sgd
+	Beta2       float64 `json:"beta2,omitempty"`    // of adamw; 0: 0.999
 	WeightDecay float64 `json:"weight_decay"`
 	Warmup      float64 `json:"warmup,omitempty"` // epochs; of the cosine
 	Drops       []int   `json:"drops,omitempty"`  // epochs after which the rate is multiplied by Factor; without them, a cosine to 0
 	Factor      float64 `json:"factor,omitempty"`
-}
-
-// Presets, from fast to faithful.
-const (
-	Smoke = "smoke" // under two minutes of CPU
-	Class = "class" // ten minutes for a whole experiment on two cores
-	Paper = "paper" // the paper's recipe, for a GPU and a long evening
-)
-
-// PresetOr is what SSLKIT_PRESET says, and else the fallback.
-func PresetOr(fallback string) string {
-	if preset := os.Getenv("SSLKIT_PRESET"); preset != "" {
-		return preset
-	}
-	return fallback
-}
-
-// Seeds are as many as a preset has time for: one with smoke, else three.
-func Seeds(preset string) []int64 {
-	if preset == Smoke {
-		return []int64{1}
-	}
-	return []int64{1, 2, 3}
-}
-
-// Rotation returns the preset's configuration of RotNet on a dataset.
-func Rotation(preset, dataset string) (Config, error) {
-	m := sslkit.RotNet(nn.NIN(4, 24))
-	m.Pad = 2
-	c := Config{
-		Method:    Method{Rotation: m},
-		Data:      Data{Name: dataset},
-		Batch:     64,
-		Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25},
-		Seed:      1,
-	}
-	switch preset {
-	case Smoke:
-		c.Data.Train, c.Data.Test, c.Epochs = 2000, 1000, 3
-		if dataset == "photos" { // the scarcest class has ten training photos
-			c.Data.PerPhoto, c.Data.Train, c.Data.Test = 8, 0, 0
-		}
-	case Class:
-		c.Epochs = 3
-		if strings.HasPrefix(dataset, "fashion-mnist") || dataset == "mnist" {
-			c.Data.Train, c.Data.Test = 5000, 2000
-		}
-		if dataset == "photos" {
-			c.Data.PerPhoto = 24
-		}
-	case Paper:
-		// Gidaris et al. 2018, Sec. 3.1, and the authors' configuration for CIFAR-10.
-		m.Backbone, m.Pad = nn.NIN(4, 192), 4
-		c.Epochs, c.Batch = 200, 128
-		c.Optimizer.Warmup, c.Optimizer.Drops, c.Optimizer.Factor = 0, []int{60, 120, 160}, 0.2
-	default:
-		return Config{}, fmt.Errorf("sweep: no preset is called %q: choose %s, %s or %s", preset, Smoke, Class, Paper)
-	}
-	return c, nil
-}
-
-// Supervised returns c with its method replaced by training the same backbone on labels, under the
-// same crops and flips.
-func (c Config) Supervised() Config {
-	s := &eval.Supervised{Backbone: c.Method.backbone()}
-	switch m := c.Method; {
-	case m.Rotation != nil:
-		s.Pad, s.Flip = m.Rotation.Pad, m.Rotation.Flip
-	case m.Supervised != nil:
-		s.Pad, s.Flip = m.Supervised.Pad, m.Supervised.Flip
-	}
-	c.Method = Method{Supervised: s}
-	return c
-}
-
-// RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
-func (c Config) RandomInit() Config {
-	c.Method = Method{Random: &Random{Backbone: c.Method.backbone()}}
-	c.Epochs, c.Batch, c.Optimizer = 0, 0, Optimizer{}
-	return c
 }
 
 // WithEpochs returns c with another number of epochs, and drops of the rate moved in proportion. Where
@@ -171,55 +72,16 @@ func (c Config) WithEpochs(epochs int) Config {
 	return c
 }
 
-// RandomFitted is RandomInit with the batch norms fitted to the images.
-func (c Config) RandomFitted() Config {
-	c = c.RandomInit()
-	c.Method.Random.Fitted = true
-	return c
-}
-
-// Name is the method's, as in JSON.
-func (m Method) Name() string {
-	switch {
-	case m.Rotation != nil:
-		return "rotation"
-	case m.Supervised != nil:
-		return "supervised"
-	case m.Random != nil:
-		return "random"
-	}
-	return ""
-}
-
-func (m Method) backbone() nn.Backbone {
-	switch {
-	case m.Rotation != nil:
-		return m.Rotation.Backbone
-	case m.Supervised != nil:
-		return m.Supervised.Backbone
-	case m.Random != nil:
-		return m.Random.Backbone
-	}
-	return nn.Backbone{}
-}
-
 // Validate says what cannot be run, as far as that is known without the data.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("sweep: "+format, args...)) }
-	set := 0
-	for _, is := range []bool{c.Method.Rotation != nil, c.Method.Supervised != nil, c.Method.Random != nil} {
-		if is {
-			set++
-		}
-	}
-	if set != 1 {
-		bad("%d methods are given: name one of rotation, supervised, random", set)
-	}
-	if r := c.Method.Rotation; r != nil {
-		errs = append(errs, r.Validate())
-	} else if set == 1 {
-		errs = append(errs, c.Method.backbone().Validate())
+	if chosen := c.Method.chosen(); len(chosen) != 1 {
+		bad("%d methods are given: name one of %s", len(chosen), strings.Join(Methods(), ", "))
+	} else if m, ok := chosen[0].(interface{ Validate() error }); ok && c.Method.Supervised == nil {
+		errs = append(errs, m.Validate())
+	} else {
+		errs = append(errs, c.Method.Network().Validate())
 	}
 	if m := c.Method.Supervised; m != nil && m.Classes != 0 {
 		bad("%d classes: leave them out, the data says how many there are", m.Classes)
@@ -243,8 +105,8 @@ func (c Config) Validate() error {
 		bad("%d epochs: choose at least 1", c.Epochs)
 	}
 	o := c.Optimizer
-	if o.Kind != "sgd" && o.Kind != "lars" {
-		bad("no optimizer is called %q: choose sgd or lars", o.Kind)
+	if o.Kind != "sgd" && o.Kind != "lars" && o.Kind != "adamw" {
+		bad("no optimizer is called %q: choose sgd, lars or adamw", o.Kind)
 	}
 	if !(o.Rate > 0 && o.Rate <= math.MaxFloat64) {
 		bad("learning rate %g: it must be finite and above 0", o.Rate)
@@ -265,8 +127,14 @@ func (c Config) Validate() error {
 			bad("a warm-up goes with the cosine, not with drops")
 		}
 	}
-	if o.Kind == "lars" && o.Nesterov {
-		bad("lars has no Nesterov momentum: leave nesterov out")
+	if o.Kind != "sgd" && o.Nesterov {
+		bad("%s has no Nesterov momentum: leave nesterov out", o.Kind)
+	}
+	if o.Kind == "adamw" && o.Momentum != 0 {
+		bad("adamw has no momentum %g: set it to 0", o.Momentum)
+	}
+	if o.Kind != "adamw" && o.Beta2 != 0 {
+		bad("beta2 %g is of adamw: leave it out", o.Beta2)
 	}
 	if len(o.Drops) == 0 && o.Factor != 0 {
 		bad("factor %g without drops: name the epochs of the drops, or leave it out", o.Factor)
@@ -295,7 +163,10 @@ func (o Optimizer) build(steps, epochs int) optimizer.Interface {
 	if len(at) > 0 {
 		rate = optim.Steps(o.Rate, o.Factor, at...)
 	}
-	if o.Kind == "lars" {
+	switch o.Kind {
+	case "adamw":
+		return optim.AdamW{Rate: rate, Beta2: o.Beta2, WeightDecay: o.WeightDecay}
+	case "lars":
 		return optim.LARS{Rate: rate, Momentum: o.Momentum, WeightDecay: o.WeightDecay}
 	}
 	return optim.SGD{Rate: rate, Momentum: o.Momentum, Nesterov: o.Nesterov, WeightDecay: o.WeightDecay}
@@ -307,7 +178,7 @@ func (c Config) Key() string {
 	return hash(struct {
 		Config
 		Revision int `json:"revision"`
-	}{c, revisions[c.Method.Name()]})
+	}{c, revision(c.Method.Name())})
 }
 
 const keyDigits = 16
@@ -328,10 +199,18 @@ func ReadConfig(r io.Reader) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("sweep: reading the configuration: %w", err)
 	}
+	c, err := decode(text)
+	if err != nil {
+		return Config{}, err
+	}
+	return c, c.Validate()
+}
+
+func decode(text []byte) (Config, error) {
 	var c Config
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	err = d.Decode(&c)
+	err := d.Decode(&c)
 	if err == nil && len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
 		err = errors.New("there is more after its end: one file holds one configuration")
 	}
@@ -342,7 +221,7 @@ func ReadConfig(r io.Reader) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("sweep: the configuration: %w%s", err, hint)
 	}
-	return c, c.Validate()
+	return c, nil
 }
 
 // suggest names the path whose last part is nearest to name, or all of them.
@@ -367,7 +246,7 @@ func fields(t reflect.Type) []string {
 	var out []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name := jsonName(f)
 		if name == "-" || name == "" {
 			continue
 		}

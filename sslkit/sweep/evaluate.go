@@ -86,8 +86,7 @@ func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Opt
 	if err != nil {
 		return nil, err
 	}
-	if j.Method.Rotation != nil {
-		accuracy := record.History.Reports["accuracy"]
+	if accuracy := record.History.Reports["accuracy"]; len(accuracy) > 0 && j.Method.SelfSupervised() {
 		scores.Pretext = &accuracy[len(accuracy)-1]
 	}
 	if m, ok := j.method.(*eval.Supervised); ok {

@@ -43,6 +43,7 @@ type job struct {
 	choice      pjrt.Choice
 	method      sslkit.Method
 	train, test data.Source
+	text        *data.Tokenizer // of methods that read captions
 }
 
 // newJob opens what c names. The data comes last: a finished run asks for none, so it is opened only
@@ -86,29 +87,22 @@ func (j *job) load(ctx context.Context, s *Store) error {
 		return err
 	}
 	j.train, j.test = train, test
-	switch m := j.Method; {
-	case m.Rotation != nil:
-		j.method = m.Rotation
-	case m.Supervised != nil:
-		supervised := *m.Supervised
+	j.method = j.Method.chosen()[0]
+	if m := j.Method.Supervised; m != nil {
+		supervised := *m
 		supervised.Labels, supervised.Classes = data.Labels(train), len(train.Classes())
 		if err := supervised.Validate(); err != nil {
 			return fmt.Errorf("sweep: %s: %w", j.Data.Name, err)
 		}
 		j.method = &supervised
-	case m.Random != nil:
-		j.method = &sslkit.Rotation{Backbone: m.Random.Backbone} // only Encode is used
 	}
-	return nil
+	if m := j.Method.CLIP; m != nil {
+		j.text, err = data.NewTokenizer(train, m.Vocabulary, m.Length)
+	}
+	return err
 }
 
-func (j *job) String() string {
-	name := j.Method.Name()
-	if r := j.Method.Rotation; r != nil {
-		name = fmt.Sprintf("rotation %v", r.Angles)
-	}
-	return fmt.Sprintf("%s, %s, seed %d", name, j.Data.Name, j.Seed)
-}
+func (j *job) String() string { return fmt.Sprintf("%v, %s, seed %d", j.Method, j.Data.Name, j.Seed) }
 
 func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
 	if r, err := s.read(j.key); err == nil && r.Done {
@@ -164,7 +158,7 @@ func (s *Store) run(ctx context.Context, j *job) (*sslkit.Run, error) {
 	if j.Method.Random != nil {
 		return nil, nil
 	}
-	loader, err := data.Batches(j.train, data.Options{Batch: j.Batch, Seed: j.Seed, Shuffle: true})
+	loader, err := data.Batches(j.train, data.Options{Batch: j.Batch, Seed: j.Seed, Shuffle: true, Text: j.text})
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -25,7 +24,8 @@ import (
 )
 
 // What the method is for: features that tell classes apart better than random ones do, be the norms of these fitted to the
-// images or not, and better than those of a method with a mistake in it.
+// images or not. With a mistake in it the task cannot be solved, and shows it. (The features of so short a run don't: also a
+// network that is fed noise for labels learns filters that k-NN finds better than random ones.)
 func TestRotationBeatsRandomInit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for most of a minute")
@@ -40,7 +40,6 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 		}
 		return
 	}
-	began := time.Now()
 	backend, choice, err := pjrt.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -60,12 +59,11 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	var learned, random, fitted []float64
+	var learned, pretext, random, fitted []float64
 	for seed := range int64(3) {
-		learned = append(learned, b.knn(t, b.trained(t, m, seed)))
-		t.Log(seed, "trained after", time.Since(began))
+		trained, solved := b.trained(t, m, seed)
+		learned, pretext = append(learned, b.knn(t, trained)), append(pretext, solved)
 		store := b.untrained(t, m, seed)
-		t.Log("untrained after", time.Since(began))
 		random = append(random, b.knn(t, store))
 		in, err := data.Batches(b.train, data.Options{Batch: 250, Shuffle: true})
 		if err != nil {
@@ -76,23 +74,24 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 		}
 		fitted = append(fitted, b.knn(t, store))
 	}
-	t.Log("fitted after", time.Since(began))
-	wrong := b.knn(t, b.trained(t, mistaken{m}, 0))
+	_, wrong := b.trained(t, mistaken{m}, 0)
 	got := eval.Summarize(learned)
-	t.Logf("k-NN on block %d: rotation %v, random init %v, norms fitted %v, labels mixed up %.3f", ProbedBlock, got, eval.Summarize(random), eval.Summarize(fitted), wrong)
+	t.Logf("k-NN on block %d: rotation %v, random init %v, norms fitted %v; pretext task %v, with labels mixed up %.3f", ProbedBlock, got,
+		eval.Summarize(random), eval.Summarize(fitted), eval.Summarize(pretext), wrong)
 	for name, values := range map[string][]float64{"random init": random, "random, norms fitted": fitted} {
 		base := eval.Summarize(values)
 		if gain := got.Mean - base.Mean; !(gain > math.Hypot(got.Std, base.Std)) {
 			t.Errorf("rotation %v does not beat %s %v by more than the spread", got, name, base)
 		}
 	}
-	if wrong > slices.Min(learned) {
-		t.Errorf("with its labels mixed up rotation has %.3f, as much as with the right ones: %.3f", wrong, learned)
+	// Chance is 1/4, and 31 steps of 128 copies measure it to 0.007; solved, it is above 0.5 in the mean over the epoch.
+	if least := slices.Min(pretext); least < 0.45 || wrong > 0.3 {
+		t.Errorf("the pretext task is solved to %.3f, and with its labels mixed up to %.3f", pretext, wrong)
 	}
 }
 
 // mistaken is rotation with a mistake that compiles and trains: the copies come image by image, and the labels angle by
-// angle. What is learnt nevertheless, such as batch norm's statistics, is not the method's merit.
+// angle.
 type mistaken struct{ *sslkit.Rotation }
 
 func (m mistaken) Loss(scope *model.Scope, b sslkit.Batch) *Node {
@@ -113,17 +112,19 @@ type bench struct {
 	train, test data.Source
 }
 
-func (b bench) trained(t *testing.T, m sslkit.Method, seed int64) *model.Store {
+// trained returns the encoder, and the accuracy on the pretext task over the last epoch.
+func (b bench) trained(t *testing.T, m sslkit.Method, seed int64) (*model.Store, float64) {
 	t.Helper()
 	loader, err := data.Batches(b.train, data.Options{Batch: b.Batch, Seed: seed, Shuffle: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &sslkit.Run{Method: m, Backend: b.backend, Train: loader, Optimizer: b.Optimizer.build(loader.Steps(), b.Epochs), Epochs: b.Epochs, Seed: seed}
-	if _, err := r.Pretrain(context.Background()); err != nil {
+	history, err := r.Pretrain(context.Background())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Store
+	return r.Store, history.Reports["accuracy"][b.Epochs-1]
 }
 
 func (b bench) untrained(t *testing.T, m sslkit.Method, seed int64) *model.Store {

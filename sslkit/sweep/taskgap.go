@@ -54,23 +54,20 @@ func (s *Store) TaskGap(ctx context.Context, c Config, o eval.Options, seeds ...
 	if o.NonLinear == nil {
 		return nil, errors.New("sweep: the Task Gap is read off the non-linear probe, which the options leave out: start from GapOptions")
 	}
-	if err := checkSeeds(seeds); err != nil {
-		return nil, err
-	}
-	gap := &TaskGap{Comparison: Comparison{Config: c, Options: o, Seeds: seeds}}
+	var variants []Variant
 	for _, set := range AngleSets {
 		rotation := *c.Method.Rotation
 		rotation.Angles = set.Angles
 		c.Method = Method{Rotation: &rotation}
-		row, err := s.row(ctx, set.Name, c, o, seeds)
-		if err != nil {
-			return nil, err
-		}
-		row.Angles, row.Paper = set.Angles, set.Paper
-		gap.Rows = append(gap.Rows, row)
+		variants = append(variants, Variant{set.Name, c})
 	}
-	if err := s.baselines(ctx, &gap.Comparison); err != nil {
+	comparison, err := s.Ablate(ctx, variants, o, seeds...)
+	if err != nil {
 		return nil, err
+	}
+	gap := &TaskGap{Comparison: *comparison}
+	for i, set := range AngleSets {
+		gap.Rows[i].Angles, gap.Rows[i].Paper = set.Angles, set.Paper
 	}
 	gap.Finding = gap.finding()
 	return gap, nil
@@ -118,7 +115,7 @@ func (g *TaskGap) finding() string {
 	if len(g.Seeds) < 3 {
 		b.WriteString(" Fewer than three seeds say little about the spread.")
 	}
-	backbone := g.Config.Method.backbone()
+	backbone := g.Config.Method.Network()
 	network := fmt.Sprintf("a NIN of %d blocks and width %d", backbone.Depth, backbone.Width)
 	if backbone.Arch == "resnet" {
 		network = fmt.Sprintf("a ResNet-%d of width %d", backbone.Depth, backbone.Width)

@@ -124,3 +124,122 @@ func ExampleSoften() {
 	// [0.05 0.66 0.05]
 	// [0.04 0.05 0.04]
 }
+
+func ExamplePatchify() {
+	image := picture([]float32{1, 2, 3, 4}, []float32{5, 6, 7, 8}, []float32{9, 10, 11, 12}, []float32{13, 14, 15, 16})
+	patches := MustExecOnce(pureGo(), func(x *Node) *Node { return view.Patchify(x, 2) }, image)
+	fmt.Println(patches.Value())
+	// Output: [[[1 2 5 6] [3 4 7 8] [9 10 13 14] [11 12 15 16]]]
+}
+
+func ExampleUnpatchify() {
+	patches := [][][]float32{{{1, 2, 5, 6}, {3, 4, 7, 8}, {9, 10, 13, 14}, {11, 12, 15, 16}}}
+	show(MustExecOnce(pureGo(), func(x *Node) *Node { return view.Unpatchify(x, 2) }, patches))
+	// Output:
+	// [1.00 2.00 3.00 4.00]
+	// [5.00 6.00 7.00 8.00]
+	// [9.00 10.00 11.00 12.00]
+	// [13.00 14.00 15.00 16.00]
+}
+
+func ExampleRandomMask() {
+	image := tensors.FromFlatDataAndDimensions(make([]float32, 2*8*8), 2, 8, 8, 1)
+	store := model.NewStore()
+	if err := store.SetRNGStateFromSeed(42); err != nil {
+		panic(err)
+	}
+	seen := model.MustCallOnce(pureGo(), store, func(scope *model.Scope, x *Node) *Node {
+		patches := view.Patchify(x, 2) // 2x16x4
+		order := view.RandomMask(scope, patches)
+		return Slice(order, AxisRange(), AxisRange(0, 16-view.Hidden(16, 0.75)))
+	}, image)
+	fmt.Println(seen.Value())
+	// Output: [[9 5 1 0] [14 7 8 4]]
+}
+
+func ExamplePick() {
+	patches := [][][]float32{{{1, 2}, {3, 4}, {5, 6}}}
+	fmt.Println(MustExecOnce(pureGo(), view.Pick, patches, [][]int32{{2, 0}}).Value())
+	// Output: [[[5 6] [1 2]]]
+}
+
+func ExampleRanks() {
+	fmt.Println(MustExecOnce(pureGo(), view.Ranks, [][]int32{{2, 0, 1}}).Value())
+	// Output: [[1 2 0]]
+
+}
+
+func ExampleCut() {
+	numbers := picture([]float32{1, 2, 3, 4}, []float32{5, 6, 7, 8}, []float32{9, 10, 11, 12})
+	two := MustExecOnce(pureGo(), func(x *Node) *Node {
+		return view.Cut(x, Const(x.Graph(), [][]int32{{0, 1}}), Const(x.Graph(), [][]int32{{0, 2}}), 2)
+	}, numbers)
+	show(two)
+	// Output:
+	// [1.00 2.00]
+	// [5.00 6.00]
+	// [7.00 8.00]
+	// [11.00 12.00]
+}
+
+func ExampleChromaticAberration() {
+	// A white spot far right of the centre: green, the second of each pixel's three values, moves to the left.
+	line := tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1}, 1, 1, 5, 3)
+	fringe := MustExecOnce(pureGo(), func(x *Node) *Node {
+		return Reshape(view.ChromaticAberration(x, 1), 1, 5, 3, 1)
+	}, line)
+	show(fringe)
+	// Output:
+	// [0.00 0.00 0.00]
+	// [0.00 0.00 0.00]
+	// [0.00 0.00 0.00]
+	// [0.00 1.00 0.00]
+	// [1.00 1.00 1.00]
+}
+
+func ExampleStandardize() {
+	dim := picture([]float32{0.5, 0.5, 0.52, 0.52})
+	show(MustExecOnce(pureGo(), view.Standardize, dim))
+	// Output:
+	// [0.25 0.25 0.75 0.75]
+}
+
+func ExampleProjectColors() {
+	// Green and magenta become the same grey.
+	colours := tensors.FromFlatDataAndDimensions([]float32{0, 1, 0, 0.5, 0, 0.5}, 1, 1, 2, 3)
+	grey := MustExecOnce(pureGo(), func(x *Node) *Node { return Reshape(view.ProjectColors(x), 1, 2, 3, 1) }, colours)
+	show(grey)
+	// Output:
+	// [0.33 0.33 0.33]
+	// [0.33 0.33 0.33]
+}
+
+func ExampleDropColors() {
+	// One channel of each is left. The noise in the others is that of a flat one: none.
+	red := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0}, 4, 1, 1, 3)
+	show(MustExecOnce(pureGo(), func(x *Node) *Node { return Reshape(x, 1, 4, 3, 1) }, drawn(view.DropColors, red)))
+	// Output:
+	// [1.00 0.50 0.50]
+	// [0.50 0.00 0.50]
+	// [1.00 0.50 0.50]
+	// [0.50 0.50 0.00]
+}
+
+func ExampleShiftColors() {
+	// Both channels are 0, 1, 2 along the line.
+	line := tensors.FromFlatDataAndDimensions([]float32{0, 0, 1, 1, 2, 2}, 1, 1, 3, 2)
+	show(MustExecOnce(pureGo(), func(x *Node) *Node { return Reshape(x, 1, 3, 2, 1) }, drawn(view.ShiftColors(1), line)))
+	// Output:
+	// [1.00 0.00]
+	// [2.00 1.00]
+	// [2.00 2.00]
+}
+
+func ExamplePixelate() {
+	show(drawn(view.Pixelate(1), picture([]float32{1, 0, 0, 0}, []float32{0, 0, 0, 0}, []float32{0, 0, 0, 0}, []float32{0, 0, 0, 1})))
+	// Output:
+	// [0.25 0.19 0.06 0.00]
+	// [0.19 0.16 0.09 0.06]
+	// [0.06 0.09 0.16 0.19]
+	// [0.00 0.06 0.19 0.25]
+}

@@ -1,0 +1,196 @@
+package sslkit
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/sslkit/lab/sslkit/loss"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func TestContextValidate(t *testing.T) {
+	if err := DeepContext(nn.ResNet(8, 4)).Validate(); err != nil {
+		t.Error(err)
+	}
+	for want, change := range map[string]func(m *ContextPrediction){
+		"room for a pair": func(m *ContextPrediction) { m.Patch = 0.6 },
+		"gap -1":          func(m *ContextPrediction) { m.Gap = -1 },
+		"jitter NaN":      func(m *ContextPrediction) { m.Jitter = math.NaN() },
+		"hidden units":    func(m *ContextPrediction) { m.Hidden = 0 },
+		"guarded by":      func(m *ContextPrediction) { m.Guards.Colors = "grey" },
+		"6n+2":            func(m *ContextPrediction) { m.Backbone.Depth = 9 },
+	} {
+		m := DeepContext(nn.ResNet(8, 4))
+		change(m)
+		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
+func TestContextRejectsImages(t *testing.T) {
+	m := DeepContext(nn.ResNet(8, 4))
+	pairs := func(scope *model.Scope, x *Node) { m.Pairs(scope, x) }
+	panics(t, "square images", 28, 32, pairs)
+	panics(t, "patches of 3 pixels", 12, 12, pairs)
+	m.Patch = 0.45
+	panics(t, "a pair takes 75", 64, 64, pairs) // 2*29 + 15 + 2*2 = 77
+}
+
+// "Include a gap between patches (in our case, approximately half the patch width) ... we also randomly jitter each patch
+// location by up to 7 pixels", "sample patches at resolution 96-by-96", "a gap of 48 pixels". "Given an image, we sample
+// the first patch uniformly ... the second patch randomly from the eight possible neighboring locations".
+// Reference: Doersch et al. 2015, Sec. 3, 3.1 and Fig. 2.
+func TestPaperContextPairs(t *testing.T) {
+	for _, c := range []struct{ s, patch, gap, jitter int }{{384, 96, 48, 7}, {96, 24, 12, 2}, {64, 16, 8, 1}, {28, 7, 4, 1}} {
+		const n = 160
+		m := DeepContext(nn.ResNet(8, 4))
+		out := ask(t, 1, places(n, c.s), func(scope *model.Scope, x *Node) []*Node {
+			patches, side := m.Pairs(scope, x)
+			return []*Node{patches, side}
+		})
+		size, corner := corners(t, out[0], c.s)
+		if size != c.patch || len(corner) != 2*n {
+			t.Fatalf("%+v: %d patches of %d pixels", c, len(corner), size)
+		}
+		var drawn [8]int
+		least, most := c.s, 0 // of the jitter between the two
+		for i, side := range out[1].Value().([]int32) {
+			drawn[side]++
+			first, second := corner[2*i], corner[2*i+1]
+			place := int(side) + map[bool]int{true: 1}[side > 3]
+			for axis, step := range []int{place/3 - 1, place%3 - 1} {
+				off := second[axis] - first[axis] - step*(c.patch+c.gap)
+				least, most = min(least, off), max(most, off)
+			}
+		}
+		// 320 differences of two uniform jitters reach at least half of the largest.
+		if least < -2*c.jitter || most > 2*c.jitter || least > -c.jitter || most < c.jitter {
+			t.Errorf("%+v: the second patch is off by %d to %d", c, least, most)
+		}
+		for side, k := range drawn { // 160 draws of 8: 20 +- 4.2
+			if k < 3 || k > 37 {
+				t.Errorf("%+v: side %d drawn %d of %d times", c, side, k, n)
+			}
+		}
+	}
+}
+
+// The first patch of a pair to the right is anywhere from the left edge to where the second just fits.
+func TestContextPairsAreAnywhere(t *testing.T) {
+	const n, s, patch = 400, 64, 16
+	m := DeepContext(nn.ResNet(8, 4))
+	m.Jitter = 0
+	out := ask(t, 1, places(n, s), func(scope *model.Scope, x *Node) []*Node {
+		patches, side := m.Pairs(scope, x)
+		return []*Node{patches, side}
+	})
+	_, corner := corners(t, out[0], s)
+	least, most := [2]int{s, s}, [2]int{}
+	for i, side := range out[1].Value().([]int32) {
+		if side == 4 {
+			for axis := range 2 {
+				least[axis], most[axis] = min(least[axis], corner[2*i][axis]), max(most[axis], corner[2*i][axis])
+			}
+		}
+	}
+	// About 50 draws of 49 rows and of 25 columns.
+	if least[0] > 8 || most[0] < s-patch-8 || most[0] > s-patch || least[1] > 4 || most[1] < 20 || most[1] > s-2*patch-patch/2 {
+		t.Errorf("rows %d to %d, columns %d to %d", least[0], most[0], least[1], most[1])
+	}
+}
+
+// neighbours is a small context prediction: chance is 1/8.
+func neighbours() *ContextPrediction {
+	m := DeepContext(nn.ResNet(8, 4))
+	m.Hidden, m.Guards = 32, Guards{}
+	return m
+}
+
+// misnamed makes a mistake: it does not turn the side around with the order of the pair.
+type misnamed struct{ *ContextPrediction }
+
+func (m misnamed) Loss(scope *model.Scope, b Batch) *Node {
+	patches, y := m.Pairs(scope, b.Image)
+	y = Concatenate([]*Node{y, y}, 0)
+	logits := m.tell(scope, m.Guards.Apply(scope, patches))
+	Report("accuracy", loss.Accuracy(logits, y))
+	return loss.CrossEntropy(logits, y)
+}
+
+// Each pair is seen from both of its patches, on opposite sides.
+func TestContextInBothOrders(t *testing.T) {
+	sloping := fresh{30, 32, 24, 1, slope}
+	if got := learnt(t, neighbours(), sloping, 2); got < 0.5 {
+		t.Errorf("accuracy %.3f on a slope, want it learnt", got)
+	}
+	if got := learnt(t, misnamed{neighbours()}, sloping, 2); got > 0.3 {
+		t.Errorf("accuracy %.3f with the same side for both orders: this test would not notice", got)
+	}
+}
+
+// dots are bright squares of 3 pixels anywhere on black. None is as wide as the gap between patches.
+func dots(rnd *rand.Rand, s int) []uint8 {
+	out := make([]uint8, s*s)
+	for range s * s / 30 {
+		y, x := rnd.IntN(s+2)-2, rnd.IntN(s+2)-2
+		for i := range 9 {
+			if r, c := y+i/3, x+i%3; r >= 0 && r < s && c >= 0 && c < s {
+				out[r*s+c] = 255
+			}
+		}
+	}
+	return out
+}
+
+// "Low-level cues like boundary patterns or textures continuing between patches could potentially serve as such a shortcut.
+// Hence ... it was important to include a gap between patches". Reference: Doersch et al. 2015, Sec. 3.1.
+func TestPaperContextGap(t *testing.T) {
+	const tolerance = 0.04 // 1920 pairs an epoch: chance, 0.125, varies by 0.008
+	dotted := fresh{30, 32, 28, 1, dots}
+	m := neighbours()
+	if got := learnt(t, m, dotted, 3); got > 0.125+tolerance {
+		t.Errorf("accuracy %.3f with a gap that no dot bridges, chance is 0.125", got)
+	}
+	m.Gap, m.Jitter = 0, 0
+	if got := learnt(t, m, dotted, 3); got < 0.2 {
+		t.Errorf("accuracy %.3f without a gap: this test would not notice what continues", got)
+	}
+}
+
+func TestContextPredict(t *testing.T) {
+	const n, s = 6, 28
+	m := neighbours()
+	out := ask(t, 1, places(n, s), func(scope *model.Scope, x *Node) []*Node {
+		first, second, side, guess := m.Predict(scope, x)
+		return []*Node{first, second, side, guess}
+	})
+	_, from := corners(t, out[0], s)
+	_, to := corners(t, out[1], s)
+	for i, side := range out[2].Value().([]int32) {
+		right := map[int32]int{0: -1, 3: -1, 5: -1, 2: 1, 4: 1, 7: 1}[side]
+		if d := to[i][1] - from[i][1] - 11*right; d < -2 || d > 2 {
+			t.Errorf("side %d: from %v to %v", side, from[i], to[i])
+		}
+	}
+	for _, guess := range out[3].Value().([]int32) {
+		if guess < 0 || guess > 7 {
+			t.Errorf("guessed %d", guess)
+		}
+	}
+	if out[3].Shape().Dim(0) != n {
+		t.Errorf("%d guesses", out[3].Shape().Dim(0))
+	}
+	// Pixels of a loader pass, too.
+	bytes := tensors.FromFlatDataAndDimensions(make([]uint8, 2*s*s), 2, s, s, 1)
+	ask(t, 1, bytes, func(scope *model.Scope, x *Node) []*Node {
+		_, _, side, _ := m.Predict(scope, x)
+		return []*Node{side}
+	})
+}

@@ -1,0 +1,118 @@
+package eval
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/view"
+)
+
+func TestPairsByHand(t *testing.T) {
+	// Of different lengths, which do not matter. The first partner is nearest, the second is not, the third ties.
+	p := Pairs{A: [][]float32{{2, 0}, {0, 3}, {1, 1}}, B: [][]float32{{1, 0}, {-1, 0}, {0, 0}}}
+	positive, negative := p.Similarities()
+	h := math.Sqrt(0.5)
+	for _, c := range []struct{ got, want []float64 }{
+		{positive, []float64{1, 0, 0}},
+		{negative, []float64{-1, 0, 0, 0, h, -h}},
+	} {
+		if !slices.EqualFunc(c.got, c.want, func(a, b float64) bool { return math.Abs(a-b) < 1e-12 }) {
+			t.Errorf("got %v, want %v", c.got, c.want)
+		}
+	}
+	if got := p.Match(); got != 1./3 {
+		t.Errorf("match %g, want 1/3", got)
+	}
+}
+
+func TestPairsGeometry(t *testing.T) {
+	// A's rows are opposite, 2 apart: log exp(-2*4) = -8. Partners are at a right angle, once, and the same, once.
+	p := Pairs{A: [][]float32{{2, 0}, {-1, 0}}, B: [][]float32{{0, 1}, {-5, 0}}}
+	alignment, uniformity, err := p.Geometry(testBackend(t))
+	if err != nil || math.Abs(alignment-1) > 1e-6 || math.Abs(uniformity+8) > 1e-5 { // float32
+		t.Errorf("alignment %g, uniformity %g, want 1 and -8; %v", alignment, uniformity, err)
+	}
+}
+
+func TestNegativeWeights(t *testing.T) {
+	s := []float64{0.9, 0.5, -1}
+	flat, err := NegativeWeights(s, 1e6)
+	if err != nil || math.Abs(flat[0]-flat[2]) > 1e-5 || math.Abs(flat[0]-1./3) > 1e-5 {
+		t.Errorf("at a high temperature %v, %v: want thirds", flat, err)
+	}
+	sharp, err := NegativeWeights(s, 0.001) // exp(900) would overflow
+	if err != nil || sharp[0] != 1 || sharp[1] != math.Exp(-400) {
+		t.Errorf("at a low temperature %v, %v: want all on the first", sharp, err)
+	}
+	if _, err := NegativeWeights(s, 0); err == nil {
+		t.Error("temperature 0 passes")
+	}
+}
+
+func TestColorHistogram(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	const n, side, bins = 2, 5, 3
+	pixels, want := make([]float32, n*side*side*3), make([]float32, n*bins*bins*bins)
+	for i := range pixels {
+		pixels[i] = rnd.Float32()
+	}
+	copy(pixels, []float32{0, 1, 1. / 3}) // the ends, and an edge between boxes
+	for i := 0; i < len(pixels); i += 3 {
+		box := 0
+		for _, v := range pixels[i : i+3] {
+			box = box*bins + min(int(v*bins), bins-1)
+		}
+		want[i/(side*side*3)*bins*bins*bins+box] += 1. / (side * side)
+	}
+	out, err := CallOnce(testBackend(t), func(x *Node) *Node { return ColorHistogram(x, bins) },
+		tensors.FromFlatDataAndDimensions(pixels, n, side, side, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tensors.CopyFlatData[float32](out)
+	if err != nil || !slices.EqualFunc(got, want, func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-6 }) {
+		t.Errorf("got %v, want %v; %v", got, want, err)
+	}
+}
+
+// Views differ between the sides and keep the order of the examples; without randomness both sides are the features.
+func TestDrawPairs(t *testing.T) {
+	backend, ds := quickBackend(t), bars{n: 40, classes: 4, batch: 16}
+	draw := func(transform view.Transform) Pairs {
+		store, err := sslkit.NewStore(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := store.NumVariables()
+		p, err := DrawPairs(t.Context(), backend, store, transform, func(_ *model.Scope, x *Node) *Node { return nn.Pool(x) }, ds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if store.NumVariables() != before {
+			t.Error("the store has new variables")
+		}
+		return p
+	}
+	still := draw(func(_ *model.Scope, x *Node) *Node { return x })
+	if len(still.A) != 40 || !slices.EqualFunc(still.A, still.B, slices.Equal[[]float32]) {
+		t.Error("without randomness the sides differ")
+	}
+	shifted := draw(view.RandomCrop(3))
+	same := 0
+	for i := range shifted.A {
+		if slices.Equal(shifted.A[i], shifted.B[i]) {
+			same++
+		}
+	}
+	if same > 20 { // some shifts lose only black pixels
+		t.Errorf("%d of 40 pairs are of equal views", same)
+	}
+}

@@ -1,0 +1,69 @@
+package sslkit
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/sslkit/view"
+)
+
+// Guards take from patches of an image what tells where they were without a look at what they show.
+type Guards struct {
+	// Colors is against chromatic aberration: "drop" two of three channels or "project" them (Doersch
+	// et al. 2015, Sec. 3.1), "shift" them against each other (Noroozi & Favaro 2016, Sec. 3.3), or
+	// "" to keep them. Grey images have none.
+	Colors     string  `json:"colors"`
+	Downsample float64 `json:"downsample"` // share of the patches that are pixelated
+	Normalize  bool    `json:"normalize"`  // each patch by its own mean and deviation
+}
+
+// Validate says what cannot be applied.
+func (g Guards) Validate() error {
+	switch g.Colors {
+	case "", "drop", "project", "shift":
+	default:
+		return fmt.Errorf(`sslkit: colors are guarded by "drop", "project", "shift" or "", not by %q`, g.Colors)
+	}
+	if !(g.Downsample >= 0 && g.Downsample <= 1) {
+		return fmt.Errorf("sslkit: %g is no share of the patches to downsample: choose from 0 to 1", g.Downsample)
+	}
+	return nil
+}
+
+// Apply guards patches [N, s, s, C], each on its own.
+func (g Guards) Apply(scope *model.Scope, patches *Node) *Node {
+	if err := g.Validate(); err != nil {
+		panic(err)
+	}
+	if g.Downsample > 0 {
+		patches = view.Pixelate(g.Downsample)(scope, patches)
+	}
+	switch g.Colors {
+	case "drop":
+		patches = view.DropColors(scope, patches)
+	case "project":
+		patches = view.ProjectColors(patches)
+	case "shift": // 2 pixels of 64, and at least one
+		by := max(1, int(math.Round(float64(patches.Shape().Dim(1))/32)))
+		patches = view.ShiftColors(by)(scope, patches)
+	}
+	if g.Normalize {
+		patches = view.Standardize(patches)
+	}
+	return patches
+}
+
+// leastPatch is the side of the smallest patch, in pixels: one position of the deepest map.
+const leastPatch = 4
+
+// square returns the number and the side of images [N, S, S, C].
+func square(method string, image *Node) (n, side int) {
+	if image.Rank() != 4 || image.Shape().Dim(1) != image.Shape().Dim(2) {
+		exceptions.Panicf("sslkit: %s needs square images [N, S, S, C], got %s", method, image.Shape())
+	}
+	return image.Shape().Dim(0), image.Shape().Dim(1)
+}

@@ -1,0 +1,161 @@
+package sslkit
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/sslkit/loss"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/view"
+)
+
+// Jigsaw tells how the tiles of an image were shuffled, which takes knowing what its parts are and
+// how they lie to each other.
+//
+// Noroozi & Favaro, "Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles", ECCV
+// 2016, arXiv:1603.09246. Loss is the cross-entropy of p(S|A_1, ..., A_9), Eq. 2, where towers of
+// shared weights see one tile each (the context-free network, Sec. 3.1).
+//
+// All tiles of a batch go through the tower together. Batch norm sees them as a set, which is the same
+// however they are shuffled, so it leaks no order. And since a tower sees nothing but its
+// tile, to shuffle the features is to shuffle the tiles.
+type Jigsaw struct {
+	Backbone     nn.Backbone `json:"backbone"`
+	Permutations int         `json:"permutations"` // P, of 9!; Sec. 4.2 tries 6 to 1000
+	Distance     float64     `json:"distance"`     // mean Hamming distance wanted, see [Permutations]; 9 is Algorithm 1
+	Seed         int64       `json:"seed"`         // of the permutations
+	Puzzles      int         `json:"puzzles"`      // permutations of each image in a step; 1 in the authors' code
+	Gap          float64     `json:"gap"`          // between tiles on average, as a share of a cell's side
+	Jitter       float64     `json:"jitter"`       // share of the gap that a tile moves over; 1: anywhere in its cell
+	Hidden       int         `json:"hidden"`       // units of fc7
+	Guards       Guards      `json:"guards"`
+}
+
+// CFN has the paper's proportions, Sec. 3.3: tiles of 64 pixels anywhere in cells of 85, normalised, their
+// colour channels shifted; and 100 permutations, as in the authors' code. (The paper also trains on
+// 30 % of the images in grey.)
+func CFN(backbone nn.Backbone) *Jigsaw {
+	return &Jigsaw{Backbone: backbone, Permutations: 100, Distance: 9, Puzzles: 1, Gap: 21. / 85, Jitter: 1, Hidden: 256,
+		Guards: Guards{Colors: "shift", Normalize: true}}
+}
+
+// Validate says what cannot be trained.
+func (m *Jigsaw) Validate() error {
+	switch {
+	case m.Permutations < 2 || m.Permutations > 10000:
+		return fmt.Errorf("sslkit: a jigsaw tells 2 to 10000 permutations apart, not %d", m.Permutations)
+	case !(m.Distance >= 0 && m.Distance <= nine):
+		return fmt.Errorf("sslkit: permutations of nine tiles are 0 to 9 apart, not %g", m.Distance)
+	case m.Puzzles < 1:
+		return fmt.Errorf("sslkit: %d puzzles of each image: choose at least 1", m.Puzzles)
+	case !(m.Gap >= 0 && m.Gap < 1):
+		return fmt.Errorf("sslkit: gap %g is no share of a cell: choose from 0 to below 1, such as 0.25", m.Gap)
+	case !(m.Jitter >= 0 && m.Jitter <= 1):
+		return fmt.Errorf("sslkit: jitter %g is no share of the gap: choose from 0 to 1", m.Jitter)
+	case m.Hidden < 1:
+		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)
+	}
+	if err := m.Guards.Validate(); err != nil {
+		return err
+	}
+	return m.Backbone.Validate()
+}
+
+// Reports lists the accuracy on the pretext task.
+func (m *Jigsaw) Reports() []string { return []string{"accuracy"} }
+
+// Loss builds the P-way classification of shuffled images.
+func (m *Jigsaw) Loss(scope *model.Scope, b Batch) *Node {
+	tiles := m.Guards.Apply(scope, m.Tiles(scope, b.Image))
+	y := m.draw(scope, tiles, m.Puzzles)
+	logits := m.tell(scope, tiles, y)
+	Report("accuracy", loss.Accuracy(logits, y))
+	return loss.CrossEntropy(logits, y)
+}
+
+// Encode is a tower, run on whole images.
+func (m *Jigsaw) Encode(scope *model.Scope, image *Node) []*Node {
+	return m.Backbone.Stages(scope.In("encoder"), image)
+}
+
+// Tiles cuts images [N, S, S, C] into 3x3 cells and a tile out of each, [9N, t, t, C], all nine of the
+// first image first, row by row. It panics with an error where tiles have less than 4 pixels.
+func (m *Jigsaw) Tiles(scope *model.Scope, image *Node) *Node {
+	n, s := square("jigsaw", image)
+	cell := s / 3
+	gap := int(math.Round(m.Gap * float64(cell)))
+	if cell-gap < leastPatch {
+		exceptions.Panicf("sslkit: images of %dx%d give a jigsaw cells of %d pixels with a gap of %d: tiles need at least %d pixels",
+			s, s, cell, gap, leastPatch)
+	}
+	g, least := image.Graph(), int(math.Round(float64(gap)/2*(1-m.Jitter)))
+	corner := func(axis int) *Node {
+		place := Reshape(Iota(g, shapes.Make(dtypes.Int32, 1, 3, 3), axis), 1, nine)
+		start := AddScalar(MulScalar(place, cell), s%3/2+least)
+		return Add(start, scope.RandomIntN(g, int32(gap-2*least+1), shapes.Make(dtypes.Int32, n, nine))) // Nx9
+	}
+	return view.Cut(image, corner(1), corner(2), cell-gap)
+}
+
+// draw returns the numbers of permutations, [k*N] int32, all images once and again.
+func (m *Jigsaw) draw(scope *model.Scope, tiles *Node, k int) *Node {
+	return scope.RandomIntN(tiles.Graph(), int32(m.Permutations), shapes.Make(dtypes.Int32, k*tiles.Shape().Dim(0)/nine))
+}
+
+// tell returns the logits [k*N, P] of the puzzles which the permutations y [k*N] make of the tiles [9N, t, t, C].
+func (m *Jigsaw) tell(scope *model.Scope, tiles, y *Node) *Node {
+	h := shuffle(nn.Pool(nn.Last(m.Encode(scope, tiles))), m.permutations(y, false)) // kNx9xC
+	return nn.MLP(scope.In("classifier"), Reshape(h, y.Shape().Dim(0), -1), m.Hidden, m.Permutations)
+}
+
+// permutations looks up the permutations y [M], or their inverses: [M, 9] int32.
+func (m *Jigsaw) permutations(y *Node, inverse bool) *Node {
+	flat := make([]int32, 0, m.Permutations*nine)
+	for _, p := range Permutations(m.Permutations, m.Distance, m.Seed) {
+		for i := range nine {
+			if inverse {
+				flat = append(flat, int32(slices.Index(p, i)))
+			} else {
+				flat = append(flat, int32(p[i]))
+			}
+		}
+	}
+	all := Reshape(Const(y.Graph(), flat), m.Permutations, nine)
+	return Gather(all, InsertAxes(y, -1))
+}
+
+// shuffle lays what belongs to the tiles, [9N, ...], out in the order of each permutation [kN, 9]: [kN, 9, ...].
+func shuffle(tiles, permutation *Node) *Node {
+	n, puzzles := tiles.Shape().Dim(0)/nine, permutation.Shape().Dim(0)
+	image := Reshape(Iota(tiles.Graph(), shapes.Make(dtypes.Int32, puzzles/n, n), 1), puzzles, 1)
+	return Gather(tiles, InsertAxes(Add(MulScalar(image, nine), permutation), -1))
+}
+
+// Solve shuffles images [N, S, S, C] and has the network put them right: the pictures before and after,
+// [N, 3t+2, 3t+2, C] with white lines between the tiles, and the permutation's number, drawn and guessed, [N] int32.
+func (m *Jigsaw) Solve(scope *model.Scope, image *Node) (before, after, drawn, guess *Node) {
+	tiles := m.Tiles(scope, floatImage(image))
+	drawn = m.draw(scope, tiles, 1)
+	guess = ArgMax(m.tell(scope, m.Guards.Apply(scope, tiles), drawn), -1)
+	puzzle := shuffle(tiles, m.permutations(drawn, false))
+	solved := shuffle(Reshape(puzzle, tiles.Shape().Dimensions...), m.permutations(guess, true))
+	return picture(puzzle), picture(solved), drawn, guess
+}
+
+// picture joins tiles [N, 9, t, t, C] to [N, 3t+2, 3t+2, C].
+func picture(tiles *Node) *Node {
+	d := tiles.Shape().Dimensions
+	n, t, c := d[0], d[2], d[4]
+	tiles = Concatenate([]*Node{tiles, OnesLike(SliceAxis(tiles, 2, AxisElem(0)))}, 2)
+	tiles = Concatenate([]*Node{tiles, OnesLike(SliceAxis(tiles, 3, AxisElem(0)))}, 3)
+	x := TransposeAllAxes(Reshape(tiles, n, 3, 3, t+1, t+1, c), 0, 1, 3, 2, 4, 5)
+	x = Reshape(x, n, 3*t+3, 3*t+3, c)
+	return Slice(x, AxisRange(), AxisRange(0, 3*t+2), AxisRange(0, 3*t+2))
+}

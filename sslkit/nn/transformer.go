@@ -1,0 +1,58 @@
+package nn
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/layers/attention"
+	"github.com/gomlx/gomlx/ml/layers/norm"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/model/initializer"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// Transformer runs depth pre-norm blocks on x [N, L, D], float32 or float64: x += Attention(LayerNorm(x)), then
+// x += MLP(LayerNorm(x)), where the attention has so many heads of D/heads dimensions each and the MLP one hidden layer of
+// 4D with the exact GELU (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", Eq. 2 and 3). CLIP's blocks differ by
+// a quicker GELU only. Where causal, no position sees a later one. There is no norm after the last block: that is the
+// caller's, see [LayerNorm].
+//
+// Linear layers start Xavier-uniform, the one that makes queries, keys and values as a single matrix, with biases of 0, as
+// in MAE's code (models_mae.py, _init_weights). The variables are the same on all backends, under "block_<i>".
+//
+// It panics with an error where heads does not divide D or a number is below 1.
+func Transformer(scope *model.Scope, x *Node, depth, heads int, causal bool) *Node {
+	checkTokens("Transformer", x)
+	d := x.Shape().Dim(2)
+	if depth < 1 || heads < 1 || d%heads != 0 {
+		exceptions.Panicf("nn.Transformer: depth %d, %d heads of %d dimensions: all must be at least 1 and the heads equal in size",
+			depth, heads, d)
+	}
+	scope = scope.WithInitializer(initializer.XavierUniformFn(scope))
+	for i := range depth {
+		block := scope.In("block_%d", i+1)
+		h := LayerNorm(block.In("norm_1"), x)
+		h = attention.SelfAttention(block.In("attention"), h, heads, d/heads).UseQKVProjection().WithCausalMask(causal).Done()
+		x = Add(x, h)
+		h = LayerNorm(block.In("norm_2"), x)
+		h = activation.Gelu(layers.Dense(block.In("mlp_1"), h, true, 4*d)) // NxLx4D
+		x = Add(x, layers.Dense(block.In("mlp_2"), h, true, d))
+	}
+	return x
+}
+
+// LayerNorm normalises x [..., D], float32 or float64, over its last axis (Ba et al. 2016, "Layer Normalization", Eq. 4)
+// with the biased variance plus 1e-6, as in ViT's and MAE's code. The scope gets "gain" (1) and "offset" (0), both [D].
+// Building it sets them to be trained: who freezes them does so afterwards.
+func LayerNorm(scope *model.Scope, x *Node) *Node {
+	if x.Rank() < 2 || !x.DType().IsFloat() {
+		exceptions.Panicf("nn.LayerNorm: need floats [N, ..., D], got %s", x.Shape())
+	}
+	return norm.LayerNorm(scope, x, -1).Epsilon(1e-6).Done()
+}
+
+func checkTokens(name string, x *Node) {
+	if x.Rank() != 3 || !x.DType().IsFloat() {
+		exceptions.Panicf("nn.%s: need float tokens [N, L, D], got %s", name, x.Shape())
+	}
+}

@@ -1,0 +1,80 @@
+package nn
+
+import (
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/model/initializer"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+func vit(scope *model.Scope, x *Node, b Backbone) []*Node {
+	h, w := x.Shape().Dim(1), x.Shape().Dim(2)
+	if h != w || h%b.Patch != 0 {
+		exceptions.Panicf("nn.Backbone.Stages: a vit with patches of %d pixels needs square images whose side is a multiple of that, got %s",
+			b.Patch, x.Shape())
+	}
+	n, grid, p, c := x.Shape().Dim(0), h/b.Patch, b.Patch, x.Shape().Dim(3)
+	x = TransposeAllAxes(Reshape(x, n, grid, p, grid, p, c), 0, 1, 3, 2, 4, 5)
+	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c))    // NxLxD
+	maps := b.Transform(scope, Add(x, Positions(x, grid))) // NxLxD each
+	for i, m := range maps {
+		maps[i] = Reshape(m, n, grid, grid, b.Width)
+	}
+	return maps
+}
+
+// Embed maps patches [N, L, P] of a ViT, centred and ordered by row, column and channel, to tokens [N, L, Width], without
+// positions. With [Backbone.Transform] it is for methods that show the network some patches only; Stages is all of it.
+func (b Backbone) Embed(scope *model.Scope, patches *Node) *Node {
+	checkTokens("Backbone.Embed", patches)
+	scope = scope.In("patch")
+	return layers.Dense(scope.WithInitializer(initializer.XavierUniformFn(scope)), patches, true, b.Width)
+}
+
+// Transform runs the blocks of a ViT on tokens [N, L, Width], positions added. It returns the tokens after each quarter of
+// the blocks, or after each block where there are fewer than four, the last after the final layer norm.
+func (b Backbone) Transform(scope *model.Scope, tokens *Node) []*Node {
+	checkTokens("Backbone.Transform", tokens)
+	size := 32
+	if b.Width >= 192 && b.Width%64 == 0 {
+		size = 64
+	}
+	var maps []*Node
+	stages := min(b.Depth, 4)
+	for i := range stages {
+		blocks := (i+1)*b.Depth/stages - i*b.Depth/stages
+		tokens = Transformer(scope.In("stage_%d", i+1), tokens, blocks, b.Width/size, false)
+		maps = append(maps, tokens)
+	}
+	maps[stages-1] = LayerNorm(scope.In("norm"), tokens)
+	return maps
+}
+
+// Positions are [SinCos2D] as a constant [1, grid*grid, D], for tokens x [N, L, D] and of their dtype.
+func Positions(x *Node, grid int) *Node {
+	return InsertAxes(ConvertDType(Const(x.Graph(), SinCos2D(grid, x.Shape().Dim(-1))), x.DType()), 0)
+}
+
+// SinCos2D are fixed embeddings of the positions of a grid, row by row: [grid*grid, dim], where dim is a multiple of 4.
+// The first half of each tells the column x, the other half the row y: of either, sin(x*f) for dim/4 frequencies f from
+// 1 down to nearly 1/10000, in geometric progression, then cos(x*f). There is no row for a class token. (He et al. 2022,
+// App. A.1; the repository facebookresearch/mae, util/pos_embed.py.)
+func SinCos2D(grid, dim int) [][]float32 {
+	if grid < 1 || dim < 4 || dim%4 != 0 {
+		exceptions.Panicf("nn.SinCos2D: grid %d and dimension %d: want at least 1 and a positive multiple of 4", grid, dim)
+	}
+	rows, quarter := make([][]float32, grid*grid), dim/4
+	for i := range rows {
+		rows[i] = make([]float32, dim)
+		for half, at := range []int{i % grid, i / grid} {
+			for k := range quarter {
+				sin, cos := math.Sincos(float64(at) / math.Pow(10000, float64(k)/float64(quarter)))
+				rows[i][2*half*quarter+k], rows[i][(2*half+1)*quarter+k] = float32(sin), float32(cos)
+			}
+		}
+	}
+	return rows
+}

@@ -1,0 +1,147 @@
+package nn
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// By hand, after get_2d_sincos_pos_embed of the repository facebookresearch/mae.
+func TestSinCos2D(t *testing.T) {
+	got := SinCos2D(3, 8)
+	if len(got) != 9 {
+		t.Fatalf("%d rows, want 9", len(got))
+	}
+	for i, row := range got {
+		x, y := float64(i%3), float64(i/3)
+		want := []float64{ // frequencies 1 and 1/100
+			math.Sin(x), math.Sin(x / 100), math.Cos(x), math.Cos(x / 100),
+			math.Sin(y), math.Sin(y / 100), math.Cos(y), math.Cos(y / 100),
+		}
+		if len(row) != len(want) {
+			t.Fatalf("row %d has %d values, want %d", i, len(row), len(want))
+		}
+		for k, v := range row {
+			if math.Abs(float64(v)-want[k]) > 1e-7 { // float32
+				t.Errorf("row %d: %v, want %v", i, row, want)
+				break
+			}
+		}
+	}
+	tokens := shapes.Make(dtypes.Float32, 1, 9, 6)
+	wantPanic(t, "multiple of 4", tokens, func(_ *model.Scope, x *Node) *Node { return Positions(x, 3) })
+}
+
+func TestViTMaps(t *testing.T) {
+	image := shapes.Make(dtypes.Float32, 2, 12, 12, 3)
+	for blocks, maps := range map[int]int{1: 1, 3: 3, 4: 4, 6: 4} {
+		store := newStore(t, 1)
+		dims := outline(t, goBackend(t), store, image, ViT(blocks, 32, 4).Stages)
+		if len(dims) != maps {
+			t.Errorf("%d blocks: %d maps, want %d", blocks, len(dims), maps)
+		}
+		for _, d := range dims {
+			if !slices.Equal(d, []int{2, 3, 3, 32}) {
+				t.Errorf("%d blocks: a map is %v", blocks, d)
+			}
+		}
+		found := 0
+		for v := range store.IterVariables() {
+			if strings.HasSuffix(v.Path(), "weights_qkv") {
+				found++
+			}
+		}
+		if found != blocks {
+			t.Errorf("%d blocks were built, want %d", found, blocks)
+		}
+	}
+}
+
+func TestViTHeads(t *testing.T) {
+	// Scores [N, L, heads, L] are the only nodes of their shape.
+	for width, heads := range map[int]int{32: 1, 96: 3, 160: 5, 192: 3, 224: 7, 768: 12} {
+		g := NewGraph(goBackend(t), "heads")
+		ViT(1, width, 2).Stages(newStore(t, 1).RootScope(), Parameter(g, "x", shapes.Make(dtypes.Float32, 2, 10, 10, 1)))
+		if !slices.ContainsFunc(g.Nodes(), func(n *Node) bool {
+			return n.NumOutputs() == 1 && slices.Equal(n.Shape().Dimensions, []int{2, 25, heads, 25})
+		}) {
+			t.Errorf("width %d has not %d heads", width, heads)
+		}
+		g.Finalize()
+	}
+}
+
+// The image, cut by rows; each patch times the weights, plus its position; blocks; a norm after the last.
+func TestViTIsItsParts(t *testing.T) {
+	const size, patch, width = 8, 4, 32
+	b := ViT(2, width, patch)
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		store := newStore(t, 1)
+		x := random[float64](1, size, size, 1)
+		both := func(scope *model.Scope, x *Node) *Node {
+			maps := b.Stages(scope.In("vit"), x)
+			return Concatenate([]*Node{Reshape(maps[0], -1), Reshape(maps[1], -1)}, 0)
+		}
+		run(t, backend, store, false, both, x)
+		shake(t, store)
+		v, pixels := snapshot(t, store), flat(t, x)
+		var first, last []float64
+		var tokens [][]float64
+		for l, position := range SinCos2D(size/patch, width) {
+			token := append([]float64(nil), v["/vit/patch/dense/biases"]...)
+			for k := range token {
+				token[k] += float64(position[k])
+				for p := range patch {
+					for q := range patch {
+						pixel := pixels[(l/2*patch+p)*size+l%2*patch+q]
+						token[k] += (pixel - 0.5) / 0.25 * v["/vit/patch/dense/weights"][(p*patch+q)*width+k]
+					}
+				}
+			}
+			tokens = append(tokens, token)
+		}
+		tokens = naiveBlock(v, "/vit/stage_1/block_1/", tokens, 1, false)
+		for _, token := range tokens {
+			first = append(first, token...)
+		}
+		for _, token := range naiveBlock(v, "/vit/stage_2/block_1/", tokens, 1, false) {
+			last = append(last, naiveNorm(v, "/vit/norm", token)...)
+		}
+		// Both in float64; backends approximate erf and exp to about 1e-9.
+		near(t, "maps", flat(t, run(t, backend, store, false, both, x)), append(first, last...), 1e-6)
+	})
+}
+
+func naiveNorm(v map[string][]float64, path string, x []float64) []float64 {
+	var mean, variance float64
+	for _, a := range x {
+		mean += a / float64(len(x))
+	}
+	for _, a := range x {
+		variance += (a - mean) * (a - mean) / float64(len(x))
+	}
+	out := make([]float64, len(x))
+	for i, a := range x {
+		out[i] = (a-mean)/math.Sqrt(variance+1e-6)*v[path+"/layer_normalization/gain"][i] + v[path+"/layer_normalization/offset"][i]
+	}
+	return out
+}
+
+func TestViTPanics(t *testing.T) {
+	stages := func(scope *model.Scope, x *Node) *Node { return Last(ViT(1, 32, 4).Stages(scope, x)) }
+	wantPanic(t, "square images whose side is a multiple", shapes.Make(dtypes.Float32, 2, 30, 30, 1), stages)
+	wantPanic(t, "square images whose side is a multiple", shapes.Make(dtypes.Float32, 2, 28, 32, 1), stages)
+	wantPanic(t, "nn.Backbone.Embed", shapes.Make(dtypes.Float32, 2, 6), func(scope *model.Scope, x *Node) *Node {
+		return ViT(1, 32, 4).Embed(scope, x)
+	})
+	wantPanic(t, "nn.Backbone.Transform", shapes.Make(dtypes.Float32, 2, 6), func(scope *model.Scope, x *Node) *Node {
+		return Last(ViT(1, 32, 4).Transform(scope, x))
+	})
+}

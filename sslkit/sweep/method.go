@@ -1,0 +1,132 @@
+package sweep
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+// Method names a method by the one field that is set. Each has a field Backbone, the network that is kept.
+type Method struct {
+	Rotation   *sslkit.Rotation `json:"rotation,omitempty"`
+	CLIP       *sslkit.CLIP     `json:"clip,omitempty"`
+	MAE        *sslkit.MAE      `json:"mae,omitempty"`
+	Supervised *eval.Supervised `json:"supervised,omitempty"` // the labels are found in the data
+	Random     *Random          `json:"random,omitempty"`
+}
+
+// revisions are raised, from 1, by whoever changes a method's numbers: older records are then not returned.
+var revisions = map[string]int{}
+
+func revision(method string) int { return max(1, revisions[method]) }
+
+// Random is the encoder that has learnt nothing: it is evaluated as it is drawn, and never trained.
+type Random struct {
+	Backbone nn.Backbone `json:"backbone"`
+	Fitted   bool        `json:"fitted,omitempty"` // with the running statistics of its batch norms fitted, see eval.FitNorms
+}
+
+// Loss panics: there is nothing to train.
+func (r *Random) Loss(*model.Scope, sslkit.Batch) *Node {
+	exceptions.Panicf("sweep: the random encoder is not trained")
+	return nil
+}
+
+// Encode is the backbone.
+func (r *Random) Encode(scope *model.Scope, image *Node) []*Node {
+	return r.Backbone.Stages(scope.In("encoder"), image)
+}
+
+// Methods are the names of all methods, as in JSON.
+func Methods() []string {
+	var names []string
+	for f := range reflect.TypeFor[Method]().Fields() {
+		names = append(names, jsonName(f))
+	}
+	return names
+}
+
+func jsonName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
+// chosen are the methods that are set.
+func (m Method) chosen() []sslkit.Method {
+	var out []sslkit.Method
+	for _, v := range reflect.ValueOf(m).Fields() {
+		if !v.IsNil() {
+			out = append(out, v.Interface().(sslkit.Method))
+		}
+	}
+	return out
+}
+
+// Name is the method's, as in JSON; "" where none is set.
+func (m Method) Name() string {
+	for f, v := range reflect.ValueOf(m).Fields() {
+		if !v.IsNil() {
+			return jsonName(f)
+		}
+	}
+	return ""
+}
+
+// String is the name with what tells runs of one method apart at a glance.
+func (m Method) String() string {
+	switch {
+	case m.Rotation != nil:
+		return "rotation " + strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Rotation.Angles), " ", ","), "[]")
+	case m.Random != nil && m.Random.Fitted:
+		return "random, norms fitted"
+	}
+	return m.Name()
+}
+
+// Network is the backbone of the method that is set, to be read and changed.
+func (m Method) Network() *nn.Backbone {
+	for _, method := range m.chosen() {
+		return reflect.ValueOf(method).Elem().FieldByName("Backbone").Addr().Interface().(*nn.Backbone)
+	}
+	return new(nn.Backbone)
+}
+
+// SelfSupervised tells the methods from the baselines.
+func (m Method) SelfSupervised() bool { return m.Supervised == nil && m.Random == nil }
+
+// Supervised returns c with its method replaced by training the same backbone on labels, under the
+// same crops and flips where the method is one that shifts and flips, and else under those of the usual
+// recipe: shifts of two pixels, and flips.
+func (c Config) Supervised() Config {
+	s := &eval.Supervised{Backbone: *c.Method.Network(), Pad: 2, Flip: true}
+	switch m := c.Method; {
+	case m.Rotation != nil:
+		s.Pad, s.Flip = m.Rotation.Pad, m.Rotation.Flip
+	case m.Supervised != nil:
+		s.Pad, s.Flip = m.Supervised.Pad, m.Supervised.Flip
+	}
+	c.Method = Method{Supervised: s}
+	return c
+}
+
+// RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
+func (c Config) RandomInit() Config {
+	c.Method = Method{Random: &Random{Backbone: *c.Method.Network()}}
+	c.Epochs, c.Batch, c.Optimizer = 0, 0, Optimizer{}
+	return c
+}
+
+// RandomFitted is RandomInit with the batch norms fitted to the images.
+func (c Config) RandomFitted() Config {
+	c = c.RandomInit()
+	c.Method.Random.Fitted = true
+	return c
+}

@@ -1,0 +1,134 @@
+package sweep
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+// Presets, from fast to faithful.
+const (
+	Smoke = "smoke" // under two minutes of CPU
+	Class = "class" // ten minutes for a whole experiment on two cores
+	Paper = "paper" // the paper's recipe, for a GPU and a long evening
+)
+
+// PresetOr is what SSLKIT_PRESET says, and else the fallback.
+func PresetOr(fallback string) string {
+	if preset := os.Getenv("SSLKIT_PRESET"); preset != "" {
+		return preset
+	}
+	return fallback
+}
+
+// Seeds are as many as a preset has time for: one with smoke, else three.
+func Seeds(preset string) []int64 {
+	if preset == Smoke {
+		return []int64{1}
+	}
+	return []int64{1, 2, 3}
+}
+
+// Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
+func Preset(method, preset, dataset string) (Config, error) {
+	of := map[string]func(preset, dataset string) (Config, error){
+		"rotation": Rotation, "clip": CLIP, "mae": MAE,
+	}
+	if make, known := of[method]; known {
+		return make(preset, dataset)
+	}
+	return Config{}, fmt.Errorf("sweep: no method is called %q%s", method, suggest(method, Methods()))
+}
+
+// sized returns what a preset says of the data: how much of it there is.
+func sized(preset, dataset string) (Data, error) {
+	d := Data{Name: dataset}
+	grey := strings.HasPrefix(dataset, "fashion-mnist") || dataset == "mnist"
+	switch preset {
+	case Smoke:
+		switch dataset {
+		case "photos": // the scarcest class has ten training photos
+			d.PerPhoto = 8
+		case "emoji": // and of a category here some twenty emoji
+			d.Train, d.Test = 0, 0
+		default:
+			d.Train, d.Test = 2000, 1000
+		}
+	case Class:
+		if grey {
+			d.Train, d.Test = 5000, 2000
+		}
+		if dataset == "photos" {
+			d.PerPhoto = 24
+		}
+	case Paper:
+	default:
+		return d, fmt.Errorf("sweep: no preset is called %q: choose %s, %s or %s", preset, Smoke, Class, Paper)
+	}
+	return d, nil
+}
+
+// Rotation returns the preset's configuration of RotNet on a dataset.
+func Rotation(preset, dataset string) (Config, error) {
+	d, err := sized(preset, dataset)
+	m := sslkit.RotNet(nn.NIN(4, 24))
+	m.Pad = 2
+	c := Config{
+		Method:    Method{Rotation: m},
+		Data:      d,
+		Epochs:    3,
+		Batch:     64,
+		Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25},
+		Seed:      1,
+	}
+	if preset == Paper {
+		// Gidaris et al. 2018, Sec. 3.1, and the authors' configuration for CIFAR-10.
+		m.Backbone, m.Pad = nn.NIN(4, 192), 4
+		c.Epochs, c.Batch = 200, 128
+		c.Optimizer.Warmup, c.Optimizer.Drops, c.Optimizer.Factor = 0, []int{60, 120, 160}, 0.2
+	}
+	return c, err
+}
+
+// CLIP returns the preset's configuration of image-text pretraining on a dataset with captions.
+func CLIP(preset, dataset string) (Config, error) {
+	d, err := sized(preset, dataset)
+	c := Config{
+		Method:    Method{CLIP: sslkit.SmallCLIP(nn.ResNet(8, 16))},
+		Data:      d,
+		Epochs:    4,
+		Batch:     128,
+		Optimizer: Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.1, Warmup: 1},
+		Seed:      1,
+	}
+	switch preset {
+	case Class:
+		c.Epochs = 20
+	case Paper:
+		c.Epochs = 200
+	}
+	return c, err
+}
+
+// MAE returns the preset's configuration of the masked autoencoder on a dataset.
+func MAE(preset, dataset string) (Config, error) {
+	d, err := sized(preset, dataset)
+	c := Config{
+		Method:    Method{MAE: sslkit.SmallMAE(nn.ViT(4, 96, 4))},
+		Data:      d,
+		Epochs:    3,
+		Batch:     64,
+		Optimizer: Optimizer{Kind: "adamw", Rate: 1e-3, Beta2: 0.95, WeightDecay: 0.05, Warmup: 0.5},
+		Seed:      1,
+	}
+	switch preset {
+	case Class:
+		c.Epochs = 10
+	case Paper:
+		c.Epochs, c.Optimizer.Warmup = 400, 40
+	}
+	return c, err
+}
