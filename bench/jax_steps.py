@@ -103,6 +103,16 @@ def views(key, images, count, recipe):
     return gray(keys[2], jitter(keys[1], x, recipe["jitter"], recipe["strength"]), recipe["gray"])
 
 
+def shift_flip(key, images, pad):
+    """One view of each image, shifted by up to pad pixels, zeros coming in, and flipped."""
+    n, size = images.shape[:2]
+    keys, i = random.split(key, 3), jnp.arange(size)
+    x = jnp.pad(images, [(0, 0), (pad, pad), (pad, pad), (0, 0)]).astype(jnp.float32) / 255
+    y = i + random.randint(keys[0], (n, 1), 0, 2 * pad + 1)
+    x_ = jnp.where(random.bernoulli(keys[1], shape=(n, 1)), i[::-1], i) + random.randint(keys[2], (n, 1), 0, 2 * pad + 1)
+    return x[jnp.arange(n)[:, None, None], y[:, :, None], x_[:, None, :]]
+
+
 # The encoder: sslkit/nn/resnet.go. Parameters and statistics are dictionaries by name.
 
 
@@ -188,6 +198,97 @@ def normalize(z):
     return z * lax.rsqrt(jnp.maximum(jnp.square(z).sum(-1, keepdims=True), 1e-24))
 
 
+def adamw(c, p, moments, grads):
+    first, second, t = moments
+    b1, b2, t = c["momentum"], c["beta2"], t + 1
+    first = {k: b1 * first[k] + (1 - b1) * g for k, g in grads.items()}
+    second = {k: b2 * second[k] + (1 - b2) * g * g for k, g in grads.items()}
+
+    def move(k, w):
+        step = first[k] / (1 - b1**t) / (jnp.sqrt(second[k] / (1 - b2**t)) + 1e-8)
+        return w - c["rate"] * (step + (c["decay"] * w if w.ndim > 1 else 0))
+
+    return {k: move(k, w) for k, w in p.items()}, (first, second, t)
+
+
+# MAE's networks: sslkit/nn/transformer.go and vit.go.
+
+
+def init_mae(key, c):
+    p = {}
+
+    def linear(name, inputs, outputs):
+        nonlocal key
+        key, k = random.split(key)
+        p[name], p[name + "/bias"] = jax.nn.initializers.xavier_uniform()(k, (inputs, outputs)), jnp.zeros(outputs)
+
+    def norm(name, width):
+        p[name + "/gain"], p[name + "/offset"] = jnp.ones(width), jnp.zeros(width)
+
+    def transformer(name, width, depth):
+        for i in range(depth):
+            b = f"{name}/{i}"
+            norm(b + "/norm1", width)
+            linear(b + "/qkv", width, 3 * width)
+            linear(b + "/out", width, width)
+            norm(b + "/norm2", width)
+            linear(b + "/mlp1", width, 4 * width)
+            linear(b + "/mlp2", 4 * width, width)
+        norm(name + "/norm", width)
+
+    pixels = c["patch"] ** 2 * 3
+    linear("embed", pixels, c["width"])
+    transformer("encoder", c["width"], c["depth"])
+    linear("narrow", c["width"], c["decoder_width"])
+    p["token"] = random.normal(key, (1, 1, c["decoder_width"])) * 0.02
+    transformer("decoder", c["decoder_width"], c["decoder_depth"])
+    linear("pixels", c["decoder_width"], pixels)
+    return p
+
+
+def positions(grid, dim):
+    place, f = jnp.arange(grid * grid), 10000.0 ** (-jnp.arange(dim // 4) / (dim // 4))
+    x, y = (place % grid)[:, None] * f, (place // grid)[:, None] * f
+    return jnp.concatenate([jnp.sin(x), jnp.cos(x), jnp.sin(y), jnp.cos(y)], 1)
+
+
+def mae_loss(c, p, key, x):
+    n, size, _, _ = x.shape
+    patch, g = c["patch"], size // c["patch"]
+    seen = g * g - round(c["mask"] * g * g)
+
+    def linear(name, x):
+        return x @ p[name] + p[name + "/bias"]
+
+    def norm(name, x):
+        mean = x.mean(-1, keepdims=True)
+        variance = jnp.square(x - mean).mean(-1, keepdims=True)
+        return (x - mean) * lax.rsqrt(variance + 1e-6) * p[name + "/gain"] + p[name + "/offset"]
+
+    def transformer(name, x, depth):
+        n, l, d = x.shape
+        for i in range(depth):
+            b = f"{name}/{i}"
+            qkv = linear(b + "/qkv", norm(b + "/norm1", x)).reshape(n, l, 3, d // 32, 32)
+            x = x + linear(b + "/out", jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]).reshape(n, l, d))
+            x = x + linear(b + "/mlp2", jax.nn.gelu(linear(b + "/mlp1", norm(b + "/norm2", x)), approximate=False))
+        return norm(name + "/norm", x)
+
+    def pick(x, index):
+        return jnp.take_along_axis(x, index[:, :, None], 1)
+
+    patches = ((x - 0.5) * 4).reshape(n, g, patch, g, patch, 3).swapaxes(2, 3).reshape(n, g * g, -1)
+    order = jnp.argsort(random.uniform(key, (n, g * g)))
+    x = linear("embed", pick(patches, order[:, :seen])) + positions(g, c["width"])[order[:, :seen]]
+    x = linear("narrow", transformer("encoder", x, c["depth"]))
+    x = jnp.concatenate([x, jnp.broadcast_to(p["token"], (n, g * g - seen, x.shape[2]))], 1)  # in this order, as are the targets
+    x = transformer("decoder", x + positions(g, c["decoder_width"])[order], c["decoder_depth"])
+    x = linear("pixels", x[:, seen:])
+    target = pick(patches, order[:, seen:])
+    deviation = jnp.sqrt(target.var(-1, ddof=1, keepdims=True) + 1e-6)
+    return jnp.square(x - (target - target.mean(-1, keepdims=True)) / deviation).mean()
+
+
 # The methods.
 
 
@@ -249,9 +350,25 @@ def moco(c):
     return p, state, step
 
 
+def mae(c):
+    p = init_mae(random.key(1), c)
+    zeros = partial(jax.tree.map, jnp.zeros_like)
+    state = dict(p=p, m=(zeros(p), zeros(p), jnp.float32(0)), key=random.key(2))
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state, images):
+        key, draw, mask = random.split(state["key"], 3)
+        x = shift_flip(draw, images, c["pad"])
+        loss, grads = jax.value_and_grad(lambda p: mae_loss(c, p, mask, x))(state["p"])
+        p, m = adamw(c, state["p"], state["m"], grads)
+        return dict(p=p, m=m, key=key), loss
+
+    return p, state, step
+
+
 if __name__ == "__main__":
     c = worker.config()
-    p, state, update = {"simclr": simclr, "moco": moco}[c["method"]](c)
+    p, state, update = {"simclr": simclr, "moco": moco, "mae": mae}[c["method"]](c)
     parameters = sum(w.size for w in jax.tree.leaves(p))
 
     def step(images):

@@ -57,9 +57,14 @@ func TestWorker(t *testing.T) {
 
 // tiny is s with the least work that is still that step.
 func tiny(s step) step {
-	s.Images, s.Size, s.Depth, s.Width = 8, 8, 8, 4
+	s.Images, s.Size = 8, 8
 	if s.Queue > 0 {
 		s.Queue = 32
+	}
+	if s.Patch > 0 {
+		s.Depth, s.Width, s.DecoderDepth, s.DecoderWidth = 1, 32, 1, 32
+	} else {
+		s.Depth, s.Width = 8, 4
 	}
 	return s
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
@@ -27,19 +29,30 @@ type step struct {
 	Method      string  `json:"method"`
 	Images      int     `json:"images"` // a batch; both contrastive methods take two views of each
 	Size        int     `json:"size"`   // of the images, in pixels
-	Depth       int     `json:"depth"`  // of the ResNet
+	Depth       int     `json:"depth"`  // of the ResNet or ViT
 	Width       int     `json:"width"`
 	Head        head    `json:"head"`
 	Recipe      recipe  `json:"recipe"`
 	Temperature float64 `json:"temperature"`
 	Queue       int     `json:"queue,omitempty"`
 	EMA         float64 `json:"ema,omitempty"`
-	Rate        float64 `json:"rate"`
-	Momentum    float64 `json:"momentum"`
-	Decay       float64 `json:"decay"` // of weights; not of biases and norms
-	Threads     int     `json:"threads"`
-	Compile     bool    `json:"compile"` // for PyTorch: with torch.compile
-	File        string  `json:"file"`    // of images, uint8 [N, Size, Size, 3]
+
+	// Of the masked autoencoder.
+	Patch        int     `json:"patch,omitempty"`
+	Mask         float64 `json:"mask,omitempty"`
+	DecoderDepth int     `json:"decoder_depth,omitempty"`
+	DecoderWidth int     `json:"decoder_width,omitempty"`
+	Pad          int     `json:"pad,omitempty"` // it shifts and flips
+
+	Optimizer string  `json:"optimizer"` // "sgd" or "adamw"
+	Rate      float64 `json:"rate"`
+	Momentum  float64 `json:"momentum"` // AdamW's first beta
+	Beta2     float64 `json:"beta2,omitempty"`
+	Decay     float64 `json:"decay"` // of weights; not of biases and norms
+
+	Threads int    `json:"threads"`
+	Compile bool   `json:"compile"` // for PyTorch: with torch.compile
+	File    string `json:"file"`    // of images, uint8 [N, Size, Size, 3]
 }
 
 type head struct {
@@ -63,40 +76,59 @@ const threads = 2
 var steps = map[string]step{
 	"simclr": {
 		Method: "simclr", Images: 128, Size: 32, Depth: 14, Width: 16, Head: head{[]int{64, 128}, true}, Recipe: cifar,
-		Temperature: 0.5, Rate: 0.05, Momentum: 0.9, Decay: 1e-4, Threads: threads,
+		Temperature: 0.5, Optimizer: "sgd", Rate: 0.05, Momentum: 0.9, Decay: 1e-4, Threads: threads,
 	},
 	"moco": {
 		Method: "moco", Images: 256, Size: 32, Depth: 14, Width: 16, Head: head{[]int{64, 128}, false}, Recipe: cifar,
-		Temperature: 0.2, Queue: 65536, EMA: 0.999, Rate: 0.03, Momentum: 0.9, Decay: 1e-4, Threads: threads,
+		Temperature: 0.2, Queue: 65536, EMA: 0.999, Optimizer: "sgd", Rate: 0.03, Momentum: 0.9, Decay: 1e-4, Threads: threads,
+	},
+	"mae": {
+		Method: "mae", Images: 256, Size: 32, Depth: 4, Width: 96, Patch: 4, Mask: 0.75, DecoderDepth: 2, DecoderWidth: 64, Pad: 2,
+		Optimizer: "adamw", Rate: 5e-4, Momentum: 0.9, Beta2: 0.95, Decay: 0.05, Threads: threads,
 	},
 }
 
 func stepNames() []string { return slices.Sorted(maps.Keys(steps)) }
 
 func (s step) about() string {
-	about := fmt.Sprintf("%d views of %dx%dx3, ResNet(%d, %d)", 2*s.Images, s.Size, s.Size, s.Depth, s.Width)
+	if s.Method == "mae" {
+		return fmt.Sprintf("%d images of %dx%dx3, ViT(%d, %d, %d), %g of the patches hidden, %d threads",
+			s.Images, s.Size, s.Size, s.Depth, s.Width, s.Patch, s.Mask, s.Threads)
+	}
+	about := fmt.Sprintf("%d views of %dx%dx3, ResNet(%d, %d), %d threads", 2*s.Images, s.Size, s.Size, s.Depth, s.Width, s.Threads)
 	if s.Queue > 0 {
 		about += fmt.Sprintf(", a queue of %d keys", s.Queue)
 	}
-	return fmt.Sprintf("%s, %d threads", about, s.Threads)
+	return about
 }
 
 // method is the step in this library.
 func (s step) method() (sslkit.Method, error) {
 	backbone := nn.ResNet(s.Depth, s.Width)
-	dim := s.Head.Dims[1]
 	switch s.Method {
 	case "simclr":
 		m := sslkit.SimCLRCIFAR(backbone)
-		m.Dim, m.Temperature = dim, s.Temperature
+		m.Dim, m.Temperature = s.Head.Dims[1], s.Temperature
 		return m, nil
 	case "moco":
 		m := sslkit.MoCoV2(backbone)
 		m.View = sslkit.SimCLRCIFAR(backbone).View
-		m.Dim, m.Queue, m.Momentum, m.Temperature, m.Split = dim, s.Queue, s.EMA, s.Temperature, 1
+		m.Dim, m.Queue, m.Momentum, m.Temperature, m.Split = s.Head.Dims[1], s.Queue, s.EMA, s.Temperature, 1
+		return m, nil
+	case "mae":
+		m := sslkit.SmallMAE(nn.ViT(s.Depth, s.Width, s.Patch))
+		m.Mask, m.DecoderDepth, m.DecoderWidth, m.Pad = s.Mask, s.DecoderDepth, s.DecoderWidth, s.Pad
 		return m, nil
 	}
 	return nil, fmt.Errorf("no method for the step %q", s.Method)
+}
+
+func (s step) optimizer() optimizer.Interface {
+	rate := optim.Constant(s.Rate)
+	if s.Optimizer == "adamw" {
+		return optim.AdamW{Rate: rate, Beta1: s.Momentum, Beta2: s.Beta2, WeightDecay: s.Decay}
+	}
+	return optim.SGD{Rate: rate, Momentum: s.Momentum, WeightDecay: s.Decay}
 }
 
 const workerArgument = "worker"
@@ -123,10 +155,7 @@ func work(config string, orders io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := &sslkit.Run{
-		Method: method, Backend: backend, Train: loader, Epochs: 1 << 20, Seed: 1,
-		Optimizer: optim.SGD{Rate: optim.Constant(s.Rate), Momentum: s.Momentum, WeightDecay: s.Decay},
-	}
+	r := &sslkit.Run{Method: method, Backend: backend, Train: loader, Optimizer: s.optimizer(), Epochs: 1 << 20, Seed: 1}
 	ctx, stop := context.WithCancel(context.Background())
 	lines, answers := bufio.NewScanner(orders), json.NewEncoder(out)
 	var left, taken int

@@ -2,7 +2,7 @@
 
 Draws are per image, as in sslkit/view. What is chosen because it is fastest on a CPU: crops by grid_sample, the flip
 folded into its grid; the transforms of the colour jitter each on those images whose turn it is; channels_last for the
-encoder; the fused SGD.
+encoder; fused optimizers.
 """
 
 import copy
@@ -90,6 +90,17 @@ def views(images, count, recipe):
     return gray(jitter(x, recipe["jitter"], recipe["strength"]), recipe["gray"])
 
 
+@torch.no_grad()
+def shift_flip(images, pad):
+    """One view of each image, shifted by up to pad pixels, zeros coming in, and flipped."""
+    x = F.pad(torch.from_numpy(images).float().div_(255), (0, 0, pad, pad, pad, pad))
+    n, size = len(images), images.shape[1]
+    i = torch.arange(size)
+    y = i + torch.randint(0, 2 * pad + 1, (n, 1))
+    x_ = torch.where(torch.rand(n, 1) < 0.5, i.flip(0), i) + torch.randint(0, 2 * pad + 1, (n, 1))
+    return x[torch.arange(n)[:, None, None], y[:, :, None], x_[:, None, :]]
+
+
 # The encoder: sslkit/nn/resnet.go.
 
 
@@ -149,8 +160,78 @@ def optimizer(model, c):
     decay = [[], []]
     for p in parameters(model):
         decay[p.ndim > 1].append(p)
-    return torch.optim.SGD([{"params": decay[0]}, {"params": decay[1], "weight_decay": c["decay"]}],
-                           lr=c["rate"], momentum=c["momentum"], fused=True)
+    groups = [{"params": decay[0], "weight_decay": 0}, {"params": decay[1]}]
+    if c["optimizer"] == "adamw":
+        return torch.optim.AdamW(groups, lr=c["rate"], betas=(c["momentum"], c["beta2"]), weight_decay=c["decay"], fused=True)
+    return torch.optim.SGD(groups, lr=c["rate"], momentum=c["momentum"], weight_decay=c["decay"], fused=True)
+
+
+# MAE's networks: sslkit/nn/transformer.go and vit.go.
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.qkv, self.out, self.heads = nn.Linear(width, 3 * width), nn.Linear(width, width), heads
+
+    def forward(self, x):
+        n, l, d = x.shape
+        q, k, v = self.qkv(x).view(n, l, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, l, d))
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1, self.attention = nn.LayerNorm(width, 1e-6), Attention(width, heads)
+        self.norm2, self.mlp = nn.LayerNorm(width, 1e-6), nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+def transformer(width, depth):
+    return nn.Sequential(*[TransformerBlock(width, width // 32) for _ in range(depth)], nn.LayerNorm(width, 1e-6))
+
+
+def positions(grid, dim):
+    place, f = torch.arange(grid * grid), 10000 ** (-torch.arange(dim // 4) / (dim // 4))
+    x, y = (place % grid)[:, None] * f, (place // grid)[:, None] * f
+    return torch.cat([x.sin(), x.cos(), y.sin(), y.cos()], 1)
+
+
+def pick(x, index):
+    return x.gather(1, index[:, :, None].expand(-1, -1, x.shape[2]))
+
+
+class MAE(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.patch, grid, pixels = c["patch"], c["size"] // c["patch"], c["patch"] ** 2 * 3
+        self.seen = grid * grid - round(c["mask"] * grid * grid)
+        self.embed, self.encoder = nn.Linear(pixels, c["width"]), transformer(c["width"], c["depth"])
+        self.narrow, self.token = nn.Linear(c["width"], c["decoder_width"]), nn.Parameter(torch.randn(1, 1, c["decoder_width"]) * 0.02)
+        self.decoder, self.pixels = transformer(c["decoder_width"], c["decoder_depth"]), nn.Linear(c["decoder_width"], pixels)
+        self.register_buffer("at", positions(grid, c["width"]))
+        self.register_buffer("decoder_at", positions(grid, c["decoder_width"]))
+        for m in self.modules():
+            if isinstance(m, nn.Linear):
+                nn.init.xavier_uniform_(m.weight)
+                nn.init.zeros_(m.bias)
+
+    def forward(self, x):
+        n, size, _, _ = x.shape
+        g, p = size // self.patch, self.patch
+        patches = ((x - 0.5) * 4).view(n, g, p, g, p, 3).transpose(2, 3).reshape(n, g * g, p * p * 3)
+        order = torch.rand(n, g * g).argsort(1)
+        seen = order[:, : self.seen]
+        x = self.encoder(self.embed(pick(patches, seen)) + self.at[seen])
+        x = torch.cat([self.narrow(x), self.token.expand(n, g * g - self.seen, -1)], 1)  # in this order, as are the targets
+        x = self.pixels(self.decoder(x + self.decoder_at[order])[:, self.seen :])
+        target = pick(patches, order[:, self.seen :])
+        variance, mean = torch.var_mean(target, -1, keepdim=True)
+        return F.mse_loss(x, (target - mean) / (variance + 1e-6).sqrt())
 
 
 # The methods.
@@ -221,9 +302,24 @@ def moco(c):
     return f_q, step
 
 
+def mae(c):
+    model = MAE(c)
+    update = optimizer(model, c)
+    loss_of = torch.compile(model) if c["compile"] else model
+
+    def step(images):
+        loss = loss_of(shift_flip(images, c["pad"]))
+        loss.backward()
+        update.step()
+        update.zero_grad()
+        return loss.item()
+
+    return model, step
+
+
 if __name__ == "__main__":
     torch.manual_seed(1)
     c = worker.config()
     torch.set_num_threads(c["threads"])
-    model, step = {"simclr": simclr, "moco": moco}[c["method"]](c)
+    model, step = {"simclr": simclr, "moco": moco, "mae": mae}[c["method"]](c)
     worker.serve(c, sum(p.numel() for p in parameters(model)), step)
