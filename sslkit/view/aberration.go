@@ -25,7 +25,7 @@ func ChromaticAberration(x *Node, strength float64) *Node {
 	// Larger than the image and about the same centre.
 	sources := func(length int) *Node {
 		start, extent := -strength/2*float64(length), (1+strength)*float64(length)
-		return Squeeze(taps(ConstAs(x, []float64{start}), ConstAs(x, []float64{extent}), length, length), 0)
+		return Squeeze(taps(ConstAs(x, []float64{start}), ConstAs(x, []float64{extent}), nil, length, length), 0)
 	}
 	green := Einsum("ih,nhwc->niwc", sources(h), channel(1))
 	green = Einsum("jw,niwc->nijc", sources(w), green)

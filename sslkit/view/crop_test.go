@@ -2,10 +2,14 @@ package view
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
 )
 
 // naiveCrop is bilinear sampling, a pixel at a time.
@@ -162,6 +166,167 @@ func TestCropResizeGradient(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The mirror images of crops, of another shape than square.
+func TestCutMirrors(t *testing.T) {
+	x := random[float32](len(rects), 5, 7, 3)
+	mirror := []bool{true, false, true, true, false, true}
+	both := func(mirrored bool) images[float32] {
+		out, err := CallOnce(open(t), func(in []*Node) *Node {
+			var m *Node
+			if mirrored {
+				m = Const(in[0].Graph(), mirror)
+			}
+			return cut(in[0], in[1], in[2], in[3], in[4], m, 4, 6)
+		}, append([]any{tensor(x)}, columns[float32](rects)...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return read[float32](t, out)
+	}
+	plain, got := both(false), both(true)
+	for n, m := range mirror {
+		want := single(plain, n)
+		if m {
+			want = mirrored(want)
+		}
+		for i, v := range single(got, n).pixel {
+			if !near(float64(v), float64(want.pixel[i]), 1e-6) {
+				t.Fatalf("image %d: pixel %d is %v, want %v", n, i, v, want.pixel[i])
+			}
+		}
+	}
+}
+
+// naiveRectangle is get_params of torchvision's RandomResizedCrop.
+func naiveRectangle(rnd *rand.Rand, h, w int, minScale, maxScale float64) [4]float64 {
+	for range 10 {
+		area := float64(h*w) * (minScale + (maxScale-minScale)*rnd.Float64())
+		ratio := math.Exp(math.Log(3./4) + (math.Log(4./3)-math.Log(3./4))*rnd.Float64())
+		cw, ch := int(math.RoundToEven(math.Sqrt(area*ratio))), int(math.RoundToEven(math.Sqrt(area/ratio)))
+		if 0 < cw && cw <= w && 0 < ch && ch <= h {
+			return [4]float64{float64(rnd.IntN(h - ch + 1)), float64(rnd.IntN(w - cw + 1)), float64(ch), float64(cw)}
+		}
+	}
+	cw, ch := w, h
+	if ratio := float64(w) / float64(h); ratio < 3./4 {
+		ch = int(math.RoundToEven(float64(w) / (3. / 4)))
+	} else if ratio > 4./3 {
+		cw = int(math.RoundToEven(float64(h) * (4. / 3)))
+	}
+	return [4]float64{float64((h - ch) / 2), float64((w - cw) / 2), float64(ch), float64(cw)}
+}
+
+// drawRectangles returns n rows top, left, height, width.
+func drawRectangles(t *testing.T, n, h, w int, minScale, maxScale float64) [][]float32 {
+	t.Helper()
+	store := model.NewStore()
+	if err := store.SetRNGStateFromSeed(1); err != nil {
+		t.Fatal(err)
+	}
+	out, err := model.CallOnce(goBackend(t), store, func(scope *model.Scope, x *Node) *Node {
+		x = BroadcastToDims(ConvertDType(x, dtypes.Float32), n, h, w, 1)
+		top, left, height, width := randomRectangle(scope, x, minScale, maxScale)
+		return Stack([]*Node{top, left, height, width}, -1)
+	}, float32(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Value().([][]float32)
+}
+
+func TestRandomRectangle(t *testing.T) {
+	const n = 20000
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for _, c := range []struct {
+		h, w     int
+		min, max float64
+	}{
+		{32, 32, 0.08, 1},
+		{28, 28, 0.2, 0.9},
+		{20, 60, 0.08, 1}, // often none of ten fits
+		{60, 20, 0.3, 0.3},
+	} {
+		var got, want [6][]float64
+		note := func(to *[6][]float64, r [4]float64) {
+			for i, v := range []float64{r[0], r[1], r[2], r[3], r[2] * r[3], r[3] / r[2]} {
+				to[i] = append(to[i], v)
+			}
+		}
+		for _, r := range drawRectangles(t, n, c.h, c.w, c.min, c.max) {
+			for _, v := range r {
+				if v != float32(math.Round(float64(v))) || v < 0 {
+					t.Fatalf("%dx%d: rectangle %v is not in whole pixels", c.h, c.w, r)
+				}
+			}
+			if r[2] < 1 || r[3] < 1 || r[0]+r[2] > float32(c.h) || r[1]+r[3] > float32(c.w) {
+				t.Fatalf("%dx%d: rectangle %v is not within", c.h, c.w, r)
+			}
+			note(&got, [4]float64{float64(r[0]), float64(r[1]), float64(r[2]), float64(r[3])})
+			note(&want, naiveRectangle(rnd, c.h, c.w, c.min, c.max))
+		}
+		for i, name := range []string{"top", "left", "height", "width", "area", "ratio"} {
+			sameLaw(t, name, got[i], want[i])
+		}
+	}
+}
+
+// Where nothing fits, the largest rectangle in the centre is taken.
+func TestRandomRectangleFallsBack(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for _, size := range [][2]int{{10, 40}, {41, 10}, {1, 1}} {
+		minScale := 0.99
+		if size[0] == 1 {
+			minScale = 0.1 // rounds to nothing, or to all there is
+		}
+		want := naiveRectangle(rnd, size[0], size[1], minScale, max(minScale, 0.2))
+		for _, r := range drawRectangles(t, 5, size[0], size[1], minScale, max(minScale, 0.2)) {
+			for i, v := range r {
+				if float64(v) != want[i] {
+					t.Fatalf("%v: got %v, want %v", size, r, want)
+				}
+			}
+		}
+	}
+}
+
+func TestRandomResizedCrop(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		// A ramp shows where its crop was: the first value and the last of a row tell left and width.
+		const n, size = 300, 12
+		x := blank[float32](n, size, size, 1)
+		for i := range x.pixel {
+			x.pixel[i] = float32(i % size)
+		}
+		widths := map[int]int{}
+		for _, y := range drawOn(t, backend, 1, RandomResizedCrop(6, 0.25, 0.5), x, 1) {
+			if y.h != 6 || y.w != 6 {
+				t.Fatalf("crops are %dx%d", y.h, y.w)
+			}
+			for k := range n {
+				row := single(y, k).pixel[:6]
+				step := float64(row[3] - row[2]) // width/6, inside the crop
+				width := math.Round(6 * step)
+				if !near(width, 6*step, 1e-4) || width < 5 || width > 10 { // sqrt(36*3/4), sqrt(72*4/3)
+					t.Fatalf("image %d: its width is %v", k, 6*step)
+				}
+				widths[int(width)]++
+			}
+		}
+		if len(widths) < 5 {
+			t.Errorf("widths are %v", widths)
+		}
+	})
+}
+
+func TestRandomResizedCropRejects(t *testing.T) {
+	x := tensor(numbered[float32](2, 3, 3, 1))
+	for _, c := range [][2]float64{{0, 1}, {0.5, 0.4}, {0.5, 1.1}, {math.NaN(), 1}} {
+		rejects(t, "view.RandomResizedCrop: areas from", transformed(RandomResizedCrop(2, c[0], c[1])), x)
+	}
+	rejects(t, "pixels must be float", transformed(RandomResizedCrop(2, 0.1, 1)), tensor(numbered[uint8](2, 3, 3, 1)))
+	rejects(t, "size is 0", transformed(RandomResizedCrop(0, 0.1, 1)), x)
 }
 
 func TestCropResizeRejects(t *testing.T) {

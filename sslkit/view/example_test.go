@@ -1,6 +1,7 @@
 package view_test
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/gomlx/compute"
@@ -242,4 +243,121 @@ func ExamplePixelate() {
 	// [0.19 0.16 0.09 0.06]
 	// [0.06 0.09 0.16 0.19]
 	// [0.00 0.06 0.19 0.25]
+// colour is one pixel as an image.
+}
+
+func colour(r, g, b float32) *tensors.Tensor {
+	return tensors.FromFlatDataAndDimensions([]float32{r, g, b}, 1, 1, 1, 3)
+}
+
+func ExampleAdjustBrightness() {
+	show(MustExecOnce(pureGo(), view.AdjustBrightness, picture([]float32{0.2, 0.4, 0.6}), []float32{2}))
+	// Output:
+	// [0.40 0.80 1.00]
+}
+
+func ExampleAdjustContrast() {
+	show(MustExecOnce(pureGo(), view.AdjustContrast, picture([]float32{0.2, 0.4, 0.6}), []float32{0.5}))
+	// Output:
+	// [0.30 0.40 0.50]
+}
+
+func ExampleAdjustSaturation() {
+	red := colour(1, 0, 0)
+	fmt.Println(MustExecOnce(pureGo(), view.AdjustSaturation, red, []float32{0.5}))
+	// Output:
+	// [1][1][1][3]float32{{{{0.6495, 0.1495, 0.1495}}}}
+}
+
+func ExampleAdjustHue() {
+	orange := colour(1, 0.5, 0)
+	fmt.Println(MustExecOnce(pureGo(), view.AdjustHue, orange, []float32{0.5}))
+	// Output:
+	// [1][1][1][3]float32{{{{0, 0.5, 1}}}}
+}
+
+func ExampleGrayscale() {
+	green := colour(0, 1, 0)
+	fmt.Println(MustExecOnce(pureGo(), view.Grayscale, green))
+	// Output:
+	// [1][1][1][3]float32{{{{0.587, 0.587, 0.587}}}}
+}
+
+func ExampleSolarize() {
+	show(MustExecOnce(pureGo(), func(x *Node) *Node { return view.Solarize(x, 0.5) }, picture([]float32{0.2, 0.5, 0.9})))
+	// Output:
+	// [0.20 0.50 0.10]
+}
+
+func ExampleGaussianBlur() {
+	dot := picture([]float32{0, 0, 0, 0, 0}, []float32{0, 0, 0, 0, 0}, []float32{0, 0, 1, 0, 0}, []float32{0, 0, 0, 0, 0}, []float32{0, 0, 0, 0, 0})
+	show(MustExecOnce(pureGo(), func(x, sigma *Node) *Node { return view.GaussianBlur(x, 3, sigma) }, dot, []float32{1}))
+	// Output:
+	// [0.00 0.00 0.00 0.00 0.00]
+	// [0.00 0.08 0.12 0.08 0.00]
+	// [0.00 0.12 0.20 0.12 0.00]
+	// [0.00 0.08 0.12 0.08 0.00]
+	// [0.00 0.00 0.00 0.00 0.00]
+}
+
+func ExampleRandomResizedCrop() {
+	ramp := picture([]float32{0, 0.25, 0.5, 0.75}, []float32{0, 0.25, 0.5, 0.75}, []float32{0, 0.25, 0.5, 0.75}, []float32{0, 0.25, 0.5, 0.75})
+	show(drawn(view.RandomResizedCrop(2, 0.2, 0.6), ramp))
+	// Output:
+	// [0.00 0.25]
+	// [0.00 0.25]
+}
+
+func ExampleColorJitter() {
+	pastel := colour(0.7, 0.6, 0.4)
+	fmt.Println(drawn(view.ColorJitter(1, 0.4, 0.4, 0.4, 0.1), pastel))
+	// Output:
+	// [1][1][1][3]float32{{{{0.4739, 0.3668, 0.3367}}}}
+}
+
+func ExampleRandomGrayscale() {
+	four := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0}, 4, 1, 1, 3)
+	fmt.Println(drawn(view.RandomGrayscale(0.5), four))
+	// Output:
+	// [4][1][1][3]float32{
+	//  {{{0.2989, 0.2989, 0.2989}}}},
+	//  {{{0.2989, 0.2989, 0.2989}}}},
+	//  {{{1, 0, 0}}}},
+	//  {{{0.2989, 0.2989, 0.2989}}}}
+}
+
+func ExampleRandomBlur() {
+	dot := picture([]float32{0, 0, 0}, []float32{0, 1, 0}, []float32{0, 0, 0})
+	show(drawn(view.RandomBlur(1, 3, 0.1, 2), dot))
+	// Output:
+	// [0.02 0.13 0.02]
+	// [0.13 0.73 0.13]
+	// [0.02 0.13 0.02]
+}
+
+func ExampleRandomSolarize() {
+	four := tensors.FromFlatDataAndDimensions([]float32{0.2, 0.9, 0.2, 0.9, 0.2, 0.9, 0.2, 0.9}, 4, 1, 2, 1)
+	show(drawn(view.RandomSolarize(0.5, 0.5), four))
+	// Output:
+	// [0.20 0.10]
+	// [0.20 0.10]
+	// [0.20 0.90]
+	// [0.20 0.10]
+}
+
+// Two views of each image in one call: the first of each, then the second of each.
+func ExampleRecipe_View() {
+	recipe := view.SimCLR(1)
+	twoViews := func(scope *model.Scope, x *Node) *Node { return recipe.View(scope, Concatenate([]*Node{x, x}, 0)) }
+	images := tensors.FromFlatDataAndDimensions(make([]float32, 2*32*32*3), 2, 32, 32, 3)
+	fmt.Println(drawn(twoViews, images).Shape())
+	// Output:
+	// (Float32)[4, 32, 32, 3]
+}
+
+func ExampleSimCLRCIFAR() {
+	text, err := json.Marshal(view.SimCLRCIFAR())
+	fmt.Println(string(text), err)
+	// Output:
+	// {"min_scale":0.08,"flip":true,"jitter":0.8,"brightness":0.4,"contrast":0.4,"saturation":0.4,"hue":0.1,"gray":0.2} <nil>
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/sslkit/lab/sslkit/pjrt"
 )
 
-func open(t *testing.T) compute.Backend {
+func open(t testing.TB) compute.Backend {
 	t.Helper()
 	backend, _, err := pjrt.Open()
 	if err != nil {
