@@ -243,9 +243,9 @@ func ExamplePixelate() {
 	// [0.19 0.16 0.09 0.06]
 	// [0.06 0.09 0.16 0.19]
 	// [0.00 0.06 0.19 0.25]
-// colour is one pixel as an image.
 }
 
+// colour is one pixel as an image.
 func colour(r, g, b float32) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions([]float32{r, g, b}, 1, 1, 1, 3)
 }
