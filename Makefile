@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test verify notebooks lab setup plugin clean go-present backend
+.PHONY: help run test verify bench notebooks lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,9 @@ verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, 
 	go -C tools/lint mod tidy -diff
 	env/lab go test -short ./...
 
+bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with JAX and PyTorch, which takes 2 GB of disk.
+	@env/lab go run ./bench
+
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)
 
@@ -59,6 +62,10 @@ go-present:
 
 $(LAB)/venv/ready: env/requirements.txt env/venv
 	@env/step "Jupyter" env PYTHON='$(PYTHON)' env/venv
+	@touch $@
+
+$(LAB)/bench-venv/ready: bench/requirements.txt bench/venv
+	@env/step "JAX and PyTorch" env PYTHON='$(PYTHON)' bench/venv
 	@touch $@
 
 $(LAB)/bin/gonb: tools/go.mod tools/go.sum

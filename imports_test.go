@@ -19,6 +19,7 @@ const module = "github.com/sslkit/lab"
 // Imports go one way, from the commands down to the building blocks; data and
 // sslkit never meet but above both, and widgets draw plain values.
 var mayImport = map[string][]string{
+	"bench":      {"data", "sslkit", "sslkit/*"},
 	"cmd/sslkit": {"data", "show", "sslkit", "sslkit/*", "widgets"},
 	"notebooks":  {"data", "show", "sslkit", "sslkit/*", "widgets"},
 	"show":       {"data", "sslkit", "sslkit/*", "widgets"},

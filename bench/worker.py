@@ -1,0 +1,60 @@
+"""What the Python workers share: the images, and the protocol with bench/main.go.
+
+A worker gets its configuration as JSON in its only argument. It takes two steps to compile and warm up, prints a line of
+facts, and then for each number read from standard input takes so many steps and prints a line of measurements.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+
+
+def config():
+    return json.loads(sys.argv[1])
+
+
+def batches(c):
+    """Batches of uint8 images [N, size, size, 3], in a new random order each epoch, for ever."""
+    images = np.fromfile(c["file"], np.uint8).reshape(-1, c["size"], c["size"], 3)
+    rng = np.random.default_rng(1)
+    while True:
+        order = rng.permutation(len(images))
+        for i in range(0, len(images) - c["images"] + 1, c["images"]):
+            yield images[order[i : i + c["images"]]]
+
+
+def peak():
+    """Peak resident memory in bytes since the process started or forget() was called."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+
+
+def forget():
+    with open("/proc/self/clear_refs", "w") as f:
+        f.write("5")
+
+
+def cpu():
+    r = resource.getrusage(resource.RUSAGE_SELF)
+    return r.ru_utime + r.ru_stime
+
+
+def serve(c, parameters, step):
+    """step takes a batch and returns the loss, a float, when all of the step is done."""
+    data = batches(c)
+    for _ in range(2):
+        loss = step(next(data))
+    tell(parameters=parameters, loss=loss, peak=peak())
+    forget()
+    for line in sys.stdin:
+        n, wall, spent = int(line), time.perf_counter(), cpu()
+        for _ in range(n):
+            loss = step(next(data))
+        tell(wall=time.perf_counter() - wall, cpu=cpu() - spent, peak=peak(), loss=loss)
+
+
+def tell(**facts):
+    print(json.dumps(facts), flush=True)
