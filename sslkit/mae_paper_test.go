@@ -123,7 +123,7 @@ func maeStore(t *testing.T, m *MAE) *model.Store {
 }
 
 // maeBackend is one for all, since variables stay with the backend that saw them first.
-var maeBackend = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go") })
+var maeBackend = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go:ops_sequential") })
 
 func callMAE(t *testing.T, store *model.Store, fn func(scope *model.Scope, in []*Node) []*Node, in ...any) []*tensors.Tensor {
 	t.Helper()
