@@ -180,7 +180,7 @@ func TestReadConfigIsStrict(t *testing.T) {
 		{replace(`"epochs"`, `"epochz"`), []string{`unknown field "epochz"`, `did you mean "epochs"?`}},
 		{replace(`"warmup"`, `"warm_up"`), []string{`did you mean "optimizer.warmup"?`}},
 		{replace(`"angles"`, `"angels"`), []string{`did you mean "method.rotation.angles"?`}},
-		{replace(`"seed"`, `"temperature"`), []string{`unknown field "temperature"`, "known: ", "method.rotation.angles", "method.rotation.backbone.arch",
+		{replace(`"seed"`, `"weather"`), []string{`unknown field "weather"`, "known: ", "method.rotation.angles", "method.rotation.backbone.arch",
 			"method.supervised.pad", "method.random.backbone.width", "data.per_photo", "optimizer.weight_decay", "epochs", "seed", "backend"}},
 		{replace(`"epochs":3`, `"epochs":"3"`), []string{"epochs", "string"}},
 		{replace(`"epochs":3`, `"epochs":0`), []string{"0 epochs: choose at least 1"}}, // it is validated too
