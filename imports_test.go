@@ -26,9 +26,9 @@ var mayImport = map[string][]string{
 
 	"sslkit/sweep": {"data", "sslkit", "sslkit/eval", "sslkit/pjrt", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
 	"sslkit/eval":  {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
-	"sslkit":       {"sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
+	"sslkit":       {"sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
-	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil,
+	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil,
 	"sslkit/pjrt": nil,
 	"data":        nil,
 	"widgets":     nil,

@@ -6,4 +6,5 @@ import (
 	_ "github.com/sslkit/lab/data"
 	_ "github.com/sslkit/lab/show"
 	_ "github.com/sslkit/lab/sslkit/eval"
+	_ "github.com/sslkit/lab/sslkit/view"
 )

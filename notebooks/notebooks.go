@@ -41,3 +41,25 @@ func Table(c *sweep.Comparison) {
 	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" + c.Caption())
 	gonbui.Sync()
 }
+
+// Slider shows charts below the cell, one at a time; it works without a kernel.
+func Slider(f widgets.Frames, err error) {
+	must.M(err)
+	gonbui.DisplayHTML(must.M1(f.HTML()))
+	gonbui.Sync()
+}
+
+// Markdown shows text below the cell.
+func Markdown(text string, err error) {
+	must.M(err)
+	gonbui.DisplayMarkdown(text)
+	gonbui.Sync()
+}
+
+// If is what a cell needs to do less in a quick look.
+func If[T any](condition bool, yes, no T) T {
+	if condition {
+		return yes
+	}
+	return no
+}

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
@@ -39,30 +38,20 @@ func Copies(angles []int, src data.Source, index ...int) (*widgets.Figure, error
 	if err != nil {
 		return nil, err
 	}
-	n, h, w, c := len(images), images[0].H, images[0].W, images[0].C
-	var pixels []float32
-	for _, m := range images {
-		for _, p := range m.Pixels {
-			pixels = append(pixels, float32(p)/255)
-		}
-	}
-	out, err := graph.CallOnce(backend, m.Rotate, tensors.FromFlatDataAndDimensions(pixels, n, h, w, c))
+	out, err := graph.CallOnce(backend, m.Rotate, batchOf(images))
 	if err != nil {
 		return nil, fmt.Errorf("show: rotating: %w", err)
 	}
-	turned, err := tensors.CopyFlatData[float32](out)
+	turned, err := imagesOf(out)
 	if err != nil {
-		return nil, fmt.Errorf("show: rotating: %w", err)
+		return nil, err
 	}
+	n := len(images)
 	g := widgets.Gallery{Rows: names, Images: make([][]widgets.Image, n), Size: 72}
 	for k, angle := range angles {
 		g.Cols = append(g.Cols, fmt.Sprintf("%d°", angle))
 		for i := range n {
-			copied := widgets.Image{H: h, W: w, C: c}
-			for _, v := range turned[(k*n+i)*h*w*c : (k*n+i+1)*h*w*c] {
-				copied.Pixels = append(copied.Pixels, uint8(255*v+0.5))
-			}
-			g.Images[i] = append(g.Images[i], copied)
+			g.Images[i] = append(g.Images[i], turned[k*n+i])
 		}
 	}
 	return g.Figure()

@@ -178,6 +178,49 @@ func TestCLIPReadsTheEnd(t *testing.T) {
 	}
 }
 
+// "A random square crop from resized images is the only data augmentation used during training."
+// Reference: Radford et al. 2021, Sec. 2.3.
+func TestCLIPCrops(t *testing.T) {
+	const n, size = 64, 10
+	ramp := make([]float32, n*size*size*2) // each pixel's row and column
+	for i := range ramp {
+		ramp[i] = float32([]int{i / 2 / size % size, i / 2 % size}[i%2])
+	}
+	m := tinyCLIP()
+	m.Crop = 0.6
+	store, err := NewStore(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := model.CallOnce(goBackend(t), store, m.crop, tensors.FromFlatDataAndDimensions(ramp, n, size, size, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	least, most, corners := 1., 0., [4]float64{1, 1, 1, 1}
+	for _, x := range out.Value().([][][][]float32) {
+		first, last := x[1][1], x[size-2][size-2] // the outermost may repeat the edge
+		height, width := float64(last[0]-first[0])/(size-3), float64(last[1]-first[1])/(size-3)
+		if math.Abs(height-width) > 1e-5 {
+			t.Errorf("a crop of %g by %g", height, width)
+		}
+		least, most = min(least, height), max(most, height)
+		// Pixel 1 of the crop is centred 1.5 crop pixels from its corner.
+		top, left := float64(first[0])+0.5-1.5*height, float64(first[1])+0.5-1.5*width
+		for i, free := range []float64{top / size, left / size, 1 - top/size - height, 1 - left/size - width} {
+			corners[i] = min(corners[i], free)
+		}
+	}
+	// 64 uniform draws reach each end to a tenth but once in 800 times.
+	if least < 0.6 || least > 0.64 || most > 1 || most < 0.96 {
+		t.Errorf("sides are %.2f to %.2f of the image's, want 0.6 to 1", least, most)
+	}
+	for i, free := range corners {
+		if free < -1e-6 || free > 0.02 {
+			t.Errorf("crops come as near as %g to side %d of the image", free, i)
+		}
+	}
+}
+
 // push is an optimizer that moves the temperature alone.
 type push float64
 

@@ -23,7 +23,7 @@ type DenseCL struct {
 	Backbone    nn.Backbone `json:"backbone"`       // Sec. 3.2
 	View        view.Recipe `json:"view"`           // as MoCo v2's, Sec. 4.1
 	Dim         int         `json:"dim"`            // of the embeddings of both heads
-	Grid        int         `json:"grid,omitempty"` // S of Sec. 3.3: pool the feature map to SxS, of which its sides are multiples; 0 is as it is
+	Grid        int         `json:"grid,omitempty"` // S of Sec. 3.3: the map is pooled to SxS, divisors of its sides; 0: as it is
 	Queue       int         `json:"queue"`          // keys in each of both queues, a multiple of the batch
 	Momentum    float64     `json:"momentum"`       // of the key encoder, in [0, 1]
 	Temperature float64     `json:"temperature"`    // τ of Eq. 1 and 2
@@ -56,7 +56,7 @@ func (m *DenseCL) Validate() error {
 
 // Reports lists how many queries find their key, how many places do, and the spread of the unit
 // queries: 0 is collapse, 1/sqrt(Dim) is even.
-func (m *DenseCL) Reports() []string { return []string{"accuracy", "dense_accuracy", "feature_std"} }
+func (m *DenseCL) Reports() []string { return []string{"accuracy", "dense_accuracy", "projection_std"} }
 
 // Loss builds both searches, for the image's key and for each place's.
 func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
@@ -70,7 +70,7 @@ func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
 	nn.EMA(key.At("encoder"), scope.At("encoder"), g, m.Momentum)
 	nn.EMA(key.At("head"), scope.At("head"), g, m.Momentum)
 	fk := nn.Shuffled(scope, Slice(x, AxisRange(n)), func(x *Node) *Node { return m.grid(key, x) })
-	k, t := m.project(key.In("head"), StopGradient(fk))
+	k, t := m.project(key.In("head"), fk)
 	k, t = StopGradient(k), StopGradient(t)
 
 	places := func(t *Node) *Node { return L2Normalize(Reshape(t, -1, m.Dim), -1) } // NPxD
@@ -82,7 +82,7 @@ func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
 	dense, denseAccuracy := loss.InfoNCEWithAccuracy(places(r), places(matched), queue, m.Temperature)
 	Report("accuracy", accuracy)
 	Report("dense_accuracy", denseAccuracy)
-	Report("feature_std", loss.FeatureStd(q))
+	Report("projection_std", loss.FeatureStd(q))
 	return Add(MulScalar(one, 1-m.Lambda), MulScalar(dense, m.Lambda))
 }
 

@@ -12,11 +12,10 @@ import (
 
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/view"
 )
 
 func paperDenseCL() *DenseCL {
-	return &DenseCL{Backbone: nn.ResNet(8, 4), View: view.Recipe{Pad: 2}, Dim: 8, Queue: 48, Momentum: 0.75, Temperature: 0.2, Lambda: 0.3, Split: 1}
+	return &DenseCL{Backbone: nn.ResNet(8, 4), View: toyView, Dim: 8, Queue: 48, Momentum: 0.75, Temperature: 0.2, Lambda: 0.3, Split: 1}
 }
 
 // mistakenDenseCL is DenseCL with a mistake.

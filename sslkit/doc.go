@@ -4,8 +4,17 @@
 //
 // # Map
 //
-//	lecture item                 method    paper                 file         notebook
-//	2 transformation prediction  Rotation  Gidaris et al., 2018  rotation.go  2_transformation_prediction
+//	lecture item                 method             paper                      file            notebook
+//	2 transformation prediction  ContextPrediction  Doersch et al., 2015       context.go
+//	                             Jigsaw             Noroozi & Favaro, 2016     jigsaw.go
+//	                             Rotation           Gidaris et al., 2018       rotation.go     2_transformation_prediction
+//	3 contrastive                SimCLR             Chen et al., 2020          simclr.go       3_contrastive
+//	                             MoCo               He et al., 2020; v2, 2020  moco.go         3_contrastive
+//	                             DenseCL            Wang et al., 2021          densecl.go      3_contrastive
+//	                             CLIP               Radford et al., 2021       clip.go         3_contrastive
+//	4 clustering                 DeepCluster        Caron et al., 2018         deepcluster.go
+//	                             SwAV               Caron et al., 2020         swav.go
+//	5 masked autoencoder         MAE                He et al., 2022            mae.go
 //
 // # How it fits together
 //
@@ -16,10 +25,10 @@
 //
 // The packages below are used in one direction:
 //
-//	sweep   requests and records: the same request never trains twice; the Task Gap experiment
-//	eval    k-NN, linear and non-linear probes; random-init and supervised rows
+//	sweep   requests and records: the same request never trains twice; ablations, the Task Gap
+//	eval    k-NN, linear and non-linear probes, zero-shot and retrieval; random-init and supervised rows
 //	sslkit  methods, the run, checkpoints
-//	nn, view, loss, optim    graph building: encoders, views, losses, optimizers
+//	nn, view, loss, optim, cluster    encoders, views, losses, optimizers, clustering
 //	pjrt    which backend is used, and where its plugin comes from
 //
 // Package data, beside sslkit, yields images; a train.Dataset joins the two.

@@ -2,7 +2,9 @@ package sslkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -11,6 +13,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/sslkit/nn"
 )
 
 // Encoder is Method.Encode compiled for evaluation: batch norm uses its running statistics, and no
@@ -89,6 +93,42 @@ func Features(ctx context.Context, backend compute.Backend, store *model.Store, 
 	}
 	defer e.Close()
 	return e.Features(ctx, ds)
+}
+
+// epochFeatures are the pooled last feature maps, [n][C], of the images of one epoch of training, before any random view, and the
+// images' indices.
+func epochFeatures(r *Run, epoch int) (features [][]float32, index []int32, err error) {
+	seen := &indexed{Dataset: r.Train, epoch: epoch}
+	maps, err := Features(context.Background(), r.Backend, r.Store, r.Method, seen, func(maps []*Node) []*Node {
+		return []*Node{nn.Pool(nn.Last(maps))}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return maps[0], seen.index, nil
+}
+
+// indexed is one epoch of a dataset, of which it takes down the indices.
+type indexed struct {
+	Dataset
+	epoch int
+	index []int32
+}
+
+func (d *indexed) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for batch, err := range d.Epoch(d.epoch, 0) {
+			if err == nil && len(batch.Inputs) < 2 {
+				err = errors.New("its batches have no indices")
+			}
+			if err == nil {
+				d.index = append(d.index, tensors.MustCopyFlatData[int32](batch.Inputs[1])...)
+			}
+			if !yield(batch, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // floatImage converts uint8 pixels to float32 in [0, 1]; float images pass.

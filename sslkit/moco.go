@@ -25,7 +25,7 @@ type MoCo struct {
 	Queue       int         `json:"queue"`       // K of Eq. 1, a multiple of the batch
 	Momentum    float64     `json:"momentum"`    // m of Eq. 2, in [0, 1]
 	Temperature float64     `json:"temperature"` // τ of Eq. 1
-	Split       int         `json:"split"`       // groups of the batch with batch norms of their own (Sec. 3.3, "Shuffling BN"); 1 is none
+	Split       int         `json:"split"`       // groups of the batch that norms take apart (Sec. 3.3, "Shuffling BN"); 1: none
 }
 
 // MoCoV1 has the paper's setting for ImageNet (Sec. 3.3 and 4), where the batch is on 8 devices.
@@ -53,30 +53,30 @@ func (m *MoCo) Validate() error {
 
 // Reports lists how many queries find their key, and the spread of the unit queries: 0 is collapse,
 // 1/sqrt(Dim) is even.
-func (m *MoCo) Reports() []string { return []string{"accuracy", "feature_std"} }
+func (m *MoCo) Reports() []string { return []string{"accuracy", "projection_std"} }
 
 // Loss builds the search of N queries for their keys, each among K+1.
 func (m *MoCo) Loss(scope *model.Scope, b Batch) *Node {
 	g, n := b.Image.Graph(), b.Image.Shape().Dim(0)
 	nn.SplitBatchNorm(scope, g, m.Split)
 	x := m.View.View(scope, Concatenate([]*Node{b.Image, b.Image}, 0)) // 2NxHxWxC
-	q := m.embed(scope, Slice(x, AxisRange(0, n)))                     // NxD
+	q := m.Project(scope, Slice(x, AxisRange(0, n)))                   // NxD
 
 	key := scope.In("key")
 	nn.EMA(key.At("encoder"), scope.At("encoder"), g, m.Momentum)
 	nn.EMA(key.At("head"), scope.At("head"), g, m.Momentum)
-	k := nn.Shuffled(scope, Slice(x, AxisRange(n)), func(x *Node) *Node { return m.embed(key, x) })
+	k := nn.Shuffled(scope, Slice(x, AxisRange(n)), func(x *Node) *Node { return m.Project(key, x) })
 	k = StopGradient(k) // NxD
 
 	queue := nn.Queue(scope.In("queue"), k, m.Queue) // KxD, without k
 	l, accuracy := loss.InfoNCEWithAccuracy(q, k, queue, m.Temperature)
 	Report("accuracy", accuracy)
-	Report("feature_std", loss.FeatureStd(q))
+	Report("projection_std", loss.FeatureStd(q))
 	return l
 }
 
-// embed is an encoder with its head, on the unit sphere.
-func (m *MoCo) embed(scope *model.Scope, image *Node) *Node {
+// Project is an encoder with its head: images [N, H, W, C] to rows [N, Dim] of length 1.
+func (m *MoCo) Project(scope *model.Scope, image *Node) *Node {
 	h := nn.Pool(nn.Last(m.Encode(scope, image)))
 	dims := []int{m.Dim}
 	if m.MLP {

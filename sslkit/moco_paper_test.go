@@ -12,11 +12,10 @@ import (
 
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/view"
 )
 
 func paperMoCo() *MoCo {
-	return &MoCo{Backbone: nn.ResNet(8, 4), View: view.Recipe{Pad: 2}, MLP: true, Dim: 8, Queue: 48, Momentum: 0.75, Temperature: 0.2, Split: 1}
+	return &MoCo{Backbone: nn.ResNet(8, 4), View: toyView, MLP: true, Dim: 8, Queue: 48, Momentum: 0.75, Temperature: 0.2, Split: 1}
 }
 
 // mistakenMoCo is MoCo with a mistake.
@@ -30,7 +29,7 @@ func (m mistakenMoCo) Loss(scope *model.Scope, b Batch) *Node {
 	g, n := b.Image.Graph(), b.Image.Shape().Dim(0)
 	nn.SplitBatchNorm(scope, g, m.Split)
 	x := m.View.View(scope, Concatenate([]*Node{b.Image, b.Image}, 0))
-	q := m.embed(scope, Slice(x, AxisRange(0, n)))
+	q := m.Project(scope, Slice(x, AxisRange(0, n)))
 	key := scope.In("key")
 	ema := func() {
 		for _, part := range []string{"encoder", "head"} {
@@ -51,9 +50,9 @@ func (m mistakenMoCo) Loss(scope *model.Scope, b Batch) *Node {
 	xk := Slice(x, AxisRange(n))
 	var k *Node
 	if is("not shuffled") {
-		k = m.embed(key, xk)
+		k = m.Project(key, xk)
 	} else {
-		k = nn.Shuffled(scope, xk, func(x *Node) *Node { return m.embed(key, x) })
+		k = nn.Shuffled(scope, xk, func(x *Node) *Node { return m.Project(key, x) })
 	}
 	if is("EMA after the key forward") {
 		ema()
@@ -75,7 +74,7 @@ func (m mistakenMoCo) Loss(scope *model.Scope, b Batch) *Node {
 		l = ReduceAllMean(Sub(Log(ReduceSum(Exp(negatives), -1)), MulScalar(ReduceSum(Mul(q, k), -1), 1/m.Temperature)))
 	}
 	Report("accuracy", accuracy)
-	Report("feature_std", loss.FeatureStd(q))
+	Report("projection_std", loss.FeatureStd(q))
 	return l
 }
 
@@ -113,7 +112,7 @@ func followMoCo(t *testing.T, m Method, of *MoCo) (wrong []string) {
 	}
 	embedded, _ := training(t, before, func(scope *model.Scope, x []*Node) []*Node {
 		views := of.View.View(scope, Concatenate([]*Node{x[0], x[0]}, 0))
-		return []*Node{of.embed(scope, Slice(views, AxisRange(0, n))), of.embed(scope.In("key"), Slice(views, AxisRange(n)))}
+		return []*Node{of.Project(scope, Slice(views, AxisRange(0, n))), of.Project(scope.In("key"), Slice(views, AxisRange(n)))}
 	}, images)
 	q, k := embedded[0], embedded[1]
 	// Features of about 1 went through 8 layers in float32, the keys in another order.
@@ -124,7 +123,7 @@ func followMoCo(t *testing.T, m Method, of *MoCo) (wrong []string) {
 	var paths []string
 	gradients, _ := training(t, before, func(scope *model.Scope, x []*Node) []*Node {
 		views := of.View.View(scope, Concatenate([]*Node{x[0], x[0]}, 0))
-		l := loss.InfoNCE(of.embed(scope, Slice(views, AxisRange(0, n))), x[1], x[2], of.Temperature)
+		l := loss.InfoNCE(of.Project(scope, Slice(views, AxisRange(0, n))), x[1], x[2], of.Temperature)
 		paths = nil
 		for v := range scope.IterVariables() {
 			if v.Trainable && v.InUseByGraph(l.Graph()) {
@@ -239,7 +238,7 @@ func TestMoCoShufflesBatchNorm(t *testing.T) {
 		q := func(x *tensors.Tensor) [][]float64 {
 			out, _ := training(t, before, func(scope *model.Scope, x []*Node) []*Node {
 				nn.SplitBatchNorm(scope, x[0].Graph(), of.Split)
-				return []*Node{of.embed(scope, x[0])}
+				return []*Node{of.Project(scope, x[0])}
 			}, x)
 			return out[0]
 		}
@@ -285,7 +284,7 @@ func TestMoCoHead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, store = training(t, store, func(scope *model.Scope, x []*Node) []*Node { return []*Node{m.embed(scope, x[0])} }, waves{s: 12}.images([]int{0, 1}))
+		_, store = training(t, store, func(scope *model.Scope, x []*Node) []*Node { return []*Node{m.Project(scope, x[0])} }, waves{s: 12}.images([]int{0, 1}))
 		var got []string
 		for v := range store.Scope("/head").IterVariables() {
 			got = append(got, v.Shape().String())

@@ -80,6 +80,9 @@ func ask(t *testing.T, seed int64, x *tensors.Tensor, f func(scope *model.Scope,
 	if err != nil {
 		t.Fatal(err)
 	}
+	if x, err = x.LocalClone(); err != nil { // a tensor stays with the first backend that reads it
+		t.Fatal(err)
+	}
 	out, err := model.CallOnceN(goBackend(t), store, f, x)
 	if err != nil {
 		t.Fatal(err)

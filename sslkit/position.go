@@ -19,7 +19,7 @@ import (
 // where each of two patches was, knows how they lie to each other.
 //
 // Doersch, Gupta & Efros 2015, Sec. 4.2: "we trained a network to predict the absolute (x, y)
-// coordinates of patches". Loss is the mean squared error.
+// coordinates of patches". Loss is the mean squared error as a share of that of always saying the centre.
 type PatchPosition struct {
 	Backbone   nn.Backbone `json:"backbone"`
 	Patch      float64     `json:"patch"`      // a patch's side, as a share of the image's
@@ -38,8 +38,8 @@ func (m *PatchPosition) Validate() error {
 	switch {
 	case !(m.Patch > 0 && m.Patch < 1):
 		return fmt.Errorf("sslkit: patch %g is no share of the image: choose from above 0 to below 1, such as 0.25", m.Patch)
-	case !(m.Aberration > -1):
-		return fmt.Errorf("sslkit: aberration %g: choose one above -1, such as 0.05, or 0 for none", m.Aberration)
+	case !(m.Aberration >= 0):
+		return fmt.Errorf("sslkit: aberration %g: choose a strength such as 0.05, or 0 for none", m.Aberration)
 	case m.Hidden < 1:
 		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)
 	}
@@ -58,7 +58,7 @@ func (m *PatchPosition) Loss(scope *model.Scope, b Batch) *Node {
 	_, place, guess := m.Locate(scope, b.Image)
 	distance2 := ReduceAllMean(ReduceSum(Square(Sub(guess, place)), -1))
 	Report("rmse", Sqrt(distance2))
-	return distance2
+	return MulScalar(distance2, 6) // a uniform place is 2/12 from the centre, squared
 }
 
 // Encode is the tower, run on whole images.
@@ -82,6 +82,6 @@ func (m *PatchPosition) Locate(scope *model.Scope, image *Node) (patch, place, g
 	patch = view.Cut(image, SliceAxis(corner, 1, AxisElem(0)), SliceAxis(corner, 1, AxisElem(1)), p)
 	place = DivScalar(ConvertDType(corner, dtypes.Float32), float64(s-p))
 	h := nn.Pool(nn.Last(m.Encode(scope, m.Guards.Apply(scope, patch))))
-	guess = AddScalar(nn.MLP(scope.In("regressor"), h, m.Hidden, 2), 0.5) // the centre, at first
+	guess = Logistic(nn.MLP(scope.In("regressor"), h, m.Hidden, 2)) // Nx2
 	return patch, place, guess
 }

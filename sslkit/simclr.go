@@ -57,18 +57,22 @@ func (m *SimCLR) Validate() error {
 
 // Reports lists how many views find their pair, and the spread of the unit projections: 0 is
 // collapse, 1/sqrt(Dim) is even.
-func (m *SimCLR) Reports() []string { return []string{"accuracy", "feature_std"} }
+func (m *SimCLR) Reports() []string { return []string{"accuracy", "projection_std"} }
 
 // Loss builds the search of 2N views for their pairs, each among 2N-1.
 func (m *SimCLR) Loss(scope *model.Scope, b Batch) *Node {
 	// One batch of both views, so that the batch norms see both.
 	x := m.View.View(scope, Concatenate([]*Node{b.Image, b.Image}, 0)) // 2NxHxWxC
-	h := nn.Pool(nn.Last(m.Encode(scope, x)))                          // 2NxC
-	z := m.project(scope, h)                                           // 2NxD
+	z := m.Project(scope, x)                                           // 2NxD
 	l, accuracy := loss.NTXentWithAccuracy(z, m.Temperature)
 	Report("accuracy", accuracy)
-	Report("feature_std", loss.FeatureStd(L2Normalize(z, -1)))
+	Report("projection_std", loss.FeatureStd(z))
 	return l
+}
+
+// Project is f and g: images [N, H, W, C] to rows [N, Dim] of length 1, which the loss compares.
+func (m *SimCLR) Project(scope *model.Scope, image *Node) *Node {
+	return L2Normalize(m.project(scope, nn.Pool(nn.Last(m.Encode(scope, image)))), -1)
 }
 
 // project is g.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/view"
 )
 
 // algorithm1 is the loss of SimCLR's Algorithm 1 for z, whose rows i and i+N are a pair.
@@ -25,13 +24,13 @@ func algorithm1(z [][]float64, temperature float64) (mean float64) {
 				others = append(others, inner(unitRow(z[i]), unitRow(z[k]))/temperature)
 			}
 		}
-		mean += search(inner(unitRow(z[i]), unitRow(z[pair]))/temperature, others) / float64(len(z))
+		mean += searchLoss(inner(unitRow(z[i]), unitRow(z[pair]))/temperature, others) / float64(len(z))
 	}
 	return mean
 }
 
 func paperSimCLR(head string) *SimCLR {
-	return &SimCLR{Backbone: nn.ResNet(8, 4), View: view.Recipe{Pad: 2}, Head: head, Dim: 8, Temperature: 0.1}
+	return &SimCLR{Backbone: nn.ResNet(8, 4), View: toyView, Head: head, Dim: 8, Temperature: 0.1}
 }
 
 // mistakenSimCLR is SimCLR with a mistake.
@@ -52,7 +51,7 @@ func (m mistakenSimCLR) Loss(scope *model.Scope, b Batch) *Node {
 	}
 	z := m.project(scope, h)
 	Report("accuracy", ReduceAllMean(z))
-	Report("feature_std", ReduceAllMean(z))
+	Report("projection_std", ReduceAllMean(z))
 	u := L2Normalize(z, -1)
 	logits := DivScalar(Einsum("id,jd->ij", u, u), m.Temperature)
 	i := Iota(z.Graph(), shapes.Make(dtypes.Int32, n), 0)

@@ -17,6 +17,9 @@ type Curves struct {
 	Guides         []Guide
 	Names          []string // names of the positions 1, 2, ...: block 1, block 2
 	LogX           bool     // X on a logarithmic axis: all X must be positive
+
+	// YRange is what the y axis reaches at least, to compare figures by.
+	YRange [2]float64
 }
 
 // Figure draws the curves, 640 pixels wide. It reports series that are empty,
@@ -78,6 +81,10 @@ func (c Curves) figure() (*Figure, error) {
 	}
 	for _, g := range c.Guides {
 		y.add(g.Y)
+	}
+	if c.YRange != [2]float64{} {
+		y.add(c.YRange[0])
+		y.add(c.YRange[1])
 	}
 	least := 0.0
 	if whole {

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -117,6 +118,29 @@ func recall(queryOf, keyOf []int32, cosine func(query, key int) float32) (one, f
 	}
 	n := float64(len(queryOf))
 	return one / n, five / n, nil
+}
+
+// Nearest returns for each query the keys with the largest cosines, as many as count, the nearest first and the first among
+// equals. Both are rows in one space, of any length.
+func Nearest(query, key [][]float32, count int) ([][]int, error) {
+	cosine, err := cosines(query, key)
+	if err != nil {
+		return nil, err
+	}
+	if count < 1 || count > len(key) {
+		return nil, fmt.Errorf("eval: the nearest %d of %d", count, len(key))
+	}
+	out := make([][]int, len(query))
+	for i := range out {
+		row := cosine.Data[i*cosine.Stride:][:cosine.Cols]
+		order := make([]int, len(row))
+		for j := range order {
+			order[j] = j
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(row[b], row[a]) })
+		out[i] = order[:count]
+	}
+	return out, nil
 }
 
 // cosines of each row of a with each row of b.

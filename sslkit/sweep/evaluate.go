@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/ml/model"
 
+	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 )
@@ -132,9 +133,11 @@ func readScores(path string) (*Scores, error) {
 
 // Trained is a method with its parameters, for whoever wants more of it than scores.
 type Trained struct {
-	Method  sslkit.Method
-	Backend compute.Backend
-	Store   *model.Store
+	Method      sslkit.Method
+	Backend     compute.Backend
+	Store       *model.Store
+	Train, Test data.Source
+	Text        *data.Tokenizer // of methods that read captions
 }
 
 // Trained returns c's method with its parameters, training it first if need be.
@@ -153,5 +156,5 @@ func (s *Store) Trained(ctx context.Context, c Config) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Trained{j.method, j.backend, store}, nil
+	return &Trained{j.method, j.backend, store, j.train, j.test, j.text}, nil
 }

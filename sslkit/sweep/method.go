@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 
@@ -12,15 +13,21 @@ import (
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/view"
 )
 
 // Method names a method by the one field that is set. Each has a field Backbone, the network that is kept.
 type Method struct {
-	Rotation   *sslkit.Rotation `json:"rotation,omitempty"`
-	CLIP       *sslkit.CLIP     `json:"clip,omitempty"`
-	MAE        *sslkit.MAE      `json:"mae,omitempty"`
-	Supervised *eval.Supervised `json:"supervised,omitempty"` // the labels are found in the data
-	Random     *Random          `json:"random,omitempty"`
+	Rotation   *sslkit.Rotation          `json:"rotation,omitempty"`
+	Context    *sslkit.ContextPrediction `json:"context,omitempty"`
+	Jigsaw     *sslkit.Jigsaw            `json:"jigsaw,omitempty"`
+	SimCLR     *sslkit.SimCLR            `json:"simclr,omitempty"`
+	MoCo       *sslkit.MoCo              `json:"moco,omitempty"`
+	DenseCL    *sslkit.DenseCL           `json:"densecl,omitempty"`
+	CLIP       *sslkit.CLIP              `json:"clip,omitempty"`
+	MAE        *sslkit.MAE               `json:"mae,omitempty"`
+	Supervised *eval.Supervised          `json:"supervised,omitempty"` // the labels are found in the data
+	Random     *Random                   `json:"random,omitempty"`
 }
 
 // revisions are raised, from 1, by whoever changes a method's numbers: older records are then not returned.
@@ -97,6 +104,39 @@ func (m Method) Network() *nn.Backbone {
 		return reflect.ValueOf(method).Elem().FieldByName("Backbone").Addr().Interface().(*nn.Backbone)
 	}
 	return new(nn.Backbone)
+}
+
+// Recipe is how the method that is set draws its views, to be read and changed; nil where it has no such field.
+func (m Method) Recipe() *view.Recipe {
+	for _, method := range m.chosen() {
+		if v := reflect.ValueOf(method).Elem().FieldByName("View"); v.IsValid() {
+			return v.Addr().Interface().(*view.Recipe)
+		}
+	}
+	return nil
+}
+
+// ChanceLoss is the loss of a network of c's method that tells nothing apart: a run that stays there has not begun
+// to learn, or has collapsed. It is 0 where there is no such figure.
+func (c Config) ChanceLoss() float64 {
+	candidates := 1
+	switch m := c.Method; {
+	case m.Rotation != nil:
+		candidates = len(m.Rotation.Angles)
+	case m.Context != nil:
+		candidates = 8
+	case m.Jigsaw != nil:
+		candidates = m.Jigsaw.Permutations
+	case m.SimCLR != nil:
+		candidates = 2*c.Batch - 1
+	case m.MoCo != nil:
+		candidates = m.MoCo.Queue + 1
+	case m.DenseCL != nil:
+		candidates = m.DenseCL.Queue + 1
+	case m.CLIP != nil:
+		candidates = c.Batch
+	}
+	return math.Log(float64(candidates))
 }
 
 // SelfSupervised tells the methods from the baselines.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/view"
 )
 
 // Presets, from fast to faithful.
@@ -35,7 +36,7 @@ func Seeds(preset string) []int64 {
 // Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
 func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
-		"rotation": Rotation, "clip": CLIP, "mae": MAE,
+		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL, "clip": CLIP, "mae": MAE,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
@@ -89,6 +90,110 @@ func Rotation(preset, dataset string) (Config, error) {
 		m.Backbone, m.Pad = nn.NIN(4, 192), 4
 		c.Epochs, c.Batch = 200, 128
 		c.Optimizer.Warmup, c.Optimizer.Drops, c.Optimizer.Factor = 0, []int{60, 120, 160}, 0.2
+	}
+	return c, err
+}
+
+// Context returns the preset's configuration of context prediction on a dataset.
+func Context(preset, dataset string) (Config, error) {
+	return patches(preset, dataset, Method{Context: sslkit.DeepContext(nn.ResNet(8, 16))})
+}
+
+// Jigsaw returns the preset's configuration of jigsaw puzzles on a dataset, with 24 permutations but in the preset Paper.
+func Jigsaw(preset, dataset string) (Config, error) {
+	m := sslkit.CFN(nn.ResNet(8, 16))
+	if preset != Paper {
+		m.Permutations = 24
+	}
+	return patches(preset, dataset, Method{Jigsaw: m})
+}
+
+// patches is what methods that look at parts of an image have in common.
+func patches(preset, dataset string, m Method) (Config, error) {
+	d, err := sized(preset, dataset)
+	if dataset == "photos" || strings.HasPrefix(dataset, "folder:") {
+		d.Size = 64 // so that there is something in a part
+	}
+	c := Config{
+		Method:    m,
+		Data:      d,
+		Epochs:    3,
+		Batch:     64,
+		Optimizer: Optimizer{Kind: "sgd", Rate: 0.05, Momentum: 0.9, WeightDecay: 5e-4, Warmup: 0.5},
+		Seed:      1,
+	}
+	switch preset {
+	case Class:
+		c.Epochs = 10
+	case Paper:
+		c.Epochs = 200
+	}
+	return c, err
+}
+
+// SimCLR returns the preset's configuration of SimCLR on a dataset.
+func SimCLR(preset, dataset string) (Config, error) {
+	m := sslkit.SimCLRCIFAR(nn.ResNet(8, 8))
+	m.Dim, m.Temperature = 64, 0.2
+	c, err := contrastive(preset, dataset, Method{SimCLR: m})
+	if preset == Paper { // Chen et al. 2020, App. B.9, with a network of CIFAR's size
+		m.Backbone, m.Dim, m.Temperature = nn.ResNet(20, 64), 128, 0.5
+		c.Epochs, c.Batch = 1000, 512
+		c.Optimizer = Optimizer{Kind: "lars", Rate: 2, Momentum: 0.9, WeightDecay: 1e-6, Warmup: 10}
+	}
+	return c, err
+}
+
+// MoCo returns the preset's configuration of MoCo v2 on a dataset. Version 1 differs in its head, views and temperature: see
+// [MoCoV1].
+func MoCo(preset, dataset string) (Config, error) {
+	m := sslkit.MoCoV2(nn.ResNet(8, 8))
+	m.View = view.SimCLRCIFAR() // without blur, for small images
+	return moco(preset, dataset, m)
+}
+
+// MoCoV1 returns the preset's configuration of MoCo v1 on a dataset.
+func MoCoV1(preset, dataset string) (Config, error) {
+	return moco(preset, dataset, sslkit.MoCoV1(nn.ResNet(8, 8)))
+}
+
+func moco(preset, dataset string, m *sslkit.MoCo) (Config, error) {
+	m.Dim, m.Split = 64, 8
+	// The queue forgets within some epochs, and the key's encoder follows within a tenth of one: with the
+	// paper's 65,536 keys and momentum of 0.999 neither would happen in so few steps.
+	m.Queue, m.Momentum = 2048, 0.99
+	c, err := contrastive(preset, dataset, Method{MoCo: m})
+	if preset == Paper { // the authors' colab for CIFAR-10
+		m.Backbone, m.Dim, m.Queue = nn.ResNet(20, 64), 128, 4096
+		c.Epochs, c.Batch = 200, 512
+		c.Optimizer = Optimizer{Kind: "sgd", Rate: 0.06, Momentum: 0.9, WeightDecay: 5e-4}
+	}
+	return c, err
+}
+
+// DenseCL returns the preset's configuration of DenseCL on a dataset.
+func DenseCL(preset, dataset string) (Config, error) {
+	m := sslkit.DenseCLDefault(nn.ResNet(8, 8))
+	m.View, m.Dim, m.Queue, m.Momentum = view.SimCLRCIFAR(), 64, 2048, 0.99
+	return contrastive(preset, dataset, Method{DenseCL: m})
+}
+
+// contrastive is what the methods of this family have in common.
+func contrastive(preset, dataset string, m Method) (Config, error) {
+	d, err := sized(preset, dataset)
+	c := Config{
+		Method:    m,
+		Data:      d,
+		Epochs:    3,
+		Batch:     128,
+		Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, WeightDecay: 1e-4, Warmup: 0.5},
+		Seed:      1,
+	}
+	switch preset {
+	case Class:
+		c.Epochs = 10
+	case Paper:
+		c.Epochs = 200
 	}
 	return c, err
 }

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/sslkit/lab/sslkit/view"
 )
 
 // Variant is one point of an ablation.
@@ -27,6 +29,22 @@ func (c Config) Vary(path string, values ...any) ([]Variant, error) {
 			return nil, fmt.Errorf("sweep: %s: %w", path, err)
 		}
 		variants = append(variants, Variant{path[strings.LastIndex(path, ".")+1:] + " " + strings.Trim(string(text), `"`), changed})
+	}
+	return variants, nil
+}
+
+// Pairs returns a variant of c for each pair of the recipe's transforms, see view.Recipe.Only, of which one may be paired with
+// itself: the cells of Chen et al. 2020, Fig. 5. The order of a pair makes no difference here. It is named "a+b".
+func (c Config) Pairs(recipe view.Recipe, transforms ...string) ([]Variant, error) {
+	var variants []Variant
+	for i, a := range transforms {
+		for _, b := range transforms[i:] {
+			changed, err := c.With("view", recipe.Only(a, b))
+			if err != nil {
+				return nil, err
+			}
+			variants = append(variants, Variant{a + "+" + b, changed})
+		}
 	}
 	return variants, nil
 }
@@ -72,7 +90,7 @@ func (c Config) With(path string, value any) (Config, error) {
 // resolve completes the path of a field.
 func (c Config) resolve(path string) (string, error) {
 	var own, ends []string
-	for _, p := range fields(reflect.TypeFor[Config]()) {
+	for _, p := range paths(fields(reflect.TypeFor[Config]())) {
 		if strings.HasPrefix(p, "method.") && !strings.HasPrefix(p, "method."+c.Method.Name()+".") {
 			continue
 		}
@@ -90,4 +108,18 @@ func (c Config) resolve(path string) (string, error) {
 		return "", fmt.Errorf("sweep: %q may be %s: give more of its path", path, strings.Join(ends, " or "))
 	}
 	return "", fmt.Errorf("sweep: no field is called %q%s", path, suggest(path, own))
+}
+
+// paths are the fields and the structs that hold them.
+func paths(fields []string) []string {
+	var out []string
+	for _, p := range fields {
+		for i, r := range p {
+			if r == '.' && !slices.Contains(out, p[:i]) {
+				out = append(out, p[:i])
+			}
+		}
+		out = append(out, p)
+	}
+	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
 )
 
 // Recipe is what the views of a contrastive method are drawn by. It is plain data, for configurations; the zero value leaves
@@ -55,6 +56,29 @@ func MoCoV2() Recipe {
 	return Recipe{MinScale: 0.2, Flip: true,
 		Jitter: 0.8, Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1,
 		Gray: 0.2, Blur: 0.5, SigmaMin: 0.1, SigmaMax: 2}
+}
+
+// Only returns what r says of the named transforms, of "crop" (with the flip), "color", "gray", "blur" and "solarize", and
+// leaves the others out: for ablations, as in Fig. 5 of Chen et al. 2020. It panics with an error on other names.
+func (r Recipe) Only(transforms ...string) Recipe {
+	var out Recipe
+	for _, t := range transforms {
+		switch t {
+		case "crop":
+			out.MinScale, out.Flip = r.MinScale, r.Flip
+		case "color":
+			out.Jitter, out.Brightness, out.Contrast, out.Saturation, out.Hue = r.Jitter, r.Brightness, r.Contrast, r.Saturation, r.Hue
+		case "gray":
+			out.Gray, out.GrayFirst = r.Gray, r.GrayFirst
+		case "blur":
+			out.Blur, out.SigmaMin, out.SigmaMax = r.Blur, r.SigmaMin, r.SigmaMax
+		case "solarize":
+			out.Solarize = r.Solarize
+		default:
+			exceptions.Panicf(`view.Recipe.Only: no transform is called %q: choose "crop", "color", "gray", "blur" or "solarize"`, t)
+		}
+	}
+	return out
 }
 
 // Validate says which field is out of its range.

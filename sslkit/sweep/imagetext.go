@@ -1,0 +1,112 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+)
+
+// ImageText is what CLIP knows of the test set without having seen one of its labels.
+type ImageText struct {
+	ZeroShot       float64 `json:"zero_shot"` // accuracy where each class is known by its name alone
+	eval.Retrieval         // of each image's first caption, among all of them
+	Images         int     `json:"images"`
+	Texts          int     `json:"texts"` // without those that are the same
+	Classes        int     `json:"classes"`
+}
+
+// ImageText measures c, a CLIP, training it first if need be.
+func (s *Store) ImageText(ctx context.Context, c Config) (*ImageText, error) {
+	t, m, err := s.clip(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	captions, ok := t.Test.(data.Captioned)
+	if !ok {
+		return nil, fmt.Errorf("sweep: %s has no captions", t.Test.Name())
+	}
+	images, err := t.images(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	number := make(map[string]int32)
+	var texts []string
+	var imageOf, textOf []int32
+	for i := range t.Test.Len() {
+		caption := captions.Captions(i)[0]
+		if _, known := number[caption]; !known {
+			number[caption] = int32(len(texts))
+			textOf = append(textOf, int32(len(texts)))
+			texts = append(texts, caption)
+		}
+		imageOf = append(imageOf, number[caption])
+	}
+	features, err := t.texts(m, texts)
+	if err != nil {
+		return nil, err
+	}
+	out := &ImageText{Images: len(images), Texts: len(texts), Classes: len(t.Test.Classes())}
+	if out.Retrieval, err = eval.Retrieve(images, features, imageOf, textOf); err != nil || out.Classes == 0 {
+		return out, err
+	}
+	names, err := t.texts(m, t.Test.Classes())
+	if err != nil {
+		return nil, err
+	}
+	guesses, err := eval.ZeroShot(images, names)
+	if err != nil {
+		return nil, err
+	}
+	for i, class := range guesses {
+		if class == t.Test.Label(i) {
+			out.ZeroShot += 1 / float64(len(guesses))
+		}
+	}
+	return out, nil
+}
+
+// Search returns for each query the test images that are nearest to it, as many as count, by their indices, and the source
+// they are from. c is a CLIP, trained first if need be.
+func (s *Store) Search(ctx context.Context, c Config, count int, queries ...string) (found [][]int, from data.Source, err error) {
+	t, m, err := s.clip(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	images, err := t.images(ctx, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	texts, err := t.texts(m, queries)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err = eval.Nearest(texts, images, count)
+	return found, t.Test, err
+}
+
+func (s *Store) clip(ctx context.Context, c Config) (*Trained, *sslkit.CLIP, error) {
+	if c.Method.CLIP == nil {
+		return nil, nil, fmt.Errorf("sweep: images and texts are what clip is about, not %q", c.Method.Name())
+	}
+	t, err := s.Trained(ctx, c)
+	return t, c.Method.CLIP, err
+}
+
+func (t *Trained) images(ctx context.Context, m *sslkit.CLIP) ([][]float32, error) {
+	in, err := inOrder(t.Test)
+	if err != nil {
+		return nil, err
+	}
+	return m.ImageFeatures(ctx, t.Backend, t.Store, in.loader)
+}
+
+func (t *Trained) texts(m *sslkit.CLIP, texts []string) ([][]float32, error) {
+	var tokens [][]int32
+	for _, text := range texts {
+		tokens = append(tokens, t.Text.Encode(text))
+	}
+	return m.TextFeatures(t.Backend, t.Store, tokens)
+}
