@@ -47,9 +47,9 @@ func (m *ContextPrediction) Validate() error {
 	switch {
 	case !(m.Patch > 0 && m.Patch <= 0.5):
 		return fmt.Errorf("sslkit: patch %g is no share of the image that leaves room for a pair: choose from above 0 to 0.5", m.Patch)
-	case !(m.Gap >= 0) || math.IsInf(m.Gap, 1):
+	case !(m.Gap >= 0):
 		return fmt.Errorf("sslkit: gap %g: choose a share of the patch's side, such as 0.5", m.Gap)
-	case !(m.Jitter >= 0) || math.IsInf(m.Jitter, 1):
+	case !(m.Jitter >= 0):
 		return fmt.Errorf("sslkit: jitter %g: choose a share of the patch's side, such as 0.07", m.Jitter)
 	case m.Hidden < 1:
 		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)

@@ -42,10 +42,10 @@ func TestContextRejectsImages(t *testing.T) {
 	panics(t, "a pair takes 77", 64, 64, pairs) // 2*29 + 15 + 2*2
 }
 
-// "Include a gap between patches (in our case, approximately half the patch width) ... we also randomly jitter each patch
-// location by up to 7 pixels", "sample patches at resolution 96-by-96", "a gap of 48 pixels". "Given an image, we sample
-// the first patch uniformly ... the second patch randomly from the eight possible neighboring locations".
-// Reference: Doersch et al. 2015, Sec. 3, 3.1 and Fig. 2.
+// "We sample patches at resolution 96-by-96. We allow a gap of 48 pixels between the sampled patches in the grid, but
+// also jitter the location of each patch in the grid by -7 to 7 pixels in each direction." "Given the position of the
+// first patch, we sample the second patch randomly from the eight possible neighboring locations".
+// Reference: Doersch et al. 2015, Sec. 3 and 3.1.
 func TestPaperContextPairs(t *testing.T) {
 	for _, c := range []struct{ s, patch, gap, jitter int }{{384, 96, 48, 7}, {96, 24, 12, 2}, {64, 16, 8, 1}, {28, 7, 4, 1}} {
 		const n = 160
@@ -69,8 +69,8 @@ func TestPaperContextPairs(t *testing.T) {
 				least, most = min(least, off), max(most, off)
 			}
 		}
-		// 320 differences of two uniform jitters reach at least half of the largest.
-		if least < -2*c.jitter || most > 2*c.jitter || least > -c.jitter || most < c.jitter {
+		// Each of the two moves: an eighth of the 320 differences or so is beyond what one of them can make, to each side.
+		if least < -2*c.jitter || most > 2*c.jitter || least >= -c.jitter || most <= c.jitter {
 			t.Errorf("%+v: the second patch is off by %d to %d", c, least, most)
 		}
 		for side, k := range drawn { // 160 draws of 8: 20 +- 4.2
@@ -81,8 +81,9 @@ func TestPaperContextPairs(t *testing.T) {
 	}
 }
 
-// The first patch of a pair to the right is anywhere from the left edge to where the second just fits.
-func TestContextPairsAreAnywhere(t *testing.T) {
+// "We sample the first patch uniformly": of a pair to the right it is anywhere from the left edge to where the second just
+// fits. Reference: Doersch et al. 2015, Sec. 3.
+func TestPaperContextPairsAreAnywhere(t *testing.T) {
 	const n, s, patch = 400, 64, 16
 	m := DeepContext(nn.ResNet(8, 4))
 	m.Jitter = 0
@@ -156,8 +157,8 @@ func (m continuing) Loss(scope *model.Scope, b Batch) *Node {
 	return loss.CrossEntropy(logits, y)
 }
 
-// "Low-level cues like boundary patterns or textures continuing between patches could potentially serve as such a shortcut.
-// Hence ... it was important to include a gap between patches". Reference: Doersch et al. 2015, Sec. 3.1.
+// Patterns at the borders and textures that go on from patch to patch are shortcuts, against which there is a gap.
+// Reference: Doersch et al. 2015, Sec. 3.1.
 func TestPaperContextGap(t *testing.T) {
 	const tolerance = 0.04 // 1600 pairs an epoch: chance, 0.125, varies by 0.008
 	smooth := fresh{50, 32, 28, 1, blob}

@@ -14,8 +14,8 @@ import (
 // Guards take from patches of an image what tells where they were without a look at what they show.
 type Guards struct {
 	// Colors is against chromatic aberration: "drop" two of three channels or "project" them (Doersch
-	// et al. 2015, Sec. 3.1), "shift" them against each other (Noroozi & Favaro 2016, Sec. 3.3), or
-	// "" to keep them. Grey images have none.
+	// et al. 2015, Sec. 3.1), "shift" them against each other (Noroozi & Favaro 2016, "Preventing
+	// Shortcuts"), or "" to keep them. Grey images have none.
 	Colors     string  `json:"colors"`
 	Downsample float64 `json:"downsample"` // share of the patches that are pixelated
 	Normalize  bool    `json:"normalize"`  // each patch by its own mean and deviation

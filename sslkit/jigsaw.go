@@ -3,7 +3,6 @@ package sslkit
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -20,15 +19,15 @@ import (
 // how they lie to each other.
 //
 // Noroozi & Favaro, "Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles", ECCV
-// 2016, arXiv:1603.09246. Loss is the cross-entropy of p(S|A_1, ..., A_9), Eq. 2, where towers of
-// shared weights see one tile each (the context-free network, Sec. 3.1).
+// 2016, arXiv:1603.09246. Loss is the cross-entropy of p(S|A_1, ..., A_9), the arrangement given the
+// tiles, where towers of shared weights see one tile each (the context-free network, Fig. 3).
 //
 // All tiles of a batch go through the tower together. Batch norm sees them as a set, which is the same
 // however they are shuffled, so it leaks no order. And since a tower sees nothing but its
 // tile, to shuffle the features is to shuffle the tiles.
 type Jigsaw struct {
 	Backbone     nn.Backbone `json:"backbone"`
-	Permutations int         `json:"permutations"` // P, of 9!; Sec. 4.2 tries 6 to 1000
+	Permutations int         `json:"permutations"` // P, of 9!; Table 4 tries up to 1000
 	Distance     float64     `json:"distance"`     // mean Hamming distance wanted, see [Permutations]; 9 is Algorithm 1
 	Seed         int64       `json:"seed"`         // of the permutations
 	Puzzles      int         `json:"puzzles"`      // permutations of each image in a step; 1 in the authors' code
@@ -38,9 +37,9 @@ type Jigsaw struct {
 	Guards       Guards      `json:"guards"`
 }
 
-// CFN has the paper's proportions, Sec. 3.3: tiles of 64 pixels anywhere in cells of 85, normalised, their
-// colour channels shifted; and 100 permutations, as in the authors' code. (The paper also trains on
-// 30 % of the images in grey.)
+// CFN has the paper's proportions, "Preventing Shortcuts": tiles of 64 pixels anywhere in cells of 85,
+// normalised, their colour channels shifted; and 100 permutations, as in the authors' code. The paper
+// has 30 % of the images in grey besides, and no batch norm.
 func CFN(backbone nn.Backbone) *Jigsaw {
 	return &Jigsaw{Backbone: backbone, Permutations: 100, Distance: 9, Puzzles: 1, Gap: 21. / 85, Jitter: 1, Hidden: 256,
 		Guards: Guards{Colors: "shift", Normalize: true}}
@@ -113,49 +112,4 @@ func (m *Jigsaw) draw(scope *model.Scope, tiles *Node, k int) *Node {
 func (m *Jigsaw) tell(scope *model.Scope, tiles, y *Node) *Node {
 	h := shuffle(nn.Pool(nn.Last(m.Encode(scope, tiles))), m.permutations(y, false)) // kNx9xC
 	return nn.MLP(scope.In("classifier"), Reshape(h, y.Shape().Dim(0), -1), m.Hidden, m.Permutations)
-}
-
-// permutations looks up the permutations y [M], or their inverses: [M, 9] int32.
-func (m *Jigsaw) permutations(y *Node, inverse bool) *Node {
-	flat := make([]int32, 0, m.Permutations*nine)
-	for _, p := range Permutations(m.Permutations, m.Distance, m.Seed) {
-		for i := range nine {
-			if inverse {
-				flat = append(flat, int32(slices.Index(p, i)))
-			} else {
-				flat = append(flat, int32(p[i]))
-			}
-		}
-	}
-	all := Reshape(Const(y.Graph(), flat), m.Permutations, nine)
-	return Gather(all, InsertAxes(y, -1))
-}
-
-// shuffle lays what belongs to the tiles, [9N, ...], out in the order of each permutation [kN, 9]: [kN, 9, ...].
-func shuffle(tiles, permutation *Node) *Node {
-	n, puzzles := tiles.Shape().Dim(0)/nine, permutation.Shape().Dim(0)
-	image := Reshape(Iota(tiles.Graph(), shapes.Make(dtypes.Int32, puzzles/n, n), 1), puzzles, 1)
-	return Gather(tiles, InsertAxes(Add(MulScalar(image, nine), permutation), -1))
-}
-
-// Solve shuffles images [N, S, S, C] and has the network put them right: the pictures before and after,
-// [N, 3t+2, 3t+2, C] with white lines between the tiles, and the permutation's number, drawn and guessed, [N] int32.
-func (m *Jigsaw) Solve(scope *model.Scope, image *Node) (before, after, drawn, guess *Node) {
-	tiles := m.Tiles(scope, floatImage(image))
-	drawn = m.draw(scope, tiles, 1)
-	guess = ArgMax(m.tell(scope, m.Guards.Apply(scope, tiles), drawn), -1)
-	puzzle := shuffle(tiles, m.permutations(drawn, false))
-	solved := shuffle(Reshape(puzzle, tiles.Shape().Dimensions...), m.permutations(guess, true))
-	return picture(puzzle), picture(solved), drawn, guess
-}
-
-// picture joins tiles [N, 9, t, t, C] to [N, 3t+2, 3t+2, C].
-func picture(tiles *Node) *Node {
-	d := tiles.Shape().Dimensions
-	n, t, c := d[0], d[2], d[4]
-	tiles = Concatenate([]*Node{tiles, OnesLike(SliceAxis(tiles, 2, AxisElem(0)))}, 2)
-	tiles = Concatenate([]*Node{tiles, OnesLike(SliceAxis(tiles, 3, AxisElem(0)))}, 3)
-	x := TransposeAllAxes(Reshape(tiles, n, 3, 3, t+1, t+1, c), 0, 1, 3, 2, 4, 5)
-	x = Reshape(x, n, 3*t+3, 3*t+3, c)
-	return Slice(x, AxisRange(), AxisRange(0, 3*t+2), AxisRange(0, 3*t+2))
 }

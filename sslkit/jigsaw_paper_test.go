@@ -63,9 +63,8 @@ func TestJigsawRejectsImages(t *testing.T) {
 	panics(t, "at least 4 pixels", 14, 14, tiles) // cells of 4, a gap of 1
 }
 
-// "We crop a 255x255 pixel patch ... and split it into a 3x3 grid; each cell is 85x85. We then extract a 64x64 tile
-// from each cell by introducing random shifts": which makes gaps of 0 to 42 pixels, on average 21.
-// Reference: Noroozi & Favaro 2016, Sec. 3.3.
+// "We select the 64x64 pixel tiles randomly from the 85x85 pixel cells. This allows us to have a 21 pixel gap between
+// tiles." On average: it is 0 to 42. Reference: Noroozi & Favaro 2016, "Preventing Shortcuts", Table 5.
 func TestPaperJigsawTiles(t *testing.T) {
 	for _, c := range []struct {
 		s, cell, tile int
@@ -136,6 +135,38 @@ func TestJigsawShufflesTiles(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Several puzzles of each image come image by image, once and again.
+func TestShuffleSeveralTimes(t *testing.T) {
+	const n, k = 2, 3
+	numbers := make([]float32, n*nine)
+	for i := range numbers {
+		numbers[i] = float32(i)
+	}
+	set := Permutations(n*k, 9, 1)
+	out := ask(t, 1, tensors.FromFlatDataAndDimensions(numbers, n*nine, 1), func(_ *model.Scope, tiles *Node) []*Node {
+		var flat []int32
+		for _, p := range set {
+			for _, tile := range p {
+				flat = append(flat, int32(tile))
+			}
+		}
+		return []*Node{Reshape(shuffle(tiles, Reshape(Const(tiles.Graph(), flat), n*k, nine)), n*k, nine)}
+	})
+	for i, row := range out[0].Value().([][]float32) {
+		for place, tile := range row {
+			if want := float32(i%n*nine + set[i][place]); tile != want {
+				t.Errorf("puzzle %d: tile %g at %d, want %g", i, tile, place, want)
+			}
+		}
+	}
+	several := puzzles()
+	several.Puzzles = 3
+	ask(t, 1, places(2, 28), func(scope *model.Scope, x *Node) []*Node {
+		scope.Store().SetTraining(x.Graph(), true)
+		return []*Node{several.Loss(scope, Batch{Image: x})}
+	})
 }
 
 // Solve's pictures show the tiles where the drawn permutation puts them, and then where the guessed one has them from.
@@ -213,9 +244,9 @@ func (m mismatched) Loss(scope *model.Scope, b Batch) *Node {
 	return loss.CrossEntropy(logits, y)
 }
 
-// "The simplest shortcuts are low-level statistics, such as similar structural patterns in neighbouring tiles and ... the
-// mean and standard deviation of their intensities ... we normalize the mean and the standard deviation of each
-// patch independently." Reference: Noroozi & Favaro 2016, Sec. 3.3.
+// "Adjacent patches include similar low-level statistics like the mean and standard deviation of the pixel intensities.
+// This allows the model to find the arrangement of the patches. To avoid this shortcut, we normalize the mean and the
+// standard deviation of each patch independently." Reference: Noroozi & Favaro 2016, "Preventing Shortcuts", Table 5.
 func TestPaperJigsawShortcuts(t *testing.T) {
 	const tolerance = 0.07 // 400 puzzles an epoch: chance, 0.125, varies by 0.017
 	sloping := fresh{25, 16, 24, 1, slope}

@@ -115,13 +115,15 @@ func maeStore(t *testing.T, m *MAE) *model.Store {
 		for i := range value {
 			value[i] += 0.1 * float32(math.Sin(float64(5*i+len(v.Path()))))
 		}
-		v.MustSetValue(tensors.FromFlatDataAndDimensions(value, v.Shape().Dimensions...))
+		if err := v.SetValue(tensors.FromFlatDataAndDimensions(value, v.Shape().Dimensions...)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return store
 }
 
 // maeBackend is one for all, since variables stay with the backend that saw them first.
-var maeBackend = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go") })
+var maeBackend = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go:ops_sequential") })
 
 func callMAE(t *testing.T, store *model.Store, fn func(scope *model.Scope, in []*Node) []*Node, in ...any) []*tensors.Tensor {
 	t.Helper()

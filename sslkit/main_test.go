@@ -42,7 +42,7 @@ func bestBackend(t testing.TB) compute.Backend {
 	return backend
 }
 
-var openGo = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go") })
+var openGo = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go:ops_sequential") })
 
 // goBackend compiles at once, for what does not depend on the backend.
 func goBackend(t testing.TB) compute.Backend {

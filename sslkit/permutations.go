@@ -13,8 +13,9 @@ const nine = 9
 // Permutations returns p different permutations of a puzzle's nine tiles: at place i lies tile
 // Permutations(...)[k][i]. The first is drawn; each of the next is, of all 9! that are left, one that
 // brings the mean Hamming distance of the set nearest to distance. With 9 the distances are as large as can
-// be had, which is Algorithm 1 of Noroozi & Favaro 2016; with 0 as small, and between these about as
-// wanted. What is drawn, which of several equals too, follows from seed. p is at most 9!.
+// be had, which is Algorithm 1 of Noroozi & Favaro 2016; with 0 as small, the paper's minimal case; and
+// in between as wanted, where that can be had. What is drawn, which of several equals too, follows
+// from seed. p is at most 9!.
 func Permutations(p int, distance float64, seed int64) [][]int {
 	rnd := rand.New(rand.NewPCG(uint64(seed), 0))
 	s := search{chosen: make(map[[nine]int]bool)}

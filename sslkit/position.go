@@ -18,8 +18,8 @@ import (
 // instrument that found a shortcut of context prediction: who can tell from chromatic aberration
 // where each of two patches was, knows how they lie to each other.
 //
-// Doersch, Gupta & Efros 2015, Sec. 4.2: "we trained a network to predict the absolute (x, y)
-// coordinates of patches". Loss is the mean squared error as a share of that of always saying the centre.
+// Doersch, Gupta & Efros 2015, Sec. 4.2. Loss is the mean squared error of the coordinates as a share of
+// that of always saying the centre.
 type PatchPosition struct {
 	Backbone   nn.Backbone `json:"backbone"`
 	Patch      float64     `json:"patch"`      // a patch's side, as a share of the image's
@@ -28,7 +28,7 @@ type PatchPosition struct {
 	Guards     Guards      `json:"guards"`
 }
 
-// AbsolutePosition has the patches of [DeepContext], without any guard.
+// AbsolutePosition has the patches of [DeepContext], normalised and not guarded otherwise.
 func AbsolutePosition(backbone nn.Backbone) *PatchPosition {
 	return &PatchPosition{Backbone: backbone, Patch: 0.25, Hidden: 256, Guards: Guards{Normalize: true}}
 }

@@ -74,8 +74,8 @@ func coloured(draw func(rnd *rand.Rand, s int) []uint8) func(rnd *rand.Rand, s i
 	}
 }
 
-// "A ConvNet, it turns out, can learn to localize a patch relative to the lens itself simply by detecting the separation
-// between green and magenta"; "an alternative approach is to randomly drop 2 of the 3 color channels". Reference: Doersch et al. 2015, Sec. 3.1 and 4.2.
+// A network can learn where a patch was relative to the lens, from nothing but the separation of green and magenta. Against
+// that, all channels of a patch but one are dropped. Reference: Doersch et al. 2015, Sec. 3.1 and 4.2.
 func TestPaperPositionFromAberration(t *testing.T) {
 	chance := math.Sqrt(1. / 6 * 23 / 21)
 	ds := fresh{50, 32, 28, 3, coloured(blob)}

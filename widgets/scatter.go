@@ -112,7 +112,7 @@ func (s Scatter) figure() (*Figure, error) {
 		case g.Values != nil && !alone:
 			return nil, fmt.Errorf("points %q: Values beside other points: a colour cannot mean both", g.Name)
 		case g.Values != nil && s.Scale == "":
-			return nil, errors.New("Values without Scale, the name of what they are")
+			return nil, errors.New("there are Values, but no Scale, the name of what they are")
 		}
 		if err := g.check(); err != nil {
 			return nil, err

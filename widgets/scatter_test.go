@@ -106,7 +106,7 @@ func TestScatterErrors(t *testing.T) {
 		{"value of what is not drawn", one(Points{X: []float64{nan, 1}, Y: v, Values: []float64{1, nan}}), "all Values are NaN"},
 		{"nameless", Scatter{Points: []Points{{X: v, Y: v}, {Name: "b", X: v, Y: v}}}, "without a name"},
 		{"values and groups", Scatter{Scale: "s", Points: []Points{{Name: "a", X: v, Y: v}, {Name: "b", X: v, Y: v, Values: v}}}, "cannot mean both"},
-		{"no scale", Scatter{Points: []Points{{X: v, Y: v, Values: v}}}, "without Scale"},
+		{"no scale", Scatter{Points: []Points{{X: v, Y: v, Values: v}}}, "no Scale"},
 		{"role", one(Points{X: v, Y: v, Role: -1}), "unknown role -1"},
 		{"palette", eleven, "10 colours are used up"},
 		{"label", one(Points{X: v, Y: v, Labels: []string{"", strings.Repeat("long", 20)}}), "too long"},

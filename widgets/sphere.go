@@ -44,7 +44,7 @@ func (s Sphere) units() ([][]float64, error) {
 	case s.Class != nil && len(s.Class) != len(s.Points):
 		return nil, fmt.Errorf("%d classes for %d points", len(s.Class), len(s.Points))
 	case s.Class == nil && s.Names != nil:
-		return nil, errors.New("Names without Class")
+		return nil, errors.New("there are Names, but no Class")
 	case !finite(s.Turn):
 		return nil, fmt.Errorf("turn %v", s.Turn)
 	}

@@ -128,7 +128,7 @@ func TestSphereErrors(t *testing.T) {
 		{"classes", Sphere{Points: two, Class: []int{0}, Names: []string{"a"}}, "1 classes for 2 points"},
 		{"class", Sphere{Points: two, Class: []int{0, 1}, Names: []string{"a"}}, "point 1 is of class 1 of 1"},
 		{"negative class", Sphere{Points: two, Class: []int{0, -1}, Names: []string{"a"}}, "class -1"},
-		{"names", Sphere{Points: two, Names: []string{"a"}}, "Names without Class"},
+		{"names", Sphere{Points: two, Names: []string{"a"}}, "no Class"},
 		{"palette", Sphere{Points: two, Class: []int{0, 1}, Names: eleven}, "10 colours are used up"},
 		{"turn", Sphere{Points: two, Turn: math.NaN()}, "turn NaN"},
 	} {

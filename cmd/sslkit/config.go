@@ -35,7 +35,7 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.SortFlags = false
 	s.StringVar(&f.preset, "preset", sweep.PresetOr(sweep.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
 	s.StringVar(&f.file, "config", "", "configuration as a JSON `FILE`, in place of a preset")
-	s.StringVar(&f.data, "data", "fashion-mnist-10k", "dataset `NAME`, see 'sslkit data'")
+	s.StringVar(&f.data, "data", "", "dataset `NAME`, see 'sslkit data' (default an embedded one that suits the method)")
 	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
 	if method {
@@ -73,7 +73,11 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	given := f.flags.Changed
 	switch {
 	case f.file == "":
-		if c, err = sweep.Preset(f.selfSupervised(), f.preset, f.data); err != nil {
+		data := f.data
+		if !given("data") {
+			data = sweep.DefaultData(f.selfSupervised())
+		}
+		if c, err = sweep.Preset(f.selfSupervised(), f.preset, data); err != nil {
 			err = usageError{err}
 		}
 	case given("preset"):

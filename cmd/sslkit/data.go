@@ -42,7 +42,7 @@ func (c *cli) dataList() *cobra.Command {
 				if err := c.printTable([]string{"name", "train", "test", "image", "where", "licence"}, rows); err != nil {
 					return err
 				}
-				return c.printf("\nBesides, folder:PATH is a folder of images, with one subfolder a class.\n")
+				return c.printf("\nBesides, folder:PATH is a folder of images, with one subfolder a class, and captions:FILE a\nCSV file with a line for each image and caption, beside the images.\n")
 			})
 		},
 	}

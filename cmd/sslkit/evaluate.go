@@ -96,8 +96,14 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 		Key        string            `json:"key"`
 		Config     sweep.Config      `json:"config"`
 		Scores     *sweep.Scores     `json:"scores"`
+		ImageText  *sweep.ImageText  `json:"image_text,omitempty"` // of clip
 		Comparison *sweep.Comparison `json:"comparison,omitempty"` // with the baselines
 	}{Key: record.Key, Config: record.Config, Scores: scores}
+	if config.Method.CLIP != nil {
+		if result.ImageText, err = store.ImageText(ctx, config); err != nil {
+			return err
+		}
+	}
 	if baselines {
 		if result.Comparison, err = store.Compare(ctx, config, o, config.Seed); err != nil {
 			return err
@@ -107,8 +113,18 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, config.Method, config.Data.Name, config.Seed); err != nil {
 			return err
 		}
-		if err := c.printScores(scores); err != nil || !baselines {
+		if err := c.printScores(scores); err != nil {
 			return err
+		}
+		if r := result.ImageText; r != nil {
+			if err := c.printf("\nzero-shot, %d classes known by their names: %.1f %%\n"+
+				"retrieval, %d images and %d texts: text of an image R@1 %.1f %%, R@5 %.1f %%; image of a text R@1 %.1f %%, R@5 %.1f %%\n",
+				r.Classes, 100*r.ZeroShot, r.Images, r.Texts, 100*r.Text1, 100*r.Text5, 100*r.Image1, 100*r.Image5); err != nil {
+				return err
+			}
+		}
+		if !baselines {
+			return nil
 		}
 		if err := c.printf("\nBeside the same backbone, untrained and supervised:\n\n"); err != nil {
 			return err

@@ -175,7 +175,15 @@ func (c *cli) printRecord(store *sweep.Store, r *sweep.Record, last int) error {
 	if err := c.printf("\n"); err != nil {
 		return err
 	}
-	return c.printTable(head, rows)
+	if err := c.printTable(head, rows); err != nil {
+		return err
+	}
+	for _, warning := range r.Warnings() {
+		if err := c.printf("\n%s\n", warning); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *cli) runsCompare() *cobra.Command {

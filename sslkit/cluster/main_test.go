@@ -23,7 +23,7 @@ func best(t testing.TB) compute.Backend {
 
 // pureGo compiles at once.
 func pureGo() compute.Backend {
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		panic(err)
 	}

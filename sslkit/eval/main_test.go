@@ -38,7 +38,7 @@ func quickBackend(t testing.TB) compute.Backend {
 	return backend
 }
 
-var openQuick = sync.OnceValues(func() (compute.Backend, error) { return gobackend.New("") })
+var openQuick = sync.OnceValues(func() (compute.Backend, error) { return gobackend.New("ops_sequential") })
 
 // wantError checks that err says all of parts.
 func wantError(t *testing.T, what string, err error, parts ...string) {

@@ -164,7 +164,7 @@ func TestClassifyRejects(t *testing.T) {
 }
 
 func pureGo() compute.Backend {
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		panic(err)
 	}

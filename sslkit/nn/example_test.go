@@ -14,7 +14,7 @@ import (
 )
 
 func pureGo() compute.Backend {
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		panic(err)
 	}

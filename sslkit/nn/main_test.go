@@ -19,7 +19,7 @@ import (
 	"github.com/sslkit/lab/sslkit/pjrt"
 )
 
-var openGo = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go") })
+var openGo = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go:ops_sequential") })
 
 func goBackend(t testing.TB) compute.Backend {
 	t.Helper()

@@ -80,7 +80,7 @@ func TestQueuePanics(t *testing.T) {
 
 func ExampleQueue() {
 	store := model.NewStore()
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		panic(err)
 	}

@@ -64,7 +64,7 @@ func TestSchedulesReject(t *testing.T) {
 }
 
 func ExampleCosineWarmup() {
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		panic(err)
 	}

@@ -111,6 +111,16 @@ func newChooser() *chooser {
 	return c
 }
 
+// pureGo opens the Go backend, where nothing else is said with operations one after another: each of them still uses all
+// cores. Operations side by side, its default, can wait for each other's workers for ever (compute v0.1.2: matrix products
+// within executeParallel, in workerspool's Saturate).
+func pureGo(config string) (compute.Backend, error) {
+	if !strings.Contains(config, "ops_") {
+		config = strings.Trim(config+",ops_sequential", ",")
+	}
+	return gobackend.New(config)
+}
+
 func (c *chooser) choose() (compute.Backend, Choice, error) {
 	if c.explicit != "" {
 		return c.named()
@@ -120,7 +130,7 @@ func (c *chooser) choose() (compute.Backend, Choice, error) {
 	if err == nil {
 		return found.backend, choice, nil
 	}
-	backend, goErr := gobackend.New("")
+	backend, goErr := pureGo("")
 	if goErr != nil {
 		return nil, choice, fmt.Errorf("opening the pure-Go backend: %w", goErr)
 	}
@@ -211,7 +221,7 @@ func (c *chooser) named() (backend compute.Backend, choice Choice, err error) {
 	choice.Kind = name
 	switch name {
 	case gobackend.BackendName:
-		backend, err = gobackend.New(config)
+		backend, err = pureGo(config)
 		return backend, choice, err
 	case "xla", "stablehlo", "hlo", "shlo": // the names that go-xla registers
 	default:

@@ -32,17 +32,10 @@ func (s *Store) ImageText(ctx context.Context, c Config) (*ImageText, error) {
 	if err != nil {
 		return nil, err
 	}
-	number := make(map[string]int32)
-	var texts []string
-	var imageOf, textOf []int32
-	for i := range t.Test.Len() {
-		caption := captions.Captions(i)[0]
-		if _, known := number[caption]; !known {
-			number[caption] = int32(len(texts))
-			textOf = append(textOf, int32(len(texts)))
-			texts = append(texts, caption)
-		}
-		imageOf = append(imageOf, number[caption])
+	texts, imageOf := data.Texts(captions)
+	textOf := make([]int32, len(texts))
+	for i := range textOf {
+		textOf[i] = int32(i)
 	}
 	features, err := t.texts(m, texts)
 	if err != nil {

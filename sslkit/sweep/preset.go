@@ -36,12 +36,24 @@ func Seeds(preset string) []int64 {
 // Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
 func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
-		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL, "clip": CLIP, "mae": MAE,
+		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
+		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
 	}
 	return Config{}, fmt.Errorf("sweep: no method is called %q%s", method, suggest(method, Methods()))
+}
+
+// DefaultData is the embedded dataset that a method is tried on first.
+func DefaultData(method string) string {
+	switch method {
+	case "clip":
+		return "emoji"
+	case "context", "jigsaw":
+		return "photos"
+	}
+	return "fashion-mnist-10k"
 }
 
 // sized returns what a preset says of the data: how much of it there is.
@@ -53,8 +65,7 @@ func sized(preset, dataset string) (Data, error) {
 		switch dataset {
 		case "photos": // the scarcest class has ten training photos
 			d.PerPhoto = 8
-		case "emoji": // and of a category here some twenty emoji
-			d.Train, d.Test = 0, 0
+		case "emoji": // all are few
 		default:
 			d.Train, d.Test = 2000, 1000
 		}
@@ -110,24 +121,11 @@ func Jigsaw(preset, dataset string) (Config, error) {
 
 // patches is what methods that look at parts of an image have in common.
 func patches(preset, dataset string, m Method) (Config, error) {
-	d, err := sized(preset, dataset)
+	c, err := usual(preset, dataset, m)
 	if dataset == "photos" || strings.HasPrefix(dataset, "folder:") {
-		d.Size = 64 // so that there is something in a part
+		c.Data.Size = 64 // so that there is something in a part
 	}
-	c := Config{
-		Method:    m,
-		Data:      d,
-		Epochs:    3,
-		Batch:     64,
-		Optimizer: Optimizer{Kind: "sgd", Rate: 0.05, Momentum: 0.9, WeightDecay: 5e-4, Warmup: 0.5},
-		Seed:      1,
-	}
-	switch preset {
-	case Class:
-		c.Epochs = 10
-	case Paper:
-		c.Epochs = 200
-	}
+	c.Batch, c.Optimizer.Rate, c.Optimizer.WeightDecay = 64, 0.05, 5e-4
 	return c, err
 }
 
@@ -135,7 +133,7 @@ func patches(preset, dataset string, m Method) (Config, error) {
 func SimCLR(preset, dataset string) (Config, error) {
 	m := sslkit.SimCLRCIFAR(nn.ResNet(8, 8))
 	m.Dim, m.Temperature = 64, 0.2
-	c, err := contrastive(preset, dataset, Method{SimCLR: m})
+	c, err := usual(preset, dataset, Method{SimCLR: m})
 	if preset == Paper { // Chen et al. 2020, App. B.9, with a network of CIFAR's size
 		m.Backbone, m.Dim, m.Temperature = nn.ResNet(20, 64), 128, 0.5
 		c.Epochs, c.Batch = 1000, 512
@@ -162,7 +160,7 @@ func moco(preset, dataset string, m *sslkit.MoCo) (Config, error) {
 	// The queue forgets within some epochs, and the key's encoder follows within a tenth of one: with the
 	// paper's 65,536 keys and momentum of 0.999 neither would happen in so few steps.
 	m.Queue, m.Momentum = 2048, 0.99
-	c, err := contrastive(preset, dataset, Method{MoCo: m})
+	c, err := usual(preset, dataset, Method{MoCo: m})
 	if preset == Paper { // the authors' colab for CIFAR-10
 		m.Backbone, m.Dim, m.Queue = nn.ResNet(20, 64), 128, 4096
 		c.Epochs, c.Batch = 200, 512
@@ -175,11 +173,33 @@ func moco(preset, dataset string, m *sslkit.MoCo) (Config, error) {
 func DenseCL(preset, dataset string) (Config, error) {
 	m := sslkit.DenseCLDefault(nn.ResNet(8, 8))
 	m.View, m.Dim, m.Queue, m.Momentum = view.SimCLRCIFAR(), 64, 2048, 0.99
-	return contrastive(preset, dataset, Method{DenseCL: m})
+	return usual(preset, dataset, Method{DenseCL: m})
 }
 
-// contrastive is what the methods of this family have in common.
-func contrastive(preset, dataset string, m Method) (Config, error) {
+// SwAV returns the preset's configuration of SwAV on a dataset: two crops of the image's size and four of half of it.
+func SwAV(preset, dataset string) (Config, error) {
+	m := sslkit.SwAVMultiCrop(nn.ResNet(8, 8), 28)
+	m.View, m.Hidden, m.Dim, m.Prototypes, m.Freeze = view.SimCLRCIFAR(), 128, 64, 100, 39
+	m.View.MinScale = 0.3
+	m.SmallCrops, m.SmallSize, m.SmallMin, m.SmallMax = 4, 14, 0.1, 0.3
+	c, err := usual(preset, dataset, Method{SwAV: m})
+	if preset == Paper {
+		m.Backbone, m.Hidden, m.Dim, m.Prototypes, m.SmallSize = nn.ResNet(20, 64), 512, 128, 300, 16
+	}
+	return c, err
+}
+
+// DeepCluster returns the preset's configuration of DeepCluster on a dataset.
+func DeepCluster(preset, dataset string) (Config, error) {
+	m := sslkit.DeepClusterV1(nn.ResNet(8, 8))
+	m.Clusters, m.View = 100, view.Recipe{MinScale: 0.3, Flip: true}
+	c, err := usual(preset, dataset, Method{DeepCluster: m})
+	c.Optimizer.Warmup = 0
+	return c, err
+}
+
+// usual is what most methods start from.
+func usual(preset, dataset string, m Method) (Config, error) {
 	d, err := sized(preset, dataset)
 	c := Config{
 		Method:    m,

@@ -62,12 +62,14 @@ func newJob(c Config) (*job, error) {
 	if c.Backend != choice.Kind {
 		return nil, fmt.Errorf("sweep: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
 	}
-	if path, ok := strings.CutPrefix(c.Data.Name, "folder:"); ok {
-		// A relative path names another folder from elsewhere, and would find that one's run.
-		if path, err = filepath.Abs(path); err != nil {
-			return nil, fmt.Errorf("sweep: %w", err)
+	for _, kind := range []string{"folder:", "captions:"} {
+		if path, ok := strings.CutPrefix(c.Data.Name, kind); ok {
+			// A relative path names another folder from elsewhere, and would find that one's run.
+			if path, err = filepath.Abs(path); err != nil {
+				return nil, fmt.Errorf("sweep: %w", err)
+			}
+			c.Data.Name = kind + path
 		}
-		c.Data.Name = "folder:" + path
 	}
 	return &job{Config: c, key: c.Key(), backend: backend, choice: choice}, nil
 }

@@ -13,6 +13,11 @@ func (r *Record) Warnings() []string {
 	if std, measured := final["projection_std"]; measured && std < 0.01 {
 		out = append(out, fmt.Sprintf("collapse: the projections of all images are the same (standard deviation %.4f of unit rows); try a higher temperature or a lower learning rate", std))
 	}
+	if m := r.Config.Method.SwAV; m != nil && len(r.History.Loss) > 0 {
+		if text := m.Diagnose(r.History); text != "" {
+			return append(out, text)
+		}
+	}
 	loss, measured := final["loss"]
 	if chance := r.Config.ChanceLoss(); measured && chance > 0 && loss > 0.98*chance {
 		out = append(out, fmt.Sprintf("the loss of %.3f is what guessing gives (%.3f): nothing is told apart; try more epochs, a lower learning rate, or views that have more in common", loss, chance))

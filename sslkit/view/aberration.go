@@ -10,8 +10,8 @@ import (
 // is as wide as they are far from it: strength times their distance. strength is at least 0, which leaves the image as it is;
 // 0.05 is a coarse lens: 1.6 pixels at the edge of 64. Bilinear; the edge is repeated where green would run out.
 //
-// "In some cameras, one color channel (commonly green) is shrunk toward the image center relative to the others"
-// (Doersch et al. 2015, "Unsupervised Visual Representation Learning by Context Prediction", Sec. 3.1).
+// Of some cameras it is green that shrinks: Doersch et al. 2015, "Unsupervised Visual Representation Learning by Context
+// Prediction", Sec. 3.1.
 func ChromaticAberration(x *Node, strength float64) *Node {
 	_, h, w := checkImages("ChromaticAberration", x)
 	checkFloat("ChromaticAberration", x)

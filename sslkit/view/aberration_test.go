@@ -69,7 +69,7 @@ func TestChromaticAberrationGradient(t *testing.T) {
 	}
 }
 
-// "One color channel (commonly green) is shrunk toward the image center relative to the others".
+// One channel, commonly green, is shrunk towards the centre of the image relative to the others.
 // Reference: Doersch et al. 2015, Sec. 3.1.
 func TestPaperAberrationShrinksGreen(t *testing.T) {
 	x := blank[float64](1, 21, 21, 3)

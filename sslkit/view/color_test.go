@@ -24,7 +24,7 @@ func onBackends(t *testing.T, test func(t *testing.T, backend compute.Backend)) 
 
 func goBackend(t *testing.T) compute.Backend {
 	t.Helper()
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func pureGo() compute.Backend {
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		panic(err)
 	}
@@ -218,7 +218,9 @@ func ExampleProjectColors() {
 func ExampleDropColors() {
 	// One channel of each is left. The noise in the others is that of a flat one: none.
 	red := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0}, 4, 1, 1, 3)
-	show(MustExecOnce(pureGo(), func(x *Node) *Node { return Reshape(x, 1, 4, 3, 1) }, drawn(view.DropColors, red)))
+	show(drawn(func(scope *model.Scope, x *Node) *Node {
+		return Reshape(view.DropColors(scope, x), 1, 4, 3, 1)
+	}, red))
 	// Output:
 	// [1.00 0.50 0.50]
 	// [0.50 0.00 0.50]
@@ -229,7 +231,9 @@ func ExampleDropColors() {
 func ExampleShiftColors() {
 	// Both channels are 0, 1, 2 along the line.
 	line := tensors.FromFlatDataAndDimensions([]float32{0, 0, 1, 1, 2, 2}, 1, 1, 3, 2)
-	show(MustExecOnce(pureGo(), func(x *Node) *Node { return Reshape(x, 1, 3, 2, 1) }, drawn(view.ShiftColors(1), line)))
+	show(drawn(func(scope *model.Scope, x *Node) *Node {
+		return Reshape(view.ShiftColors(1)(scope, x), 1, 3, 2, 1)
+	}, line))
 	// Output:
 	// [1.00 0.00]
 	// [2.00 1.00]

@@ -31,16 +31,15 @@ func Standardize(x *Node) *Node {
 func ProjectColors(x *Node) *Node {
 	checkImages("ProjectColors", x)
 	checkFloat("ProjectColors", x)
-	switch c := x.Shape().Dim(3); c {
-	case 1:
+	c := x.Shape().Dim(3)
+	if c == 1 {
 		return x
-	case 3:
-		b := DivScalar(ConstAs(x, [][]float64{{5, 2, -1}, {2, 2, 2}, {-1, 2, 5}}), 6)
-		return Einsum("nhwc,cd->nhwd", x, b)
-	default:
-		exceptions.Panicf("view.ProjectColors: images must have 1 or 3 channels, got %s", x.Shape())
-		return nil
 	}
+	if c != 3 {
+		exceptions.Panicf("view.ProjectColors: images must have 1 or 3 channels, got %s", x.Shape())
+	}
+	b := DivScalar(ConstAs(x, [][]float64{{5, 2, -1}, {2, 2, 2}, {-1, 2, 5}}), 6)
+	return Einsum("nhwc,cd->nhwd", x, b)
 }
 
 // DropColors keeps one channel of each image of x [N, H, W, C], float32 or float64, drawn for each, and replaces the
@@ -67,8 +66,8 @@ func DropColors(scope *model.Scope, x *Node) *Node {
 // ShiftColors moves each channel of each image of x [N, H, W, C], of any dtype, by up to so many pixels in each direction:
 // each of the (2*by+1)^2 shifts is equally likely, and drawn for each channel. The edge is repeated.
 //
-// Noroozi & Favaro 2016, "Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles", Sec. 3.3: "we
-// spatially jitter the color channels". They move them by up to 2 pixels of 64.
+// Noroozi & Favaro 2016, "Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles", "Preventing
+// Shortcuts": they "(spatially) jitter the color channels" of tiles of 64 pixels by up to 2.
 func ShiftColors(by int) Transform {
 	return func(scope *model.Scope, x *Node) *Node {
 		n, h, w := checkImages("ShiftColors", x)

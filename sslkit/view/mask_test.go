@@ -16,7 +16,7 @@ import (
 
 func pureGo(t *testing.T) compute.Backend {
 	t.Helper()
-	backend, err := compute.NewWithConfig("go")
+	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}
