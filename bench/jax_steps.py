@@ -19,7 +19,7 @@ import worker
 def crop(key, x, scale, size):
     n, h, w, _ = x.shape
     keys = random.split(key, 4)
-    area = h * w * random.uniform(keys[0], (n,), minval=scale, maxval=1)
+    area = h * w * random.uniform(keys[0], (n,), minval=scale[0], maxval=scale[1])
     ratio = jnp.exp(random.uniform(keys[1], (n,), minval=math.log(3 / 4), maxval=math.log(4 / 3)))
     height, width = jnp.minimum(jnp.sqrt(area / ratio), h), jnp.minimum(jnp.sqrt(area * ratio), w)
 
@@ -61,9 +61,10 @@ def turn_hue(p, f):
     return tuple(v - c * unit(w) for w in (2 - jnp.abs(h - 3), jnp.abs(h - 2) - 1, jnp.abs(h - 4) - 1))
 
 
-def jitter(key, x, p, strength):
+def jitter(key, x, recipe):
     """Three rounds of blending in each image's own order, the hue before, between or after them."""
     n = len(x)
+    strength = [recipe[name] for name in ("brightness", "contrast", "saturation", "hue")]
     u = random.uniform(key, (9, n, 1, 1))
     factor = [1 + s * (2 * u[i] - 1) for i, s in enumerate(strength[:3])]
     turn = strength[3] * (2 * u[3] - 1)
@@ -86,7 +87,7 @@ def jitter(key, x, p, strength):
     planes = rounds(planes, True)
     planes = lax.optimization_barrier(turn_hue(planes, turn))
     planes = rounds(planes, False)
-    on = u[8] < p
+    on = u[8] < recipe["jitter"]
     return jnp.stack([jnp.where(on, q, o) for q, o in zip(planes, first)], -1)
 
 
@@ -95,12 +96,12 @@ def gray(key, x, p):
     return jnp.where(random.bernoulli(key, p, (len(x), 1, 1, 1)), y, x)
 
 
-def views(key, images, count, recipe):
-    """count views of each image of a uint8 batch [N, H, W, 3], [count*N, H, W, 3]."""
+def views(key, images, count, recipe, scale=None, size=None):
+    """count views of each image of a uint8 batch [N, H, W, 3], [count*N, size, size, 3]."""
     x = images.astype(jnp.float32) / 255
     keys = random.split(key, 3)
-    x = crop_flip(keys[0], jnp.concatenate([x] * count), recipe["scale"], x.shape[1])
-    return gray(keys[2], jitter(keys[1], x, recipe["jitter"], recipe["strength"]), recipe["gray"])
+    x = crop_flip(keys[0], jnp.concatenate([x] * count), scale or (recipe["min_scale"], 1), size or x.shape[1])
+    return gray(keys[2], jitter(keys[1], x, recipe), recipe["gray"])
 
 
 def shift_flip(key, images, pad):
@@ -143,14 +144,19 @@ def init(key, c):
         key, k = random.split(key)
         name = f"head{i}"
         p[name] = random.normal(k, (inputs, d)) * math.sqrt(2 / inputs)
-        if c["head"]["norm"]:
-            norm(name, d)
-        else:
+        if c["head"]["norm"] != "all":
             p[name + "/bias"] = jnp.zeros(d)
+        if normed(c, i):
+            norm(name, d)
         inputs = d
-    if c["head"]["norm"]:
+    if c["head"]["norm"] == "all":
         s[name + "/offset"] = p.pop(name + "/offset")  # the last norm's is not trained
     return p, s
+
+
+def normed(c, layer):
+    """Whether there is a norm after this layer of the head."""
+    return c["head"]["norm"] == "all" or c["head"]["norm"] == "hidden" and layer < len(c["head"]["dims"]) - 1
 
 
 def blocks(c):
@@ -159,34 +165,41 @@ def blocks(c):
             yield f"stage{i}/block{j}", c["width"] << i, 2 if i > 0 and j == 0 else 1
 
 
-def forward(c, p, s, x):
-    moved = dict(s)
+def forward(c, p, s, *images):
+    """The head's output for all images, whose sizes may differ, and the running statistics moved."""
+    s = dict(s)
 
     def norm(name, x):
         axes = tuple(range(x.ndim - 1))
         mean = x.mean(axes)
         variance = jnp.maximum(jnp.square(x).mean(axes) - jnp.square(mean), 0)  # as Flax's BatchNorm
         n = x.size // x.shape[-1]
-        moved[name + "/mean"] = 0.9 * s[name + "/mean"] + 0.1 * mean
-        moved[name + "/variance"] = 0.9 * s[name + "/variance"] + 0.1 * variance * (n / (n - 1))
+        s[name + "/mean"] = 0.9 * s[name + "/mean"] + 0.1 * mean
+        s[name + "/variance"] = 0.9 * s[name + "/variance"] + 0.1 * variance * (n / (n - 1))
         offset = name + "/offset"
         return (x - mean) * (lax.rsqrt(variance + 1e-5) * p[name + "/scale"]) + (p[offset] if offset in p else s[offset])
 
     def conv_norm(name, x, stride=1):
         return norm(name, conv(x, p[name], stride))
 
-    x = jax.nn.relu(conv_norm("stem", (x - 0.5) * 4))
-    for name, channels, stride in blocks(c):
-        y = jax.nn.relu(conv_norm(name + "a", x, stride))
-        y = conv_norm(name + "b", y)
-        more = channels - x.shape[-1]
-        x = jax.nn.relu(y + jnp.pad(x[:, ::stride, ::stride], [(0, 0), (0, 0), (0, 0), (0, more)]))
-    h = x.mean((1, 2))
+    def encode(x):
+        x = jax.nn.relu(conv_norm("stem", (x - 0.5) * 4))
+        for name, channels, stride in blocks(c):
+            y = jax.nn.relu(conv_norm(name + "a", x, stride))
+            y = conv_norm(name + "b", y)
+            more = channels - x.shape[-1]
+            x = jax.nn.relu(y + jnp.pad(x[:, ::stride, ::stride], [(0, 0), (0, 0), (0, 0), (0, more)]))
+        return x.mean((1, 2))
+
+    h = jnp.concatenate([encode(x) for x in images])
     for i in range(len(c["head"]["dims"])):
         name = f"head{i}"
         h = (jax.nn.relu(h) if i else h) @ p[name]
-        h = norm(name, h) if c["head"]["norm"] else h + p[name + "/bias"]
-    return h, lax.stop_gradient(moved)
+        if name + "/bias" in p:
+            h = h + p[name + "/bias"]
+        if normed(c, i):
+            h = norm(name, h)
+    return h, lax.stop_gradient(s)
 
 
 def sgd(c, p, velocity, grads):
@@ -350,6 +363,42 @@ def moco(c):
     return p, state, step
 
 
+def sinkhorn(scores, epsilon, iterations):
+    q = jnp.exp((scores - scores.max()) / epsilon)
+    for _ in range(iterations):
+        q = q / q.sum(0)
+        q = q / q.sum(1, keepdims=True)
+    return q
+
+
+def swav(c):
+    p, s = init(random.key(1), c)
+    p["prototypes"] = random.normal(random.key(3), (c["prototypes"], c["head"]["dims"][-1]))
+    state = dict(p=p, s=s, v=jax.tree.map(jnp.zeros_like, p), key=random.key(2))
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state, images):
+        key, *draw = random.split(state["key"], 3)
+        large = views(draw[0], images, 2, c["recipe"])
+        small = views(draw[1], images, c["small_crops"], c["recipe"], c["small_scale"], c["small_size"])
+
+        def loss_of(p):
+            z, moved = forward(c, p, state["s"], large, small)
+            scores = (normalize(z) @ p["prototypes"].T).reshape(2 + c["small_crops"], -1, c["prototypes"])
+            codes = [sinkhorn(lax.stop_gradient(s), c["epsilon"], 3) for s in scores[:2]]
+            logp = jax.nn.log_softmax(scores / c["temperature"])
+            rest = logp.sum(0)
+            terms = [(code * (rest - logp[i])).sum() for i, code in enumerate(codes)]
+            return -sum(terms) / (2 * (len(scores) - 1) * scores.shape[1]), moved
+
+        p = dict(state["p"], prototypes=normalize(state["p"]["prototypes"]))
+        (loss, moved), grads = jax.value_and_grad(loss_of, has_aux=True)(p)
+        p, v = sgd(c, p, state["v"], grads)
+        return dict(p=p, s=moved, v=v, key=key), loss
+
+    return p, state, step
+
+
 def mae(c):
     p = init_mae(random.key(1), c)
     zeros = partial(jax.tree.map, jnp.zeros_like)
@@ -368,7 +417,7 @@ def mae(c):
 
 if __name__ == "__main__":
     c = worker.config()
-    p, state, update = {"simclr": simclr, "moco": moco, "mae": mae}[c["method"]](c)
+    p, state, update = {"simclr": simclr, "moco": moco, "swav": swav, "mae": mae}[c["method"]](c)
     parameters = sum(w.size for w in jax.tree.leaves(p))
 
     def step(images):

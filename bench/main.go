@@ -189,7 +189,7 @@ func (w *worker) read(line any) error {
 
 func (w *worker) stop() {
 	w.in.Close()
-	w.command.Wait() // it ends with its input; an error of it has been shown
+	_ = w.command.Wait() // it ends with its input; an error of it has been shown
 }
 
 func report(out io.Writer, workers []*worker, each int) {

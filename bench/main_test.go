@@ -61,6 +61,9 @@ func tiny(s step) step {
 	if s.Queue > 0 {
 		s.Queue = 32
 	}
+	if s.SmallCrops > 0 {
+		s.SmallSize, s.Prototypes, s.Head.Dims = 4, 16, []int{16, 8}
+	}
 	if s.Patch > 0 {
 		s.Depth, s.Width, s.DecoderDepth, s.DecoderWidth = 1, 32, 1, 32
 	} else {

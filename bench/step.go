@@ -22,20 +22,28 @@ import (
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/optim"
 	"github.com/sslkit/lab/sslkit/pjrt"
+	"github.com/sslkit/lab/sslkit/view"
 )
 
 // step is a training step, told to all workers alike.
 type step struct {
-	Method      string  `json:"method"`
-	Images      int     `json:"images"` // a batch; both contrastive methods take two views of each
-	Size        int     `json:"size"`   // of the images, in pixels
-	Depth       int     `json:"depth"`  // of the ResNet or ViT
-	Width       int     `json:"width"`
-	Head        head    `json:"head"`
-	Recipe      recipe  `json:"recipe"`
-	Temperature float64 `json:"temperature"`
-	Queue       int     `json:"queue,omitempty"`
-	EMA         float64 `json:"ema,omitempty"`
+	Method      string      `json:"method"`
+	Images      int         `json:"images"` // a batch; of each image there are two views, but for the masked autoencoder
+	Size        int         `json:"size"`   // of the images, in pixels
+	Depth       int         `json:"depth"`  // of the ResNet or ViT
+	Width       int         `json:"width"`
+	Head        head        `json:"head"`
+	Recipe      view.Recipe `json:"recipe"`
+	Temperature float64     `json:"temperature"`
+	Queue       int         `json:"queue,omitempty"`
+	EMA         float64     `json:"ema,omitempty"`
+
+	// Of SwAV.
+	Prototypes int        `json:"prototypes,omitempty"`
+	Epsilon    float64    `json:"epsilon,omitempty"`
+	SmallCrops int        `json:"small_crops,omitempty"`
+	SmallSize  int        `json:"small_size,omitempty"`
+	SmallScale [2]float64 `json:"small_scale"`
 
 	// Of the masked autoencoder.
 	Patch        int     `json:"patch,omitempty"`
@@ -56,31 +64,25 @@ type step struct {
 }
 
 type head struct {
-	Dims []int `json:"dims"`
-	Norm bool  `json:"norm"` // as nn.NormMLP, else as nn.MLP
+	Dims []int  `json:"dims"`
+	Norm string `json:"norm"` // after which layers there is a batch norm: "all", of nn.NormMLP, "hidden" or "none"
 }
-
-// recipe is random resized crop, flip, colour jitter in random order and grayscale, drawn for each image.
-type recipe struct {
-	Scale    float64    `json:"scale"`    // least share of the image's area
-	Jitter   float64    `json:"jitter"`   // probability
-	Strength [4]float64 `json:"strength"` // of brightness, contrast, saturation and hue
-	Gray     float64    `json:"gray"`     // probability
-}
-
-// cifar is view.SimCLRCIFAR.
-var cifar = recipe{Scale: 0.08, Jitter: 0.8, Strength: [4]float64{0.4, 0.4, 0.4, 0.1}, Gray: 0.2}
 
 const threads = 2
 
 var steps = map[string]step{
 	"simclr": {
-		Method: "simclr", Images: 128, Size: 32, Depth: 14, Width: 16, Head: head{[]int{64, 128}, true}, Recipe: cifar,
+		Method: "simclr", Images: 128, Size: 32, Depth: 14, Width: 16, Head: head{[]int{64, 128}, "all"}, Recipe: view.SimCLRCIFAR(),
 		Temperature: 0.5, Optimizer: "sgd", Rate: 0.05, Momentum: 0.9, Decay: 1e-4, Threads: threads,
 	},
 	"moco": {
-		Method: "moco", Images: 256, Size: 32, Depth: 14, Width: 16, Head: head{[]int{64, 128}, false}, Recipe: cifar,
+		Method: "moco", Images: 256, Size: 32, Depth: 14, Width: 16, Head: head{[]int{64, 128}, "none"}, Recipe: view.SimCLRCIFAR(),
 		Temperature: 0.2, Queue: 65536, EMA: 0.999, Optimizer: "sgd", Rate: 0.03, Momentum: 0.9, Decay: 1e-4, Threads: threads,
+	},
+	"swav": {
+		Method: "swav", Images: 128, Size: 32, Depth: 14, Width: 16, Head: head{[]int{512, 128}, "hidden"}, Recipe: view.SimCLRCIFAR(),
+		Temperature: 0.1, Prototypes: 500, Epsilon: 0.05, SmallCrops: 6, SmallSize: 13, SmallScale: [2]float64{0.05, 0.14},
+		Optimizer: "sgd", Rate: 0.03, Momentum: 0.9, Decay: 1e-4, Threads: threads,
 	},
 	"mae": {
 		Method: "mae", Images: 256, Size: 32, Depth: 4, Width: 96, Patch: 4, Mask: 0.75, DecoderDepth: 2, DecoderWidth: 64, Pad: 2,
@@ -96,6 +98,9 @@ func (s step) about() string {
 			s.Images, s.Size, s.Size, s.Depth, s.Width, s.Patch, s.Mask, s.Threads)
 	}
 	about := fmt.Sprintf("%d views of %dx%dx3, ResNet(%d, %d), %d threads", 2*s.Images, s.Size, s.Size, s.Depth, s.Width, s.Threads)
+	if s.SmallCrops > 0 {
+		about += fmt.Sprintf(", %d of %dx%d", s.SmallCrops*s.Images, s.SmallSize, s.SmallSize)
+	}
 	if s.Queue > 0 {
 		about += fmt.Sprintf(", a queue of %d keys", s.Queue)
 	}
@@ -108,12 +113,17 @@ func (s step) method() (sslkit.Method, error) {
 	switch s.Method {
 	case "simclr":
 		m := sslkit.SimCLRCIFAR(backbone)
-		m.Dim, m.Temperature = s.Head.Dims[1], s.Temperature
+		m.View, m.Dim, m.Temperature = s.Recipe, s.Head.Dims[1], s.Temperature
 		return m, nil
 	case "moco":
 		m := sslkit.MoCoV2(backbone)
-		m.View = sslkit.SimCLRCIFAR(backbone).View
-		m.Dim, m.Queue, m.Momentum, m.Temperature, m.Split = s.Head.Dims[1], s.Queue, s.EMA, s.Temperature, 1
+		m.View, m.Dim, m.Queue, m.Momentum, m.Temperature, m.Split = s.Recipe, s.Head.Dims[1], s.Queue, s.EMA, s.Temperature, 1
+		return m, nil
+	case "swav":
+		m := sslkit.SwAVMultiCrop(backbone, s.Size)
+		m.View, m.Freeze = s.Recipe, 0
+		m.Hidden, m.Dim, m.Prototypes, m.Temperature, m.Epsilon = s.Head.Dims[0], s.Head.Dims[1], s.Prototypes, s.Temperature, s.Epsilon
+		m.SmallCrops, m.SmallSize, m.SmallMin, m.SmallMax = s.SmallCrops, s.SmallSize, s.SmallScale[0], s.SmallScale[1]
 		return m, nil
 	case "mae":
 		m := sslkit.SmallMAE(nn.ViT(s.Depth, s.Width, s.Patch))

@@ -23,7 +23,7 @@ def uniform(n, low, high):
 
 def crop_flip(x, scale, size):
     n, _, h, w = x.shape
-    area, ratio = h * w * uniform(n, scale, 1), uniform(n, math.log(3 / 4), math.log(4 / 3)).exp()
+    area, ratio = h * w * uniform(n, *scale), uniform(n, math.log(3 / 4), math.log(4 / 3)).exp()
     height, width = (area / ratio).sqrt().clamp(max=h), (area * ratio).sqrt().clamp(max=w)
     i = torch.arange(size) + 0.5
 
@@ -65,10 +65,11 @@ ADJUST = [
 ]
 
 
-def jitter(x, p, strength):
+def jitter(x, recipe):
     n = len(x)
+    strength = [recipe[name] for name in ("brightness", "contrast", "saturation", "hue")]
     order = torch.rand(n, 4).argsort(1)
-    order[torch.rand(n) >= p] = -1
+    order[torch.rand(n) >= recipe["jitter"]] = -1
     factors = [uniform(n, 1 - s, 1 + s) for s in strength[:3]] + [uniform(n, -strength[3], strength[3])]
     for k in range(4):
         for op, adjust in enumerate(ADJUST):
@@ -83,11 +84,11 @@ def gray(x, p):
 
 
 @torch.no_grad()
-def views(images, count, recipe):
-    """count views of each image of a uint8 batch [N, H, W, 3], [count*N, 3, H, W]."""
+def views(images, count, recipe, scale=None, size=None):
+    """count views of each image of a uint8 batch [N, H, W, 3], [count*N, 3, size, size]."""
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255).contiguous()
-    x = crop_flip(x.repeat(count, 1, 1, 1), recipe["scale"], x.shape[-1])
-    return gray(jitter(x, recipe["jitter"], recipe["strength"]), recipe["gray"])
+    x = crop_flip(x.repeat(count, 1, 1, 1), scale or (recipe["min_scale"], 1), size or x.shape[-1])
+    return gray(jitter(x, recipe), recipe["gray"])
 
 
 @torch.no_grad()
@@ -133,13 +134,14 @@ class ResNet(nn.Module):
         self.encoder = nn.Sequential(*layers)
         self.head = nn.Sequential()
         for k, d in enumerate(head["dims"]):
-            if k:
-                self.head.append(nn.ReLU(inplace=True))
-            self.head.append(nn.Linear(inputs, d, bias=not head["norm"]))
-            if head["norm"]:
+            last = k == len(head["dims"]) - 1
+            self.head.append(nn.Linear(inputs, d, bias=head["norm"] != "all"))
+            if head["norm"] == "all" or head["norm"] == "hidden" and not last:
                 self.head.append(nn.BatchNorm1d(d))
+            if not last:
+                self.head.append(nn.ReLU(inplace=True))
             inputs = d
-        if head["norm"]:
+        if head["norm"] == "all":
             self.head[-1].bias.requires_grad_(False)
         for m in self.modules():
             if isinstance(m, (nn.Conv2d, nn.Linear)):
@@ -147,9 +149,12 @@ class ResNet(nn.Module):
             if isinstance(m, nn.Linear) and m.bias is not None:
                 nn.init.zeros_(m.bias)
 
-    def forward(self, x):
+    def encode(self, x):
         x = ((x - 0.5) * 4).contiguous(memory_format=torch.channels_last)
-        return self.head(self.encoder(x).mean((2, 3)))
+        return self.encoder(x).mean((2, 3))
+
+    def forward(self, *x):
+        return self.head(torch.cat([self.encode(y) for y in x]))
 
 
 def parameters(model):
@@ -302,6 +307,45 @@ def moco(c):
     return f_q, step
 
 
+def sinkhorn(scores, epsilon, iterations):
+    q = torch.exp((scores - scores.max()) / epsilon)
+    for _ in range(iterations):
+        q /= q.sum(0)
+        q /= q.sum(1, keepdim=True)
+    return q
+
+
+def swav(c):
+    f = ResNet(c["depth"], c["width"], c["head"]).to(memory_format=torch.channels_last)
+    f.prototypes = nn.Parameter(F.normalize(torch.randn(c["prototypes"], c["head"]["dims"][-1])))
+    update = optimizer(f, c)
+
+    def loss_of(large, small):
+        scores = F.normalize(f(large, small)) @ f.prototypes.T
+        scores = scores.view(2 + c["small_crops"], -1, c["prototypes"])
+        with torch.no_grad():
+            codes = [sinkhorn(s, c["epsilon"], 3) for s in scores[:2]]
+        logp = F.log_softmax(scores / c["temperature"], -1)
+        rest = logp.sum(0)
+        terms = [(code * (rest - logp[i])).sum() for i, code in enumerate(codes)]
+        return -sum(terms) / (2 * (len(scores) - 1) * scores.shape[1])
+
+    if c["compile"]:
+        loss_of = torch.compile(loss_of)
+
+    def step(images):
+        with torch.no_grad():
+            f.prototypes.copy_(F.normalize(f.prototypes))
+        large = views(images, 2, c["recipe"])
+        loss = loss_of(large, views(images, c["small_crops"], c["recipe"], c["small_scale"], c["small_size"]))
+        loss.backward()
+        update.step()
+        update.zero_grad()
+        return loss.item()
+
+    return f, step
+
+
 def mae(c):
     model = MAE(c)
     update = optimizer(model, c)
@@ -321,5 +365,5 @@ if __name__ == "__main__":
     torch.manual_seed(1)
     c = worker.config()
     torch.set_num_threads(c["threads"])
-    model, step = {"simclr": simclr, "moco": moco, "mae": mae}[c["method"]](c)
+    model, step = {"simclr": simclr, "moco": moco, "swav": swav, "mae": mae}[c["method"]](c)
     worker.serve(c, sum(p.numel() for p in parameters(model)), step)
