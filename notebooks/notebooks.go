@@ -35,10 +35,12 @@ func Picture(f *widgets.Figure, err error) {
 	gonbui.Sync()
 }
 
-// Table shows a comparison below the cell, and how its encoders were probed.
+// Table shows a comparison below the cell, by the probes and by k-NN, and how its encoders were probed.
 func Table(c *sweep.Comparison) {
 	head, rows := c.Table()
-	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" + c.Caption())
+	names, accuracies := c.Neighbours()
+	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" +
+		must.M1(widgets.Table{Head: names, Rows: accuracies}.Markdown()) + "\n\n" + c.Caption())
 	gonbui.Sync()
 }
 

@@ -56,7 +56,7 @@ func TestContrast(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, err = Ablation(result)
-	says(t, f, err, "temperature 0.2", "linear probe", "k-NN", "supervised")
+	says(t, f, err, "temperature; ", "0.2", "linear probe", "k-NN", "supervised")
 	f, err = Geometry(ctx, s, src, result, variants...)
 	says(t, f, err, "uniformity", "alignment", "temperature 0.2")
 	if _, err := Geometry(ctx, s, src, result, variants[1], variants[0]); err == nil {

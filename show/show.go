@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
 
@@ -187,6 +188,16 @@ func Ablation(c *sweep.Comparison) (*widgets.Figure, error) {
 		b.Groups = append(b.Groups, row.Name)
 		linear.Y, linear.Err = append(linear.Y, 100*row.Linear[last].Mean), append(linear.Err, 100*row.Linear[last].Std)
 		knn.Y, knn.Err = append(knn.Y, 100*row.KNN[last].Mean), append(knn.Err, 100*row.KNN[last].Std)
+	}
+	// "temperature 0.1, temperature 0.2" says one thing twice.
+	if field, _, found := strings.Cut(b.Groups[0], " "); found {
+		short := slices.Clone(b.Groups)
+		for i := range short {
+			short[i] = strings.TrimPrefix(short[i], field+" ")
+		}
+		if !slices.ContainsFunc(b.Groups, func(name string) bool { return !strings.HasPrefix(name, field+" ") }) {
+			b.Groups, b.Note = short, field+"; "+b.Note
+		}
 	}
 	b.Series = []widgets.Series{linear, knn}
 	return b.Figure()

@@ -30,7 +30,7 @@ func TestAblate(t *testing.T) {
 	if reflect.DeepEqual(result.Rows[0].Linear, result.Rows[1].Linear) {
 		t.Errorf("a tenth of the rate changes nothing: %+v", result.Rows[0])
 	}
-	wantAll(t, "the figure", read(t, svg), "<svg", "rate 0.01", "linear probe", "random init")
+	wantAll(t, "the figure", read(t, svg), "<svg", "rate; ", "0.01", "linear probe", "random init")
 }
 
 func TestAblateMistakes(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/csv"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,19 +116,8 @@ func (c *cli) printComparison(of *sweep.Comparison) error {
 // tables are the accuracies of a comparison: by the probes, and by k-NN.
 func tables(of *sweep.Comparison) []widgets.Table {
 	head, rows := of.Table()
-	neighbours := widgets.Table{Head: []string{"encoder"}}
-	for i := range of.Rows[0].KNN {
-		neighbours.Head = append(neighbours.Head, fmt.Sprintf("k-NN, block %d", i+1))
-	}
-	for _, r := range of.Rows {
-		row := []string{r.Name}
-		for _, s := range r.KNN {
-			cell, _, _ := strings.Cut(s.String(), " (n=")
-			row = append(row, cell)
-		}
-		neighbours.Rows = append(neighbours.Rows, row)
-	}
-	return []widgets.Table{{Head: head, Rows: rows}, neighbours}
+	names, accuracies := of.Neighbours()
+	return []widgets.Table{{Head: head, Rows: rows}, {Head: names, Rows: accuracies}}
 }
 
 func saveMarkdown(result *sweep.Comparison, finding, path string) error {

@@ -123,7 +123,7 @@ func optional(values []float64) *eval.Spread {
 }
 
 // Table is the result for people: a head, and rows of percentages, columns without any left out. The
-// k-NN accuracies are in Rows only.
+// accuracies of k-NN are in [Comparison.Neighbours].
 func (c *Comparison) Table() (head []string, rows [][]string) {
 	column := func(title string, cell func(Row) string) {
 		cells := make([]string, len(c.Rows))
@@ -156,6 +156,22 @@ func (c *Comparison) Table() (head []string, rows [][]string) {
 	}
 	column("pretext task", func(r Row) string { return percent(r.Pretext) })
 	column("end to end", func(r Row) string { return percent(r.EndToEnd) })
+	return head, rows
+}
+
+// Neighbours is the accuracy of k-NN at each block, for people.
+func (c *Comparison) Neighbours() (head []string, rows [][]string) {
+	head = []string{"encoder"}
+	for i := range c.Rows[0].KNN {
+		head = append(head, fmt.Sprintf("k-NN, block %d", i+1))
+	}
+	for _, r := range c.Rows {
+		row := []string{r.Name}
+		for _, s := range r.KNN {
+			row = append(row, percent(&s))
+		}
+		rows = append(rows, row)
+	}
 	return head, rows
 }
 
