@@ -365,3 +365,9 @@ func ExampleSimCLRCIFAR() {
 	// Output:
 	// {"min_scale":0.08,"flip":true,"jitter":0.8,"brightness":0.4,"contrast":0.4,"saturation":0.4,"hue":0.1,"gray":0.2} <nil>
 }
+
+func ExampleRecipe_Only() {
+	crop := view.SimCLR(1).Only("crop")
+	fmt.Println(crop.MinScale, crop.Flip, crop.Jitter, crop.Blur)
+	// Output: 0.08 true 0 0
+}
