@@ -391,16 +391,22 @@ func TestMAEReconstruct(t *testing.T) {
 		}
 		const mask, seen, tolerance = 0.5, maePatches / 2, 1e-6 // float32 to [-2, 2] and back
 		masked, painted := reconstruct(pixels, mask)
+		m.Mask = mask
+		pred := callMAE(t, store, paperMAE(m, false), maeTensor(pixels), shuffled())[0].Value().([][][]float32)
 		for n, order := range shuffled() {
 			for k, patch := range order {
+				i := -1
 				inPatch(patch, func(at int) {
 					at += n * maeSide * maeSide
+					i++
 					hidden := float32(0.5)
 					if k < seen {
 						hidden = pixels[at]
 						if math.Abs(float64(painted[at]-pixels[at])) > tolerance {
 							t.Fatalf("pixel %d is visible: painted %g, want %g", at, painted[at], pixels[at])
 						}
+					} else if want := min(max(float64(pred[n][patch][i])/4+0.5, 0), 1); !normalize && math.Abs(float64(painted[at])-want) > 1e-4 {
+						t.Fatalf("pixel %d is hidden: painted %g, predicted %g", at, painted[at], want)
 					}
 					if math.Abs(float64(masked[at]-hidden)) > tolerance {
 						t.Fatalf("pixel %d: masked %g, want %g", at, masked[at], hidden)
