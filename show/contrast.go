@@ -114,16 +114,25 @@ type Projector interface {
 	Project(scope *model.Scope, image *Node) *Node
 }
 
-// Pairs draws two views of some examples of src as c's method does, and returns what it compares of them. c is trained first
-// if need be.
-func Pairs(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (eval.Pairs, error) {
+// trained is c's method with its parameters, which must be a Projector.
+func trained(ctx context.Context, s *sweep.Store, c sweep.Config) (*sweep.Trained, Projector, error) {
 	m, err := s.Trained(ctx, c)
 	if err != nil {
-		return eval.Pairs{}, err
+		return nil, nil, err
 	}
 	projector, ok := m.Method.(Projector)
 	if !ok {
-		return eval.Pairs{}, fmt.Errorf("show: %v compares no pairs of images", c.Method)
+		return nil, nil, fmt.Errorf("show: %v compares no pairs of images", c.Method)
+	}
+	return m, projector, nil
+}
+
+// Pairs draws two views of some examples of src as c's method does, and returns what it compares of them. c is trained first
+// if need be.
+func Pairs(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (eval.Pairs, error) {
+	m, projector, err := trained(ctx, s, c)
+	if err != nil {
+		return eval.Pairs{}, err
 	}
 	few, err := first(src, paired)
 	if err != nil {
@@ -183,9 +192,9 @@ func Pull(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, 
 	_, negative := p.Similarities()
 	n := len(p.A) - 1
 	const bins = 40
-	var names []float64
+	var centres []float64 // of the bins
 	for i := range bins {
-		names = append(names, -1+(2*float64(i)+1)/bins)
+		centres = append(centres, -1+(2*float64(i)+1)/bins)
 	}
 	bin := func(s float64) int { return min(int((s+1)/2*bins), bins-1) }
 	for _, temperature := range temperatures {
@@ -203,8 +212,8 @@ func Pull(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, 
 		}
 		figure, err := widgets.Curves{XLabel: "cosine similarity to the anchor", YLabel: "share, %",
 			Note: fmt.Sprintf("temperature %g; negatives of an encoder trained at another one, %s", temperature, c.Data.Name),
-			Series: []widgets.Series{{Name: "negatives", Role: widgets.RandomInit, X: names, Y: share},
-				{Name: "gradient", Role: widgets.Vermillion, X: names, Y: weight}},
+			Series: []widgets.Series{{Name: "negatives", Role: widgets.RandomInit, X: centres, Y: share},
+				{Name: "gradient", Role: widgets.Vermillion, X: centres, Y: weight}},
 			YRange: [2]float64{0, 40}}.Figure()
 		if err != nil {
 			return f, err
@@ -246,13 +255,9 @@ func Geometry(ctx context.Context, s *sweep.Store, src data.Source, result *swee
 // Directions draws where on the circle or the sphere an encoder with projections of two or three dimensions puts examples of
 // src, by their classes.
 func Directions(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (*widgets.Figure, error) {
-	m, err := s.Trained(ctx, c)
+	m, projector, err := trained(ctx, s, c)
 	if err != nil {
 		return nil, err
-	}
-	projector, ok := m.Method.(Projector)
-	if !ok {
-		return nil, fmt.Errorf("show: %v compares no pairs of images", c.Method)
 	}
 	if src, err = data.Subset(src, min(paired, src.Len()), 0); err != nil {
 		return nil, err

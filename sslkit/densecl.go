@@ -66,9 +66,7 @@ func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
 	fq := m.grid(scope, Slice(x, AxisRange(0, n)))                     // NxPxC, of P = SxS places
 	q, r := m.project(scope.In("head"), fq)                            // NxD, NxPxD
 
-	key := scope.In("key")
-	nn.EMA(key.At("encoder"), scope.At("encoder"), g, m.Momentum)
-	nn.EMA(key.At("head"), scope.At("head"), g, m.Momentum)
+	key := slowKey(scope, g, m.Momentum)
 	fk := nn.Shuffled(scope, Slice(x, AxisRange(n)), func(x *Node) *Node { return m.grid(key, x) })
 	k, t := m.project(key.In("head"), fk)
 	k, t = StopGradient(k), StopGradient(t)

@@ -62,9 +62,7 @@ func (m *MoCo) Loss(scope *model.Scope, b Batch) *Node {
 	x := m.View.View(scope, Concatenate([]*Node{b.Image, b.Image}, 0)) // 2NxHxWxC
 	q := m.Project(scope, Slice(x, AxisRange(0, n)))                   // NxD
 
-	key := scope.In("key")
-	nn.EMA(key.At("encoder"), scope.At("encoder"), g, m.Momentum)
-	nn.EMA(key.At("head"), scope.At("head"), g, m.Momentum)
+	key := slowKey(scope, g, m.Momentum)
 	k := nn.Shuffled(scope, Slice(x, AxisRange(n)), func(x *Node) *Node { return m.Project(key, x) })
 	k = StopGradient(k) // NxD
 
@@ -91,6 +89,14 @@ func (m *MoCo) Start(r *Run) error { return copyToKey(r.Store) }
 // Encode is f_q without its head.
 func (m *MoCo) Encode(scope *model.Scope, image *Node) []*Node {
 	return m.Backbone.Stages(scope.In("encoder"), image)
+}
+
+// slowKey moves the key's encoder and head towards the query's, Eq. 2, and returns the scope of the former.
+func slowKey(scope *model.Scope, g *Graph, momentum float64) *model.Scope {
+	key := scope.In("key")
+	nn.EMA(key.At("encoder"), scope.At("encoder"), g, momentum)
+	nn.EMA(key.At("head"), scope.At("head"), g, momentum)
+	return key
 }
 
 func copyToKey(store *model.Store) error {

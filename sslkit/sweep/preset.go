@@ -220,39 +220,24 @@ func usual(preset, dataset string, m Method) (Config, error) {
 
 // CLIP returns the preset's configuration of image-text pretraining on a dataset with captions.
 func CLIP(preset, dataset string) (Config, error) {
-	d, err := sized(preset, dataset)
-	c := Config{
-		Method:    Method{CLIP: sslkit.SmallCLIP(nn.ResNet(8, 16))},
-		Data:      d,
-		Epochs:    4,
-		Batch:     128,
-		Optimizer: Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.1, Warmup: 1},
-		Seed:      1,
-	}
+	c, err := usual(preset, dataset, Method{CLIP: sslkit.SmallCLIP(nn.ResNet(8, 16))})
+	c.Optimizer = Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.1, Warmup: 1}
 	switch preset {
 	case Class:
 		c.Epochs = 20
 	case Paper:
-		c.Epochs = 200
+	default:
+		c.Epochs = 4
 	}
 	return c, err
 }
 
 // MAE returns the preset's configuration of the masked autoencoder on a dataset.
 func MAE(preset, dataset string) (Config, error) {
-	d, err := sized(preset, dataset)
-	c := Config{
-		Method:    Method{MAE: sslkit.SmallMAE(nn.ViT(4, 96, 4))},
-		Data:      d,
-		Epochs:    3,
-		Batch:     64,
-		Optimizer: Optimizer{Kind: "adamw", Rate: 1e-3, Beta2: 0.95, WeightDecay: 0.05, Warmup: 0.5},
-		Seed:      1,
-	}
-	switch preset {
-	case Class:
-		c.Epochs = 10
-	case Paper:
+	c, err := usual(preset, dataset, Method{MAE: sslkit.SmallMAE(nn.ViT(4, 96, 4))})
+	c.Batch = 64
+	c.Optimizer = Optimizer{Kind: "adamw", Rate: 1e-3, Beta2: 0.95, WeightDecay: 0.05, Warmup: 0.5}
+	if preset == Paper {
 		c.Epochs, c.Optimizer.Warmup = 400, 40
 	}
 	return c, err
