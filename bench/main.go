@@ -147,8 +147,8 @@ func (o options) start(name string, s step) (*worker, error) {
 	default:
 		return nil, errors.New("no such worker; there are go, jax, torch and torch-compiled")
 	}
-	// As env/lab sets it, for all: large pages make large buffers quicker.
-	w.command.Env = append(os.Environ(), "GLIBC_TUNABLES="+cmp.Or(os.Getenv("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1"))
+	// As env/lab sets it, for all.
+	w.command.Env = append(os.Environ(), "GLIBC_TUNABLES="+cmp.Or(os.Getenv("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"))
 	w.command.Stderr = os.Stderr
 	if w.in, err = w.command.StdinPipe(); err != nil {
 		return nil, err

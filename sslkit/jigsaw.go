@@ -27,22 +27,23 @@ import (
 // tile, to shuffle the features is to shuffle the tiles.
 type Jigsaw struct {
 	Backbone     nn.Backbone `json:"backbone"`
-	Permutations int         `json:"permutations"` // P, of 9!; Table 4 tries up to 1000
-	Distance     float64     `json:"distance"`     // mean Hamming distance wanted, see [Permutations]; 9 is Algorithm 1
-	Seed         int64       `json:"seed"`         // of the permutations
-	Puzzles      int         `json:"puzzles"`      // permutations of each image in a step; 1 in the authors' code
-	Gap          float64     `json:"gap"`          // between tiles on average, as a share of a cell's side
-	Jitter       float64     `json:"jitter"`       // share of the gap that a tile moves over; 1: anywhere in its cell
-	Hidden       int         `json:"hidden"`       // units of fc7
+	Permutations int         `json:"permutations"`   // P, of 9!; Table 4 tries up to 1000
+	Distance     float64     `json:"distance"`       // mean Hamming distance wanted, see [Permutations]; 9 is Algorithm 1
+	Seed         int64       `json:"seed"`           // of the permutations
+	Puzzles      int         `json:"puzzles"`        // permutations of each image in a step; 1 in the authors' code
+	Gap          float64     `json:"gap"`            // between tiles on average, as a share of a cell's side
+	Jitter       float64     `json:"jitter"`         // share of the gap that a tile moves over; 1: anywhere in its cell
+	Hidden       int         `json:"hidden"`         // units of fc7
+	Gray         float64     `json:"gray,omitempty"` // share of the images that are made grey
 	Guards       Guards      `json:"guards"`
 }
 
 // CFN has the paper's proportions, "Preventing Shortcuts": tiles of 64 pixels anywhere in cells of 85,
-// normalised, their colour channels shifted; and 100 permutations, as in the authors' code. The paper
-// has 30 % of the images in grey besides, and no batch norm.
+// normalised, their colour channels shifted, 30 % of the images in grey; and 100 permutations, as in
+// the authors' code. The paper has no batch norm.
 func CFN(backbone nn.Backbone) *Jigsaw {
 	return &Jigsaw{Backbone: backbone, Permutations: 100, Distance: 9, Puzzles: 1, Gap: 21. / 85, Jitter: 1, Hidden: 256,
-		Guards: Guards{Colors: "shift", Normalize: true}}
+		Gray: 0.3, Guards: Guards{Colors: "shift", Normalize: true}}
 }
 
 // Validate says what cannot be trained.
@@ -60,6 +61,8 @@ func (m *Jigsaw) Validate() error {
 		return fmt.Errorf("sslkit: jitter %g is no share of the gap: choose from 0 to 1", m.Jitter)
 	case m.Hidden < 1:
 		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)
+	case !(m.Gray >= 0 && m.Gray <= 1):
+		return fmt.Errorf("sslkit: gray %g is no share of the images: choose from 0 to 1", m.Gray)
 	}
 	if err := m.Guards.Validate(); err != nil {
 		return err
@@ -72,7 +75,11 @@ func (m *Jigsaw) Reports() []string { return []string{"accuracy"} }
 
 // Loss builds the P-way classification of shuffled images.
 func (m *Jigsaw) Loss(scope *model.Scope, b Batch) *Node {
-	tiles := m.Guards.Apply(scope, m.Tiles(scope, b.Image))
+	x := b.Image
+	if m.Gray > 0 && x.Shape().Dim(-1) == 3 {
+		x = view.RandomGrayscale(m.Gray)(scope, x)
+	}
+	tiles := m.Guards.Apply(scope, m.Tiles(scope, x))
 	y := m.draw(scope, tiles, m.Puzzles)
 	logits := m.tell(scope, tiles, y)
 	Report("accuracy", loss.Accuracy(logits, y))

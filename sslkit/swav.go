@@ -111,6 +111,12 @@ func (m *SwAV) Loss(scope *model.Scope, b Batch) *Node {
 	return loss.SwAV(scores, codes, m.Temperature)
 }
 
+// Scores are the cosines [N, K] of images [N, H, W, C], as they are, with the prototypes.
+func (m *SwAV) Scores(scope *model.Scope, image *Node) *Node {
+	z := m.project(scope.In("head"), nn.Pool(nn.Last(m.Encode(scope, floatImage(image)))))
+	return cosines(z, nn.Prototypes(scope, image.Graph(), m.Prototypes, m.Dim, 0))
+}
+
 // crops draws two large and V small views, 2NxHxWxC and VNxsxsxC, all images' first ones first.
 func (m *SwAV) crops(scope *model.Scope, x *Node) (large, small *Node) {
 	times := func(v int) *Node { return Concatenate(slices.Repeat([]*Node{x}, v), 0) }

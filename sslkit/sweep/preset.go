@@ -36,7 +36,7 @@ func Seeds(preset string) []int64 {
 // Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
 func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
-		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
+		"context": Context, "position": Position, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
 		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
 	}
 	if make, known := of[method]; known {
@@ -50,7 +50,7 @@ func DefaultData(method string) string {
 	switch method {
 	case "clip":
 		return "emoji"
-	case "context", "jigsaw":
+	case "context", "jigsaw", "position":
 		return "photos"
 	}
 	return "fashion-mnist-10k"
@@ -108,6 +108,11 @@ func Rotation(preset, dataset string) (Config, error) {
 // Context returns the preset's configuration of context prediction on a dataset.
 func Context(preset, dataset string) (Config, error) {
 	return patches(preset, dataset, Method{Context: sslkit.DeepContext(nn.ResNet(8, 16))})
+}
+
+// Position returns the preset's configuration of telling a patch's place, on a dataset.
+func Position(preset, dataset string) (Config, error) {
+	return patches(preset, dataset, Method{Position: sslkit.AbsolutePosition(nn.ResNet(8, 16))})
 }
 
 // Jigsaw returns the preset's configuration of jigsaw puzzles on a dataset, with 24 permutations but in the preset Paper.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/cluster"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/pjrt"
 )
@@ -188,6 +189,7 @@ func (j *job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]f
 	if err != nil {
 		return nil, err
 	}
+	labels := data.Labels(j.train)
 	// An interrupted run first ends its epoch: a figure must not be missing after it is resumed.
 	ctx = context.WithoutCancel(ctx)
 	var encoder *sslkit.Encoder // compiled once; the run's store comes with the first call
@@ -197,7 +199,11 @@ func (j *job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]f
 				return nil, err
 			}
 		}
-		return eval.Live(ctx, encoder, train.loader, test.loader, train.labels, test.labels, classes)
+		figures, err = eval.Live(ctx, encoder, train.loader, test.loader, train.labels, test.labels, classes)
+		if m, ok := r.Method.(*sslkit.DeepCluster); ok && err == nil {
+			figures["nmi_classes"] = cluster.NMI(m.Labels(r.Store)[:len(labels)], labels)
+		}
+		return figures, err
 	}, nil
 }
 
