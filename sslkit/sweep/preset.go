@@ -199,7 +199,8 @@ func DeepCluster(preset, dataset string) (Config, error) {
 	m := sslkit.DeepClusterV1(nn.ResNet(8, 8))
 	m.Clusters, m.View = 100, view.Recipe{MinScale: 0.3, Flip: true}
 	c, err := usual(preset, dataset, Method{DeepCluster: m})
-	c.Optimizer.Warmup = 0
+	// Small batches: the new classifier of each epoch has to learn its clusters from the steps of that epoch.
+	c.Batch, c.Optimizer.Rate, c.Optimizer.Warmup = 32, 0.05, 0
 	return c, err
 }
 
