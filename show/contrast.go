@@ -262,12 +262,12 @@ func Directions(ctx context.Context, s *sweep.Store, c sweep.Config, src data.So
 	if src, err = data.Subset(src, min(paired, src.Len()), 0); err != nil {
 		return nil, err
 	}
-	ds, err := first(src, paired)
-	if err != nil {
-		return nil, err
-	}
-	still := func(_ *model.Scope, x *Node) *Node { return x }
-	p, err := eval.DrawPairs(ctx, m.Backend, m.Store, still, projector.Project, ds)
+	var points [][]float32
+	err = calls(ctx, m, src, paired, func(scope *model.Scope, x *Node) []*Node { return []*Node{projector.Project(scope, x)} },
+		func(out []*tensors.Tensor) error {
+			points = append(points, out[0].Value().([][]float32)...)
+			return nil
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +275,7 @@ func Directions(ctx context.Context, s *sweep.Store, c sweep.Config, src data.So
 	for _, label := range data.Labels(src) {
 		class = append(class, int(label))
 	}
-	return widgets.Sphere{Points: p.A, Class: class, Names: src.Classes(), Note: fmt.Sprintf("%v, %s, test images, seed %d", c.Method, c.Data.Name, c.Seed)}.Figure()
+	return widgets.Sphere{Points: points, Class: class, Names: src.Classes(), Note: fmt.Sprintf("%v, %s, test images, seed %d", c.Method, c.Data.Name, c.Seed)}.Figure()
 }
 
 // Shortcut draws how often two views of an image are told to belong together by nothing but their histograms of colours,

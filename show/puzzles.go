@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -27,14 +28,16 @@ var sides = []string{"above left", "above", "above right", "left", "right", "bel
 // held is how many test images a task is held against.
 const held = 1000
 
-// calls computes what build makes of the images of src, in batches and up to so many, and hands it over.
+// calls computes what build makes of the images of src, float32 in [0, 1], in batches and up to so many, and hands it over.
 func calls(ctx context.Context, m *sweep.Trained, src data.Source, n int, build func(scope *model.Scope, image *Node) []*Node,
 	take func(out []*tensors.Tensor) error) error {
 	ds, err := first(src, n)
 	if err != nil {
 		return err
 	}
-	exec, err := model.NewExec(m.Backend, m.Store, build)
+	exec, err := model.NewExec(m.Backend, m.Store, func(scope *model.Scope, pixels *Node) []*Node {
+		return build(scope, DivScalar(ConvertDType(pixels, dtypes.Float32), 255))
+	})
 	if err != nil {
 		return fmt.Errorf("show: %w", err)
 	}
