@@ -1,6 +1,7 @@
 package sslkit
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -264,5 +265,42 @@ func TestPaperJigsawShortcuts(t *testing.T) {
 	}
 	if got := learnt(t, mismatched{bright}, sloping, 2); got > 0.125+tolerance {
 		t.Errorf("accuracy %.3f on labels that belong to other permutations, chance is 0.125", got)
+	}
+}
+
+// "30% of the images in grayscale": of an image made grey, the three channels count by their luminance, and by nothing else. So
+// the gradients of a network that saw only grey are to each other as the weights of red, green and blue.
+//
+// Reference: "Preventing Shortcuts", and the authors' code.
+func TestJigsawGray(t *testing.T) {
+	ratio := func(gray float64) (off float64) {
+		m := CFN(nn.ResNet(8, 4))
+		m.Permutations, m.Gray = 4, gray
+		store, err := NewStore(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rnd := rand.New(rand.NewPCG(1, 2))
+		pixels := make([]float32, 2*24*24*3)
+		for i := range pixels {
+			pixels[i] = rnd.Float32()
+		}
+		out, err := model.CallOnce(goBackend(t), store, func(scope *model.Scope, x *Node) *Node {
+			return Gradient(m.Loss(scope, Batch{Image: x}), x)[0]
+		}, tensors.FromFlatDataAndDimensions(pixels, 2, 24, 24, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := tensors.MustCopyFlatData[float32](out)
+		for i := 0; i < len(g); i += 3 {
+			off = max(off, math.Abs(float64(g[i])/0.2989-float64(g[i+1])/0.587)) // torchvision's weights
+		}
+		return off
+	}
+	if off := ratio(1); off > 1e-4 { // rounding
+		t.Errorf("all images grey: the channels' gradients differ by %g", off)
+	}
+	if off := ratio(0); off < 1e-3 {
+		t.Errorf("none grey: the channels' gradients differ by %g only", off)
 	}
 }
