@@ -6,5 +6,6 @@ import (
 	_ "github.com/sslkit/lab/data"
 	_ "github.com/sslkit/lab/show"
 	_ "github.com/sslkit/lab/sslkit/eval"
+	_ "github.com/sslkit/lab/sslkit/nn"
 	_ "github.com/sslkit/lab/sslkit/view"
 )
