@@ -216,7 +216,7 @@ func (w *world) earth(x, y float64, above bool, pixel float64) ink {
 			k = k.to(cream, .45*fine*smooth(.86, .95, rough(x*12, y*12, s+3)))
 		}
 	case litter:
-		k = w.soil[0].to(w.soil[1], smooth(.45, .65, broad)).times(.75 + .5*rough(x*8, y*8, s+1))
+		k = w.soil[0].to(w.soil[1], smooth(.45, .65, broad)).times(.85 + .5*rough(x*8, y*8, s+1))
 		k = k.to(leaf, .45*fine*smooth(.6, .74, rough(x*13, y*13, s+2)))
 	case water:
 		if !above {

@@ -214,7 +214,7 @@ func (w *world) ground(d dice) {
 	case grass:
 		w.soil = green
 	case litter:
-		w.soil = [2]ink{d.shade(.085, .4, .3, .8), d.shade(.22, .4, .3, .8)}
+		w.soil = [2]ink{d.shade(.085, .38, .34, .8), d.shade(.22, .38, .34, .8)}
 		w.ridge = two(.36, .35, .22, 1)
 	case water:
 		w.soil = two(.54, .45, .42, 1)
@@ -367,11 +367,17 @@ func (w *world) captions() []string {
 				n++
 			}
 		}
+		same := ""
+		if class == int(main.class) {
+			same = "other "
+		}
 		switch {
+		case n == 1 && same != "":
+			others = append(others, "another "+other)
 		case n == 1:
 			others = append(others, article(other))
 		case n > 1:
-			others = append(others, []string{2: "two ", 3: "three "}[n]+other+"s")
+			others = append(others, []string{2: "two ", 3: "three "}[n]+same+other+"s")
 		}
 	}
 	with := ""
