@@ -452,7 +452,7 @@ func oneHot(n, classes int, label func(i int) int) *mat.Dense {
 // from pixels.
 func TestClassIsNotReadFromColour(t *testing.T) {
 	train, test := openScenes(t, 16)
-	n, m := 3000, 1000
+	const n, m = 2000, 800
 	label := func(i int) int { return i % 10 }
 	for _, probe := range []struct {
 		name     string
@@ -478,12 +478,12 @@ func TestClassIsNotReadFromColour(t *testing.T) {
 	}
 }
 
-// Upright pictures are told from those turned by half by the brightness of
-// their rows.
+// Upright pictures are told from those turned by half by the colours of their
+// rows, and mostly by a brighter upper third alone, but for those seen from above.
 func TestScenesHaveAnUpside(t *testing.T) {
 	train, test := openScenes(t, 16)
-	n := 1000
-	rows := func(src Source, n int) *mat.Dense { // upright, then turned
+	const n = 1000
+	rows := func(src Source) *mat.Dense { // upright and turned, in turns
 		up := features(t, src, n, func(x []float64) []float64 {
 			rows := make([]float64, 48)
 			for k, v := range x {
@@ -493,22 +493,115 @@ func TestScenesHaveAnUpside(t *testing.T) {
 		})
 		both := mat.NewDense(2*n, 49, nil)
 		for i := range n {
-			for k := range 49 {
+			for k := range 48 {
 				both.Set(2*i, k, up.At(i, k))
-				both.Set(2*i+1, k, up.At(i, k))
-				if k < 48 {
-					both.Set(2*i+1, k, up.At(i, (15-k/3)*3+k%3))
-				}
+				both.Set(2*i+1, k, up.At(i, (15-k/3)*3+k%3))
 			}
+			both.Set(2*i, 48, 1)
+			both.Set(2*i+1, 48, 1)
 		}
 		return both
 	}
-	side := func(i int) int { return i % 2 }
-	weights := ridge(rows(train, n), oneHot(2*n, 2, side), .001)
-	got := right(rows(test, n), weights, side)
-	t.Logf("a linear probe on row colours tells %.1f %% of the pictures upright from turned", 100*got)
-	if got < .8 || got > .96 { // a tenth of them has no upside: half of these are guessed
-		t.Errorf("%.3f of the pictures are told upright from turned, want 0.8 to 0.95", got)
+	weights := ridge(rows(train), oneHot(2*n, 2, func(i int) int { return i % 2 }), .001)
+	x := rows(test)
+	var out mat.Dense
+	out.Mul(x, weights)
+	var told, brighter [2]float64 // of those with an upside, and of those seen from above
+	var count [2]float64
+	for i := range n {
+		k := 0
+		if test.at(i).above {
+			k = 1
+		}
+		count[k]++
+		for turned := range 2 {
+			if row := out.RawRowView(2*i + turned); row[turned] > row[1-turned] {
+				told[k] += .5
+			}
+		}
+		row := x.RawRowView(2 * i)
+		if mean := func(x []float64) (sum float64) {
+			for _, v := range x {
+				sum += v
+			}
+			return sum
+		}; mean(row[:15]) > mean(row[33:48]) {
+			brighter[k]++
+		}
+	}
+	t.Logf("told upright from turned: %.1f %% by a linear probe on row colours, %.1f %% of those seen from above; the upper third is brighter in %.1f %% and %.1f %%",
+		100*(told[0]+told[1])/n, 100*told[1]/count[1], 100*brighter[0]/count[0], 100*brighter[1]/count[1])
+	if all := (told[0] + told[1]) / n; all < .8 || all > .97 {
+		t.Errorf("%.3f of the pictures are told upright from turned, want 0.8 to 0.97", all)
+	}
+	// A hundred pictures have a standard deviation of 0.05.
+	if p := told[1] / count[1]; math.Abs(p-.5) > .15 {
+		t.Errorf("%.3f of those seen from above are told upright from turned", p)
+	}
+	if p := brighter[0] / count[0]; p < .7 {
+		t.Errorf("the upper third is brighter in %.3f", p)
+	}
+}
+
+// The soil, and so its hue, is seen in its texture: five statistics of a grey
+// patch of it tell five soils.
+func TestSoilIsSeenInGrey(t *testing.T) {
+	const size, side = 48, 14
+	train, test := openScenes(t, size)
+	texture := func(src *scenes, n int) (*mat.Dense, func(i int) int) {
+		var rows []float64
+		var soil []int
+		for i := 0; len(soil) < n; i++ {
+			w := src.at(i)
+			id := make([]uint8, size*size)
+			src.Instances(i, id)
+			free := !w.above && settings[w.setting].soil != asphalt // whose kerb is grass
+			for k := range side * side {
+				free = free && id[(size-side+k/side)*size+k%side] == 0
+			}
+			if !free {
+				continue
+			}
+			pixels := picture(t, src, i)
+			var patch [side][side]float64
+			for y := range side {
+				for x := range side {
+					p := pixels[3*((size-side+y)*size+x):]
+					patch[y][x] = (.3*float64(p[0]) + .59*float64(p[1]) + .11*float64(p[2])) / 255
+				}
+			}
+			f := make([]float64, 6)
+			var mean, square float64
+			const m = (side - 2) * (side - 2)
+			for y := range side - 2 {
+				for x := range side - 2 {
+					v := patch[y][x]
+					f[0] += math.Abs(v-patch[y][x+1]) / m
+					f[1] += math.Abs(v-patch[y+1][x]) / m
+					f[2] += math.Abs(v-patch[y][x+2]) / m
+					f[3] += math.Abs(v-patch[y+2][x]) / m
+					mean, square = mean+v/m, square+v*v/m
+				}
+			}
+			for k := range 4 {
+				f[k] = math.Log(f[k] + .002)
+			}
+			f[4], f[5] = math.Sqrt(max(0, square-mean*mean)), 1
+			rows, soil = append(rows, f...), append(soil, settings[w.setting].soil)
+		}
+		return mat.NewDense(n, 6, rows), func(i int) int { return soil[i] }
+	}
+	x, label := texture(train, 400)
+	weights := ridge(x, oneHot(400, 6, label), 1e-4)
+	x, label = texture(test, 200)
+	got := right(x, weights, label)
+	count := make([]float64, 6)
+	for i := range 200 {
+		count[label(i)]++
+	}
+	t.Logf("five statistics of grey texture tell %.1f %% of the soils; the most frequent are %.1f %%", 100*got, slices.Max(count)/2)
+	if got < slices.Max(count)/200+.15 {
+		t.Errorf("grey texture tells %.3f of the soils", got)
 	}
 }
 
