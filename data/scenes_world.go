@@ -246,15 +246,15 @@ func (t *thing) area() float64 {
 // front and largest, the others behind it and smaller by their distance.
 func (w *world) populate(d dice, label int32) {
 	first := d.thing(label)
-	extent := d.between(.55, .85)
+	extent := d.between(.46, .82)
 	a := shapes[label].aspect
 	first.height = extent / max(1, a)
-	first.x = .5 + (.5-.42*min(a, 1)*extent)*d.between(-1, 1)
+	first.x = .5 + (.5-.34*min(a, 1)*extent)*d.between(-1, 1)
 	if w.above {
 		w.lie(d, &first)
 	} else {
 		first.swims = label == bird && w.setting == lake
-		first.foot = clamp(d.between(w.horizon+.25, .97), first.height+.02, .97)
+		first.foot = clamp(d.between(w.horizon+.2, .98), first.height+.02, .97)
 		if label == balloon {
 			first.height = extent * .85
 			first.rise = d.between(.02, .12)
