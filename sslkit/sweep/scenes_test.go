@@ -12,8 +12,8 @@ import (
 	"github.com/sslkit/lab/sslkit/pjrt"
 )
 
-// The drawn scenes can be learnt: with labels, a small residual network is far above a linear probe of mean colours (27 %) in
-// seconds.
+// The drawn scenes can be learnt: with labels, 200 steps of a small residual network are above linear probes of mean colours
+// (27 %) and of pixels (50 %).
 func TestScenesAreLearnt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for seconds")
@@ -43,8 +43,8 @@ func TestScenesAreLearnt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &eval.Supervised{Backbone: nn.ResNet(8, 8), Classes: 10, Pad: 2, Flip: true, Labels: data.Labels(train)}
-	const epochs = 4
+	m := &eval.Supervised{Backbone: nn.ResNet(8, 16), Classes: 10, Pad: 2, Flip: true, Labels: data.Labels(train)}
+	const epochs = 5
 	o := Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25}
 	r := &sslkit.Run{Method: m, Backend: backend, Train: loader, Optimizer: o.build(loader.Steps(), epochs), Epochs: epochs, Seed: 1}
 	if _, err := r.Pretrain(t.Context()); err != nil {
@@ -58,8 +58,8 @@ func TestScenesAreLearnt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("a supervised ResNet-8 of width 8 reaches %.3f after %d steps", got, epochs*loader.Steps())
-	if got < 0.5 {
+	t.Logf("a supervised ResNet-8 reaches %.3f after %d steps", got, epochs*loader.Steps())
+	if got < 0.55 { // 0.642 where it was written; 500 examples have a standard deviation of 0.022
 		t.Errorf("a supervised ResNet-8 reaches only %.3f", got)
 	}
 }
