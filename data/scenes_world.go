@@ -115,8 +115,8 @@ type world struct {
 	clouds       float64 // share of the sky
 	soil         [2]ink
 	ridge        [2]ink
-	things       []thing // from back to front, the one of the label last
-	main         int
+	things       []thing // from back to front
+	main         int     // the thing of the label; foremost but in clips
 
 	pan      float64 // how far the camera moves in a clip
 	seed     uint32
