@@ -15,7 +15,7 @@ func TestNamesTellsWhatOpenGives(t *testing.T) {
 		if info.Present == (info.Download > 0) {
 			t.Errorf("%s: present %v, but %d bytes to download", info.Name, info.Present, info.Download)
 		}
-		if info.Where != "embedded" {
+		if info.Where != "embedded" && info.Where != "drawn" {
 			continue
 		}
 		train, test, err := Open(info.Name, OpenOptions{Offline: true})
@@ -46,6 +46,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"photos", OpenOptions{Size: -1}, "image size -1"},
 		{"photos", OpenOptions{Size: 100000}, "image size 100000"},
 		{"photos", OpenOptions{PerPhoto: -1}, "-1 crops a photo"},
+		{"clips", OpenOptions{Frames: 1}, "clips of 1 frames: choose 2 to 64"},
 		{"cifar10", OpenOptions{Offline: true, Dir: t.TempDir()}, "cannot open cifar10: it is not on this machine, and Offline forbids to download it"},
 	} {
 		_, _, err := Open(test.name, test.o)

@@ -1,0 +1,65 @@
+package sweep
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/pjrt"
+)
+
+// The drawn scenes can be learnt: with labels, 200 steps of a small residual network are above linear probes of mean colours
+// (27 %) and of pixels (50 %).
+func TestScenesAreLearnt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains for seconds")
+	}
+	if os.Getenv(roleEnv) != onBest { // again, on the backend that users get: a process has one
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), roleEnv+"="+onBest, "GOMLX_BACKEND="+os.Getenv(backendEnv))
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	backend, choice, err := pjrt.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if choice.Kind == "go" {
+		t.Skip("takes minutes in pure Go")
+	}
+	train, test, err := Data{Name: "scenes", Train: 2000, Test: 500}.open(t.Context(), data.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader, err := data.Batches(train, data.Options{Batch: 50, Shuffle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &eval.Supervised{Backbone: nn.ResNet(8, 16), Classes: 10, Pad: 2, Flip: true, Labels: data.Labels(train)}
+	const epochs = 5
+	o := Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25}
+	r := &sslkit.Run{Method: m, Backend: backend, Train: loader, Optimizer: o.build(loader.Steps(), epochs), Epochs: epochs, Seed: 1}
+	if _, err := r.Pretrain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	in, err := inOrder(test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.Test(t.Context(), backend, r.Store, in.loader, in.labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a supervised ResNet-8 reaches %.3f after %d steps", got, epochs*loader.Steps())
+	if got < 0.55 { // 0.642 where it was written; 500 examples have a standard deviation of 0.022
+		t.Errorf("a supervised ResNet-8 reaches only %.3f", got)
+	}
+}
