@@ -12,13 +12,15 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/sweep"
 	"github.com/sslkit/lab/widgets"
 )
 
-// Inpainted draws examples of src with holes, what each variant of a context encoder paints there, and what was there. Below
-// each is the peak signal-to-noise ratio in the holes, in dB; the note has its mean over up to 400 examples. All variants get
-// the same holes, which are the first one's. They are trained first if need be.
+// Inpainted draws examples of src with holes, filled with the mean of the rest as the encoder sees them, then what each variant of
+// a context encoder paints there, and what was there. Below each is the peak signal-to-noise ratio in the holes, in dB; the note
+// has its mean over up to 400 examples. All variants get the same holes, which are the first one's. They are trained first if
+// need be.
 func Inpainted(ctx context.Context, s *sweep.Store, src data.Source, variants []sweep.Variant, index ...int) (*widgets.Figure, error) {
 	images, names, err := read(src, index)
 	if err != nil {
@@ -36,23 +38,21 @@ func Inpainted(ctx context.Context, s *sweep.Store, src data.Source, variants []
 		if err != nil {
 			return nil, err
 		}
-		masked, completed, psnr, err := p.paint(images)
+		drawn, psnr, err := p.paint(images)
 		if err != nil {
 			return nil, err
 		}
-		_, _, all, err := p.paint(many)
+		_, all, err := p.paint(many)
 		if err != nil {
 			return nil, err
 		}
-		mean := 0.
-		for _, d := range all {
-			mean += d / float64(len(all))
+		for k, name := range []string{"seen", v.Name} {
+			if k == 0 && columns != nil {
+				continue
+			}
+			columns, decibels, cols = append(columns, drawn[k]), append(decibels, psnr[k]), append(cols, name)
+			means = append(means, fmt.Sprintf("%s %.1f", name, eval.Summarize(all[k]).Mean))
 		}
-		if columns == nil {
-			columns, decibels, cols = [][]widgets.Image{masked}, [][]float64{nil}, []string{"seen"}
-		}
-		columns, decibels, cols = append(columns, completed), append(decibels, psnr), append(cols, v.Name)
-		means = append(means, fmt.Sprintf("%s %.1f", v.Name, mean))
 	}
 	columns, decibels, cols = append(columns, images), append(decibels, nil), append(cols, "truth")
 	g := widgets.Gallery{Rows: names, Cols: cols, Size: 84,
@@ -103,33 +103,37 @@ func newPainter(ctx context.Context, s *sweep.Store, v, holes sweep.Variant) (*p
 	return p, err
 }
 
-// paint returns what the encoder sees of the images, what comes of them, and the PSNR in the holes, in dB.
-func (p *painter) paint(images []widgets.Image) (masked, completed []widgets.Image, decibels []float64, err error) {
+// paint returns what the encoder sees of the images and what comes of them, and of both the PSNR in the holes, in dB.
+func (p *painter) paint(images []widgets.Image) (drawn [2][]widgets.Image, decibels [2][]float64, err error) {
 	store, err := sslkit.NewStore(1) // of its own: all variants draw the same holes
 	if err != nil {
-		return nil, nil, nil, err
+		return drawn, decibels, err
 	}
 	hidden, err := model.CallOnce(p.Backend, store, p.holes.Hide, batchOf(images))
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("show: drawing holes: %w", err)
+		return drawn, decibels, fmt.Errorf("show: drawing holes: %w", err)
 	}
 	out, err := model.CallOnceN(p.Backend, p.Store, func(scope *model.Scope, image, hidden *Node) []*Node {
 		masked, completed := p.own.Inpaint(scope, image, hidden)
-		wrong := ReduceSum(Square(Sub(completed, image)), 1, 2, 3)
-		return []*Node{masked, completed, DivScalar(Div(wrong, ReduceSum(hidden, 1, 2, 3)), float64(image.Shape().Dim(3)))}
+		wrong := func(x *Node) *Node { // N
+			sum := ReduceSum(Square(Sub(x, image)), 1, 2, 3)
+			return DivScalar(Div(sum, ReduceSum(hidden, 1, 2, 3)), float64(image.Shape().Dim(3)))
+		}
+		return []*Node{masked, completed, wrong(masked), wrong(completed)}
 	}, batchOf(images), hidden)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("show: inpainting: %w", err)
+		return drawn, decibels, fmt.Errorf("show: inpainting: %w", err)
 	}
-	if masked, err = imagesOf(out[0]); err != nil {
-		return nil, nil, nil, err
+	for k := range drawn {
+		if drawn[k], err = imagesOf(out[k]); err != nil {
+			return drawn, decibels, err
+		}
+		for _, e := range tensors.MustCopyFlatData[float32](out[2+k]) {
+			decibels[k] = append(decibels[k], decibel(float64(e)))
+		}
 	}
-	if completed, err = imagesOf(out[1]); err != nil {
-		return nil, nil, nil, err
-	}
-	wrong, err := tensors.CopyFlatData[float32](out[2])
-	for _, e := range wrong {
-		decibels = append(decibels, -10*math.Log10(max(float64(e), 1e-10)))
-	}
-	return masked, completed, decibels, err
+	return drawn, decibels, nil
 }
+
+// decibel is the peak signal-to-noise ratio of a mean squared error of pixels in [0, 1], at most 100 dB.
+func decibel(wrong float64) float64 { return -10 * math.Log10(max(wrong, 1e-10)) }

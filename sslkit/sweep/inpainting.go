@@ -1,6 +1,8 @@
 package sweep
 
 import (
+	"strings"
+
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
 )
@@ -22,15 +24,21 @@ func inpainting(preset, dataset string, m *sslkit.ContextEncoder) (Config, error
 	c.Batch = 64
 	// train.lua of pathak22/context-encoder, with a cosine: 10 times its lr of 0.0002, and beta1.
 	c.Optimizer = Optimizer{Kind: "adamw", Rate: 2e-3, Beta1: 0.5}
-	if dataset == "photos" { // crops cost nothing, and a critic needs them
+	if dataset == "photos" { // what is painted needs many steps more than images
 		c.Data.PerPhoto = 64
 	}
-	if preset == Paper { // 128 pixels, 500 epochs
-		m.Backbone, m.Decoder = nn.ResNet(20, 64), 64
-		if m.Adv > 0 {
-			m.Overlap, m.Critic = 4, 64
+	switch preset {
+	case Smoke:
+		c.Epochs = 4
+		c.Data.PerPhoto /= 2
+	case Class:
+		c.Epochs = 8
+	case Paper:
+		c.Epochs = 500
+		m.Backbone, m.Decoder, m.Critic = nn.ResNet(20, 64), 64, 2*m.Critic
+		if dataset == "photos" || strings.HasPrefix(dataset, "folder:") {
+			c.Data.Size, m.Overlap = 128, 4*m.Overlap
 		}
-		c.Epochs, c.Data.Size = 500, 128
 	}
 	return c, err
 }
