@@ -96,7 +96,7 @@ func (m *ContextEncoder) Loss(scope *model.Scope, b Batch) *Node {
 	return m.joint(&t, t.fake)
 }
 
-// joint is Eq. 3, with log(D) in place of -log(1-D) as in the release ("fake labels are real for generator cost").
+// joint is Eq. 3, with -log(D) in place of log(1-D) as in the release ("fake labels are real for generator cost").
 func (m *ContextEncoder) joint(t *turn, fake *Node) *Node {
 	return Add(MulScalar(t.l2, m.Rec), MulScalar(loss.CrossEntropy(fake, says(fake, 1)), m.Adv))
 }

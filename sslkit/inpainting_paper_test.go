@@ -158,9 +158,9 @@ func sigmoidLoss(logit float64, real bool) float64 { // -log D or -log(1-D)
 	return math.Log1p(math.Exp(logit))
 }
 
-// "L = lambda_rec L_rec + lambda_adv L_adv", with "lambda_rec = 0.999 and lambda_adv = 0.001"; the adversary's part is log(D(x)) +
-// log(1 - D(F((1 - M) x))) for the critic, and for the other "maximize log(D(G(z)))", of the release. Reference: Pathak et al.
-// 2016, Eq. 2 and 3, Sec. 5.1; train.lua, fDx and fGx.
+// "L = lambda_rec L_rec + lambda_adv L_adv", with weights of 0.999 and 0.001; the adversary's part is log(D(x)) + log(1 -
+// D(F((1 - M) x))) for the critic, and for the other "maximize log(D(G(z)))", of the release. Reference: Pathak et al. 2016, Eq. 2
+// and 3, Sec. 5.1; train.lua, fDx and fGx.
 func TestPaperInpaintingLosses(t *testing.T) {
 	for name, m := range map[string]*ContextEncoder{"central": tinyInpainting(), "anywhere": anywhere()} {
 		s := newStage(t, m)
@@ -347,8 +347,8 @@ func (s stage) gradients(m *ContextEncoder, fn func(scope *model.Scope, t *turn)
 
 // "(1) Update D network: maximize log(D(x)) + log(1 - D(G(z)))", then "(2) Update G network: maximize log(D(G(z)))": the critic moves
 // against its own loss, at a tenth of the rate, and nothing else does; encoder and decoder then move against the joint loss, with
-// the critic that has moved. "We use a higher learning rate for context encoder (10 times) to that of adversarial discriminator."
-// (The release saves a pass: it sends the gradient through the critic's new weights but with activations of the old ones.)
+// the critic that has moved: "learningRate = (opt.wtl2>0 and opt.wtl2<1) and opt.lr*10 or opt.lr". (The release saves a pass: it
+// sends the gradient through the critic's new weights but with activations of the old ones.)
 // Reference: Pathak et al. 2016, Sec. 3.2 and 5.1; train.lua.
 func TestPaperInpaintingTakesTurns(t *testing.T) {
 	m := tinyInpainting()

@@ -23,9 +23,9 @@ type Player struct {
 // Players take turns within one step, in their order: each sees where those before it have moved, and holds the others'
 // variables, moved or not, for constants (Goodfellow et al. 2014, "Generative Adversarial Nets", Algorithm 1 with k = 1).
 //
-// A variable that is trained belongs to one player. Optimizers keep their state apart for each variable, and a step
-// counts once, so that all may be of one kind. Players raises the global step by one, and takes no gradients that were
-// accumulated.
+// A variable that is trained belongs to one player. The optimizers of this package keep their state apart for each variable
+// and count a step once, so that all may be of one kind. Players raises the global step by one, and takes no gradients that
+// were accumulated.
 type Players []Player
 
 // Validate says what is wrong with a player, if anything.

@@ -50,8 +50,8 @@ func playGame(t *testing.T, store *model.Store, o optimizer.Interface, steps int
 	return flat(t, store, "/encoder/x")[0], flat(t, store, "/critic/y")[0], flat(t, store, "/decoder/w")[0]
 }
 
-// Each sees where those before it have moved, as "the discriminator is updated, then the generator" (Goodfellow et al. 2014,
-// Algorithm 1), and takes the others' moves for constants.
+// Each sees where those before it have moved, as the generator does the discriminator's step in Goodfellow et al. 2014,
+// Algorithm 1, and takes the others' moves for constants.
 func TestPlayersTakeTurns(t *testing.T) {
 	const steps, rateY, rateX = 5, 0.1, 0.3
 	x, y, w := 3., -1., 0.5
