@@ -67,7 +67,7 @@ func (o AdamW) UpdateGraphWithGradients(scope *model.Scope, grads []*Node, _ dty
 	var t *Node
 	update(scope, grads, o.Rate, func(v *model.Variable, w, grad, rate *Node) *Node {
 		if t == nil {
-			t = optimizer.IncrementCounter(scope.Store().Scope(adamScope), w.Graph(), "updates", dtypes.Float32)
+			t = updates(scope.Store().Scope(adamScope), w.Graph())
 		}
 		moment := func(name string, beta float64, of *Node) *Node {
 			m := buffer(scope, model.JoinPath(adamScope, name), v)
@@ -82,6 +82,14 @@ func (o AdamW) UpdateGraphWithGradients(scope *model.Scope, grads []*Node, _ dty
 		}
 		return Sub(w, Mul(rate, step))
 	})
+}
+
+// updates raises the number of updates, once a step, which [Players] share.
+func updates(scope *model.Scope, g *Graph) *Node {
+	if v := scope.GetVariable("updates"); v != nil && v.ChangedInGraph(g) {
+		return v.NodeValue(g)
+	}
+	return optimizer.IncrementCounter(scope, g, "updates", dtypes.Float32)
 }
 
 // Clear deletes the moments. It implements optimizer.Interface.

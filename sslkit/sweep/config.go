@@ -47,6 +47,7 @@ type Optimizer struct {
 	Rate        float64 `json:"rate"`               // at its peak
 	Momentum    float64 `json:"momentum"`           // of sgd and lars
 	Nesterov    bool    `json:"nesterov,omitempty"` // of sgd
+	Beta1       float64 `json:"beta1,omitempty"`    // of adamw; 0: 0.9
 	Beta2       float64 `json:"beta2,omitempty"`    // of adamw; 0: 0.999
 	WeightDecay float64 `json:"weight_decay"`
 	Warmup      float64 `json:"warmup,omitempty"` // epochs; of the cosine
@@ -133,8 +134,8 @@ func (c Config) Validate() error {
 	if o.Kind == "adamw" && o.Momentum != 0 {
 		bad("adamw has no momentum %g: set it to 0", o.Momentum)
 	}
-	if o.Kind != "adamw" && o.Beta2 != 0 {
-		bad("beta2 %g is of adamw: leave it out", o.Beta2)
+	if o.Kind != "adamw" && (o.Beta1 != 0 || o.Beta2 != 0) {
+		bad("beta1 %g and beta2 %g are of adamw: leave them out", o.Beta1, o.Beta2)
 	}
 	if len(o.Drops) == 0 && o.Factor != 0 {
 		bad("factor %g without drops: name the epochs of the drops, or leave it out", o.Factor)
@@ -165,7 +166,7 @@ func (o Optimizer) build(steps, epochs int) optimizer.Interface {
 	}
 	switch o.Kind {
 	case "adamw":
-		return optim.AdamW{Rate: rate, Beta2: o.Beta2, WeightDecay: o.WeightDecay}
+		return optim.AdamW{Rate: rate, Beta1: o.Beta1, Beta2: o.Beta2, WeightDecay: o.WeightDecay}
 	case "lars":
 		return optim.LARS{Rate: rate, Momentum: o.Momentum, WeightDecay: o.WeightDecay}
 	}

@@ -19,6 +19,7 @@ import (
 // Method names a method by the one field that is set. Each has a field Backbone, the network that is kept.
 type Method struct {
 	Rotation    *sslkit.Rotation          `json:"rotation,omitempty"`
+	Inpainting  *sslkit.ContextEncoder    `json:"inpainting,omitempty"`
 	Context     *sslkit.ContextPrediction `json:"context,omitempty"`
 	Jigsaw      *sslkit.Jigsaw            `json:"jigsaw,omitempty"`
 	SimCLR      *sslkit.SimCLR            `json:"simclr,omitempty"`

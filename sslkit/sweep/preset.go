@@ -38,6 +38,7 @@ func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
 		"context": Context, "position": Position, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
 		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
+		"inpainting": Inpainting,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
@@ -50,7 +51,7 @@ func DefaultData(method string) string {
 	switch method {
 	case "clip":
 		return "emoji"
-	case "context", "jigsaw", "position":
+	case "context", "jigsaw", "position", "inpainting":
 		return "photos"
 	}
 	return "fashion-mnist-10k"

@@ -371,3 +371,23 @@ func ExampleRecipe_Only() {
 	fmt.Println(crop.MinScale, crop.Flip, crop.Jitter, crop.Blur)
 	// Output: 0.08 true 0 0
 }
+
+func ExampleHoles() {
+	image := picture(make([]float32, 5), make([]float32, 5), make([]float32, 5), make([]float32, 5))
+	corner := [][]int32{{0, 2}} // of two squares
+	show(MustExecOnce(pureGo(), func(in []*Node) *Node { return view.Holes(in[0], in[1], in[1], 2) }, image, corner))
+	// Output:
+	// [1.00 1.00 0.00 0.00 0.00]
+	// [1.00 1.00 0.00 0.00 0.00]
+	// [0.00 0.00 1.00 1.00 0.00]
+	// [0.00 0.00 1.00 1.00 0.00]
+}
+
+func ExampleRandomHoles() {
+	image := picture(make([]float32, 5), make([]float32, 5), make([]float32, 5))
+	show(drawn(func(scope *model.Scope, x *Node) *Node { return view.RandomHoles(scope, x, 1, 2) }, image))
+	// Output:
+	// [0.00 0.00 0.00 1.00 1.00]
+	// [0.00 0.00 0.00 1.00 1.00]
+	// [0.00 0.00 0.00 0.00 0.00]
+}
