@@ -29,7 +29,7 @@ type Method struct {
 	SwAV        *sslkit.SwAV              `json:"swav,omitempty"`
 	CLIP        *sslkit.CLIP              `json:"clip,omitempty"`
 	MAE         *sslkit.MAE               `json:"mae,omitempty"`
-	Position    *sslkit.PatchPosition     `json:"position,omitempty"` // an instrument
+	Position    *sslkit.PatchPosition     `json:"position,omitempty"`   // an instrument
 	Supervised  *eval.Supervised          `json:"supervised,omitempty"` // the labels are found in the data
 	Random      *Random                   `json:"random,omitempty"`
 }
