@@ -92,7 +92,7 @@ func TestSoftBins(t *testing.T) {
 		for _, c := range someColours() {
 			flat = append(flat, c[0], c[1])
 		}
-		for _, neighbours := range []int{1, 5, 10} {
+		for _, neighbours := range []int{1, 5} {
 			out, err := CallOnceN(backend, func(x []*Node) []*Node {
 				return []*Node{SoftBins(x[0], neighbours, 5), NearestBin(x[0])}
 			}, tensors.FromFlatDataAndDimensions(flat, 1, len(flat)/2, 2))
@@ -126,7 +126,7 @@ func TestAnnealedMean(t *testing.T) {
 	logits[4][7], logits[4][200] = 50, 50 // two modes alike
 	logits[5][9] = 1e4
 	onBackends(t, func(t *testing.T, backend compute.Backend) {
-		for _, temperature := range []float64{0, 0.01, 0.38, 1, 3} {
+		for _, temperature := range []float64{0, 0.01, 0.38, 1} {
 			out, err := CallOnce(backend, func(x *Node) *Node { return AnnealedMean(x, temperature) }, logits)
 			if err != nil {
 				t.Fatal(err)
