@@ -63,7 +63,7 @@ func (m *Colorization) Loss(scope *model.Scope, b Batch) *Node {
 	if m.Flip {
 		x = view.Flip(scope, x)
 	}
-	ab := m.colours(x) // NxhxwX2
+	ab := m.Colours(x) // NxhxwX2
 	nearest := view.NearestBin(ab)
 	pred := m.Predict(scope, x)
 	m.report(pred, ab, nearest, x)

@@ -18,7 +18,7 @@ import (
 // 2016, Sec. 2.2). What the kernel would put where there is no bin goes to the others: the sum stays 1.
 func (m *Colorization) Prior(r *Run) ([]float32, error) {
 	count, err := NewExec(r.Backend, func(x *Node) *Node {
-		bin := view.NearestBin(m.colours(floatImage(x)))
+		bin := view.NearestBin(m.Colours(floatImage(x)))
 		return ReduceSum(OneHot(Reshape(bin, -1), view.Bins, dtypes.Float32), 0) // Q
 	})
 	if err != nil {
@@ -80,8 +80,8 @@ func (m *Colorization) places(image *Node) (h, w int) {
 	return h / m.Stride, w / m.Stride
 }
 
-// colours are the mean a and b of each place of x [N, H, W, 3]: [N, h, w, 2].
-func (m *Colorization) colours(x *Node) *Node {
+// Colours are the mean a and b of each place of x [N, H, W, 3]: [N, h, w, 2].
+func (m *Colorization) Colours(x *Node) *Node {
 	if x.Rank() != 4 || x.Shape().Dim(3) != 3 {
 		exceptions.Panicf("sslkit: colorization learns from images with colours, [N, H, W, 3], got %s", x.Shape())
 	}
