@@ -250,12 +250,7 @@ func guess(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source)
 	exec, err := model.NewExec(t.Backend, t.Store, func(scope *model.Scope, x *Node) []*Node {
 		x = DivScalar(ConvertDType(x, dtypes.Float32), 255)
 		pred, ab := m.Predict(scope, x), m.Colours(x)
-		best, mean := view.NearestBin(ab), pred
-		if m.Regression {
-			best = view.NearestBin(pred)
-		} else {
-			best, mean = ArgMax(pred, -1), view.AnnealedMean(pred, m.Temperature)
-		}
+		best, mean := m.Decode(pred, m.Temperature)
 		chroma := func(ab *Node) *Node { return Reshape(Sqrt(ReduceSum(Square(ab), -1)), -1) }
 		return []*Node{Reshape(view.NearestBin(ab), -1), Reshape(best, -1), chroma(ab), chroma(mean), judged(x, m.Paint(x, pred, m.Temperature))}
 	})

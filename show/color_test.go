@@ -23,7 +23,7 @@ func TestColor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	variants := []sweep.Variant{{"least squares", regression}, {"rebalanced", c}}
+	variants := []sweep.Variant{{Name: "least squares", Config: regression}, {Name: "rebalanced", Config: c}}
 	_, src, err := data.Open("photos", data.OpenOptions{Size: 8, PerPhoto: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -31,12 +31,12 @@ func TestColor(t *testing.T) {
 	f, err := ColorBins()
 	says(t, f, err, "lightness 50", "313 bins")
 	f, err = ColorPrior(ctx, s, c)
-	says(t, f, err, "-110", "training images", "-8.0") // of bins that no photo has
+	says(t, f, err, "-110", "training images", "−8.0") // of bins that no photo has
 	if _, err := ColorPrior(ctx, s, regression); err == nil {
 		t.Error("a regression has a prior")
 	}
 	f, err = Colorized(ctx, s, src, variants, 0, 5)
-	says(t, f, err, "lightness", "least squares", "rebalanced", "truth", "chroma 0", src.Classes()[src.Label(5)])
+	says(t, f, err, "lightness", "least squares", "rebalanced", "truth", "chroma ", src.Classes()[src.Label(5)])
 	frames, err := ColorTemperatures(ctx, s, c, src, []float64{1, 0.38, 0}, 0, 5)
 	if err != nil || len(frames.Figures) != 3 || frames.At != 1 {
 		t.Fatalf("%+v, %v", frames.Names, err)

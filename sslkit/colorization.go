@@ -97,10 +97,8 @@ func (m *Colorization) Predict(scope *model.Scope, image *Node) *Node {
 // Paint gives images [N, H, W, 3 or 1] the colours of a prediction, at a temperature of its distributions, and keeps their lightness
 // as far as there are such colours: [N, H, W, 3] in [0, 1].
 func (m *Colorization) Paint(image, pred *Node, temperature float64) *Node {
-	if !m.Regression {
-		pred = view.AnnealedMean(pred, temperature)
-	}
-	ab := resampled(pred, image.Shape().Dim(1), image.Shape().Dim(2))
+	_, ab := m.Decode(pred, temperature)
+	ab = resampled(ab, image.Shape().Dim(1), image.Shape().Dim(2))
 	return view.LabToRGB(Concatenate([]*Node{MulScalar(view.Lightness(image), 100), ab}, -1))
 }
 

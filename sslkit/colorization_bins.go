@@ -90,15 +90,19 @@ func (m *Colorization) Colours(x *Node) *Node {
 	return ReduceMean(Reshape(ab, -1, h, m.Stride, w, m.Stride, 2), 2, 4)
 }
 
+// Decode returns the likeliest bin of each place of a prediction, [N, h, w] int32, and its a and b at a temperature, [N, h, w, 2]. A
+// regression has no temperature, and the bin of its a and b.
+func (m *Colorization) Decode(pred *Node, temperature float64) (bin, ab *Node) {
+	if m.Regression {
+		return view.NearestBin(pred), pred
+	}
+	return ArgMax(pred, -1), view.AnnealedMean(pred, temperature)
+}
+
 // report reports how near pred is to the colours ab [N, h, w, 2] of images x, whose bins are nearest [N, h, w].
 func (m *Colorization) report(pred, ab, nearest, x *Node) {
 	pred = StopGradient(pred)
-	bin, mean := nearest, pred
-	if m.Regression {
-		bin = view.NearestBin(pred)
-	} else {
-		bin, mean = ArgMax(pred, -1), view.AnnealedMean(pred, m.Temperature)
-	}
+	bin, mean := m.Decode(pred, m.Temperature)
 	Report("accuracy", ReduceAllMean(ConvertDType(Equal(bin, nearest), x.DType())))
 	Report("ab_error", ReduceAllMean(Sqrt(ReduceSum(Square(Sub(mean, ab)), -1))))
 	mse := ReduceMean(Square(Sub(m.Paint(x, pred, m.Temperature), x)), 1, 2, 3) // N
