@@ -254,8 +254,11 @@ func Colorization(preset, dataset string) (Config, error) {
 	if preset == Smoke {
 		c.Epochs = 8
 	}
-	if preset == Paper { // Zhang et al. 2016, and the authors' train_val_v2.prototxt, with a network and images of 64 pixels
+	if preset == Paper { // Zhang et al. 2016, Sec. 2, with a network and images of a quarter of the size
 		m.Backbone, m.Stride, m.Hidden = nn.ResNet(20, 64), 4, 256
+		if dataset == "photos" || dataset == "scenes" || strings.HasPrefix(dataset, "folder:") {
+			c.Data.Size = 64
+		}
 	}
 	return c, err
 }
