@@ -18,20 +18,21 @@ import (
 
 // Method names a method by the one field that is set. Each has a field Backbone, the network that is kept.
 type Method struct {
-	Rotation    *sslkit.Rotation          `json:"rotation,omitempty"`
-	Inpainting  *sslkit.ContextEncoder    `json:"inpainting,omitempty"`
-	Context     *sslkit.ContextPrediction `json:"context,omitempty"`
-	Jigsaw      *sslkit.Jigsaw            `json:"jigsaw,omitempty"`
-	SimCLR      *sslkit.SimCLR            `json:"simclr,omitempty"`
-	MoCo        *sslkit.MoCo              `json:"moco,omitempty"`
-	DenseCL     *sslkit.DenseCL           `json:"densecl,omitempty"`
-	DeepCluster *sslkit.DeepCluster       `json:"deepcluster,omitempty"`
-	SwAV        *sslkit.SwAV              `json:"swav,omitempty"`
-	CLIP        *sslkit.CLIP              `json:"clip,omitempty"`
-	MAE         *sslkit.MAE               `json:"mae,omitempty"`
-	Position    *sslkit.PatchPosition     `json:"position,omitempty"`   // an instrument
-	Supervised  *eval.Supervised          `json:"supervised,omitempty"` // the labels are found in the data
-	Random      *Random                   `json:"random,omitempty"`
+	Colorization *sslkit.Colorization      `json:"colorization,omitempty"`
+	Inpainting   *sslkit.ContextEncoder    `json:"inpainting,omitempty"`
+	Rotation     *sslkit.Rotation          `json:"rotation,omitempty"`
+	Context      *sslkit.ContextPrediction `json:"context,omitempty"`
+	Jigsaw       *sslkit.Jigsaw            `json:"jigsaw,omitempty"`
+	SimCLR       *sslkit.SimCLR            `json:"simclr,omitempty"`
+	MoCo         *sslkit.MoCo              `json:"moco,omitempty"`
+	DenseCL      *sslkit.DenseCL           `json:"densecl,omitempty"`
+	DeepCluster  *sslkit.DeepCluster       `json:"deepcluster,omitempty"`
+	SwAV         *sslkit.SwAV              `json:"swav,omitempty"`
+	CLIP         *sslkit.CLIP              `json:"clip,omitempty"`
+	MAE          *sslkit.MAE               `json:"mae,omitempty"`
+	Position     *sslkit.PatchPosition     `json:"position,omitempty"`   // an instrument
+	Supervised   *eval.Supervised          `json:"supervised,omitempty"` // the labels are found in the data
+	Random       *Random                   `json:"random,omitempty"`
 }
 
 // revisions are raised, from 1, by whoever changes a method's numbers: older records are then not returned.

@@ -38,7 +38,7 @@ func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
 		"context": Context, "position": Position, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
 		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
-		"inpainting": Inpainting,
+		"inpainting": Inpainting, "colorization": Colorization,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
@@ -51,7 +51,7 @@ func DefaultData(method string) string {
 	switch method {
 	case "clip":
 		return "emoji"
-	case "context", "jigsaw", "position", "inpainting":
+	case "context", "jigsaw", "position", "inpainting", "colorization":
 		return "photos"
 	}
 	return "fashion-mnist-10k"
@@ -246,6 +246,25 @@ func MAE(preset, dataset string) (Config, error) {
 	c.Optimizer = Optimizer{Kind: "adamw", Rate: 1e-3, Beta2: 0.95, WeightDecay: 0.05, Warmup: 0.5}
 	if preset == Paper {
 		c.Epochs, c.Optimizer.Warmup = 400, 40
+	}
+	return c, err
+}
+
+// Colorization returns the preset's configuration of colorization on a dataset, of images with a side that is a multiple of 4.
+func Colorization(preset, dataset string) (Config, error) {
+	m := sslkit.Colorful(nn.ResNet(8, 16))
+	m.Stride, m.Hidden = 2, 64 // as much of a picture as 4 of the paper's larger ones
+	c, err := usual(preset, dataset, Method{Colorization: m})
+	c.Batch = 32
+	c.Optimizer = Optimizer{Kind: "adamw", Rate: 3e-3, Beta2: 0.99, WeightDecay: 1e-3, Warmup: 0.5}
+	if preset == Smoke {
+		c.Epochs = 8
+	}
+	if preset == Paper { // Zhang et al. 2016, Sec. 2, with a network and images of a quarter of the size
+		m.Backbone, m.Stride, m.Hidden = nn.ResNet(20, 64), 4, 256
+		if dataset == "photos" || dataset == "scenes" || strings.HasPrefix(dataset, "folder:") {
+			c.Data.Size = 64
+		}
 	}
 	return c, err
 }

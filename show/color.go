@@ -1,0 +1,500 @@
+package show
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/pjrt"
+	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/view"
+	"github.com/sslkit/lab/widgets"
+)
+
+// colorizer is c's colorization with its parameters.
+func colorizer(ctx context.Context, s *sweep.Store, c sweep.Config) (*sweep.Trained, *sslkit.Colorization, error) {
+	if c.Method.Colorization == nil {
+		return nil, nil, fmt.Errorf("show: %v predicts no colours", c.Method)
+	}
+	t, err := s.Trained(ctx, c)
+	return t, c.Method.Colorization, err
+}
+
+// coloured runs a graph over a colorizer's parameters on pictures.
+func coloured(t *sweep.Trained, images []widgets.Image, build func(scope *model.Scope, x *Node) []*Node) ([]*tensors.Tensor, error) {
+	out, err := model.CallOnceN(t.Backend, t.Store, build, batchOf(images))
+	if err != nil {
+		return nil, fmt.Errorf("show: colouring: %w", err)
+	}
+	return out, nil
+}
+
+// judged are, for each of images x, the PSNR in dB of what was painted, the mean distance of its colours from the true ones in the
+// plane of a and b, and its mean chroma, the distance from grey there: [3, N].
+func judged(x, painted *Node) *Node {
+	ab := func(x *Node) *Node { return SliceAxis(view.RGBToLab(x), -1, AxisRange(1)) }
+	length := func(ab *Node) *Node { return ReduceMean(Sqrt(ReduceSum(Square(ab), -1)), 1, 2) }
+	mse := ReduceMean(Square(Sub(x, painted)), 1, 2, 3)
+	psnr := MulScalar(Log(MaxScalar(mse, 1e-10)), -10/math.Ln10)
+	return Stack([]*Node{psnr, length(Sub(ab(x), ab(painted))), length(ab(painted))}, 0)
+}
+
+// grey is x without its colours.
+func grey(x *Node) *Node {
+	l := MulScalar(view.Lightness(x), 100)
+	return view.LabToRGB(Concatenate([]*Node{l, ZerosLike(l), ZerosLike(l)}, -1))
+}
+
+// ColorBins draws the colours of the bins at two lightnesses, a to the right and b upwards, clipped to what a screen can show.
+func ColorBins() (*widgets.Figure, error) {
+	backend, _, err := pjrt.Open()
+	if err != nil {
+		return nil, err
+	}
+	const size = 22 // b from -110 to 100
+	lightness := []float64{50, 75}
+	lab := make([]float64, 0, 2*size*size*3)
+	white := []float64{100, 0, 0}
+	for _, l := range lightness {
+		plane := slices.Repeat(white, size*size)
+		for _, c := range view.BinCenters() {
+			copy(plane[3*pixelOf(c, size):], []float64{l, c[0], c[1]})
+		}
+		lab = append(lab, plane...)
+	}
+	out, err := CallOnce(backend, func(x *Node) *Node { return view.LabToRGB(ConvertDType(x, dtypes.Float32)) }, tensors.FromFlatDataAndDimensions(lab, 2, size, size, 3))
+	if err != nil {
+		return nil, fmt.Errorf("show: bins: %w", err)
+	}
+	images, err := imagesOf(out)
+	if err != nil {
+		return nil, err
+	}
+	g := widgets.Gallery{Size: 264, Images: [][]widgets.Image{images}, Note: fmt.Sprintf("the %d bins, a to the right and b upwards", view.Bins)}
+	for _, l := range lightness {
+		g.Cols = append(g.Cols, fmt.Sprintf("lightness %g", l))
+	}
+	return g.Figure()
+}
+
+// pixelOf is the pixel of a bin in a picture of the plane of a and b.
+func pixelOf(c [2]float64, size int) int {
+	return int(100-c[1])/view.BinStep*size + int(c[0]+90)/view.BinStep + 1
+}
+
+// ColorPrior draws how often c's training images have each bin, smoothed: the decimal logarithm of its share.
+func ColorPrior(ctx context.Context, s *sweep.Store, c sweep.Config) (*widgets.Figure, error) {
+	t, m, err := colorizer(ctx, s, c)
+	if err != nil {
+		return nil, err
+	}
+	v := t.Store.GetVariable("/bins/prior")
+	if v == nil {
+		return nil, fmt.Errorf("show: %v has no prior", m)
+	}
+	prior, err := tensors.CopyFlatData[float32](v.MustValue())
+	if err != nil {
+		return nil, fmt.Errorf("show: the prior: %w", err)
+	}
+	h := widgets.Heatmap{RowLabel: "b", ColLabel: "a", Decimals: 1, Note: fmt.Sprintf("%s, training images: logarithm of the share of the colours, to the base 10", c.Data.Name)}
+	for a := -90; a <= 100; a += view.BinStep {
+		h.Cols = append(h.Cols, strconv.Itoa(a))
+	}
+	for b := 100; b >= -110; b -= view.BinStep {
+		h.Rows = append(h.Rows, strconv.Itoa(b))
+		h.Values = append(h.Values, slices.Repeat([]float64{math.NaN()}, len(h.Cols)))
+	}
+	for q, at := range view.BinCenters() {
+		// What the kernel leaves of bins a long way off says nothing: no less than one in a hundred million.
+		h.Values[int(100-at[1])/view.BinStep][int(at[0]+90)/view.BinStep] = math.Log10(max(float64(prior[q]), 1e-8))
+	}
+	return h.Figure()
+}
+
+// Colorized draws examples of src as each variant colours them, between their lightness and the truth, at the variants' temperatures.
+// Below them are the PSNR, the mean error in the plane of a and b, and the mean chroma.
+func Colorized(ctx context.Context, s *sweep.Store, src data.Source, variants []sweep.Variant, index ...int) (*widgets.Figure, error) {
+	images, names, err := read(src, index)
+	if err != nil {
+		return nil, err
+	}
+	g := widgets.Gallery{Rows: names, Images: make([][]widgets.Image, len(images)), Captions: make([][]string, len(images)), Size: 96,
+		Note: "below: PSNR in dB; mean error in a and b; mean chroma"}
+	for k, v := range variants {
+		t, m, err := colorizer(ctx, s, v.Config)
+		if err != nil {
+			return nil, err
+		}
+		out, err := coloured(t, images, func(scope *model.Scope, x *Node) []*Node {
+			y := m.Colorize(scope, x, m.Temperature)
+			return []*Node{grey(x), judged(x, grey(x)), y, judged(x, y), x, judged(x, x)}
+		})
+		if err != nil {
+			return nil, err
+		}
+		if k == 0 {
+			err = column(&g, "lightness", out[0], out[1])
+		}
+		if err == nil {
+			err = column(&g, v.Name, out[2], out[3])
+		}
+		if err == nil && k == len(variants)-1 {
+			err = column(&g, "truth", out[4], out[5])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return g.Figure()
+}
+
+// column adds pictures and what was judged of them to a gallery.
+func column(g *widgets.Gallery, name string, pictures, judgement *tensors.Tensor) error {
+	images, err := imagesOf(pictures)
+	if err != nil {
+		return err
+	}
+	g.Cols = append(g.Cols, name)
+	score := judgement.Value().([][]float32)
+	for i, m := range images {
+		g.Images[i] = append(g.Images[i], m)
+		caption := fmt.Sprintf("%.1f; %.0f; %.0f", score[0][i], score[1][i], score[2][i])
+		if score[0][i] > 99 {
+			caption = fmt.Sprintf("chroma %.0f", score[2][i])
+		}
+		g.Captions[i] = append(g.Captions[i], caption)
+	}
+	return nil
+}
+
+// ColorTemperatures draws examples of src in the colours that c's method gives them at each temperature of its distributions.
+func ColorTemperatures(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, temperatures []float64, index ...int) (widgets.Frames, error) {
+	f := widgets.Frames{Label: "temperature"}
+	t, m, err := colorizer(ctx, s, c)
+	if err != nil {
+		return f, err
+	}
+	images, _, err := read(src, index)
+	if err != nil {
+		return f, err
+	}
+	out, err := coloured(t, images, func(scope *model.Scope, x *Node) (all []*Node) {
+		pred := m.Predict(scope, x)
+		for _, temperature := range temperatures {
+			y := m.Paint(x, pred, temperature)
+			all = append(all, y, judged(x, y))
+		}
+		return all
+	})
+	if err != nil {
+		return f, err
+	}
+	for k, temperature := range temperatures {
+		g := widgets.Gallery{Images: [][]widgets.Image{nil}, Captions: [][]string{nil}, Size: 96, Note: "below: PSNR in dB; mean error in a and b; mean chroma"}
+		painted, err := imagesOf(out[2*k])
+		if err != nil {
+			return f, err
+		}
+		score := out[2*k+1].Value().([][]float32)
+		for i, p := range painted {
+			g.Images[0] = append(g.Images[0], p)
+			g.Captions[0] = append(g.Captions[0], fmt.Sprintf("%.1f; %.0f; %.0f", score[0][i], score[1][i], score[2][i]))
+		}
+		figure, err := g.Figure()
+		if err != nil {
+			return f, err
+		}
+		f.Names, f.Figures = append(f.Names, strconv.FormatFloat(temperature, 'g', -1, 64)), append(f.Figures, figure)
+		if temperature == m.Temperature {
+			f.At = k
+		}
+	}
+	return f, nil
+}
+
+// guesses is what a variant makes of the places of test images.
+type guesses struct {
+	bin, best    []int32   // the true bin of each place and the likeliest
+	chroma, made []float64 // the chroma of each place and what is painted
+	score        [3]float64
+}
+
+func (g guesses) right(i int) float64 {
+	if g.bin[i] == g.best[i] {
+		return 1
+	}
+	return 0
+}
+
+// guess lets a variant colour up to paired images of src.
+func guess(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (g guesses, err error) {
+	t, m, err := colorizer(ctx, s, c)
+	if err != nil {
+		return g, err
+	}
+	ds, err := first(src, paired)
+	if err != nil {
+		return g, err
+	}
+	exec, err := model.NewExec(t.Backend, t.Store, func(scope *model.Scope, x *Node) []*Node {
+		x = DivScalar(ConvertDType(x, dtypes.Float32), 255)
+		pred, ab := m.Predict(scope, x), m.Colours(x)
+		best, mean := m.Decode(pred, m.Temperature)
+		chroma := func(ab *Node) *Node { return Reshape(Sqrt(ReduceSum(Square(ab), -1)), -1) }
+		return []*Node{Reshape(view.NearestBin(ab), -1), Reshape(best, -1), chroma(ab), chroma(mean), judged(x, m.Paint(x, pred, m.Temperature))}
+	})
+	if err != nil {
+		return g, fmt.Errorf("show: colouring: %w", err)
+	}
+	defer exec.Finalize()
+	n := 0
+	for batch, err := range ds.Iter() {
+		if err != nil {
+			return g, err
+		}
+		out, err := exec.Call(batch.Inputs[0])
+		if err != nil {
+			return g, fmt.Errorf("show: colouring: %w", err)
+		}
+		g.bin = append(g.bin, out[0].Value().([]int32)...)
+		g.best = append(g.best, out[1].Value().([]int32)...)
+		g.chroma, g.made = appended(g.chroma, out[2]), appended(g.made, out[3])
+		for i, row := range out[4].Value().([][]float32) {
+			for _, v := range row {
+				g.score[i] += float64(v)
+			}
+			n += len(row)
+		}
+	}
+	for i := range g.score {
+		g.score[i] /= float64(n) / 3
+	}
+	return g, nil
+}
+
+func appended(to []float64, t *tensors.Tensor) []float64 {
+	for _, v := range t.Value().([]float32) {
+		to = append(to, float64(v))
+	}
+	return to
+}
+
+// vividness are the bounds of chroma that places are grouped by.
+var vividness = []float64{0, 5, 10, 20, 35, 1000}
+
+func vividNames() []string { return []string{"below 5", "5 to 10", "10 to 20", "20 to 35", "above 35"} }
+
+// vivid is the mean of a figure of the places in each group of their true chroma.
+func (g guesses) vivid(figure func(i int) float64) []float64 {
+	sum, n := make([]float64, len(vividness)-1), make([]float64, len(vividness)-1)
+	for i, c := range g.chroma {
+		k := 0
+		for c >= vividness[k+1] {
+			k++
+		}
+		sum[k] += figure(i)
+		n[k]++
+	}
+	for k := range sum {
+		sum[k] /= n[k] // NaN where there is none
+	}
+	return sum
+}
+
+// Saturation draws the mean chroma that each variant gives to places, by their true chroma, beside that.
+func Saturation(ctx context.Context, s *sweep.Store, src data.Source, variants ...sweep.Variant) (*widgets.Figure, error) {
+	return vivid(ctx, s, src, variants, "mean chroma", func(g guesses) []float64 { return g.vivid(func(i int) float64 { return g.made[i] }) }, true)
+}
+
+// Rarity draws how often each variant's likeliest bin is the right one, by the chroma of the places: vivid colours are the rare ones.
+func Rarity(ctx context.Context, s *sweep.Store, src data.Source, variants ...sweep.Variant) (*widgets.Figure, error) {
+	return vivid(ctx, s, src, variants, "likeliest bin is right, %", func(g guesses) []float64 { return percents(g.vivid(g.right)) }, false)
+}
+
+func vivid(ctx context.Context, s *sweep.Store, src data.Source, variants []sweep.Variant, label string, of func(guesses) []float64, reference bool) (*widgets.Figure, error) {
+	b := widgets.Bars{YLabel: label, Groups: vividNames()}
+	for _, v := range variants {
+		g, err := guess(ctx, s, v.Config, src)
+		if err != nil {
+			return nil, err
+		}
+		b.Series = append(b.Series, widgets.Series{Name: v.Name, Y: of(g)})
+		if reference {
+			b.Reference = widgets.Series{Name: "truth", Y: g.vivid(func(i int) float64 { return g.chroma[i] })}
+		}
+		b.Note = fmt.Sprintf("%s, %d test images, seed %d; groups by the true chroma of places", v.Config.Data.Name, min(paired, src.Len()), v.Config.Seed)
+	}
+	return b.Figure()
+}
+
+// ColorScores is a table, in Markdown, of how near the variants come to the colours of up to 400 images of src.
+func ColorScores(ctx context.Context, s *sweep.Store, src data.Source, variants ...sweep.Variant) (string, error) {
+	t := widgets.Table{Head: []string{"", "PSNR, dB", "error in a, b", "chroma", "bin right, %", "mean over bins, %"}}
+	var last guesses
+	for _, v := range variants {
+		g, err := guess(ctx, s, v.Config, src)
+		if err != nil {
+			return "", err
+		}
+		all, each := g.accuracies()
+		t.Rows = append(t.Rows, []string{v.Name, fmt.Sprintf("%.2f", g.score[0]), fmt.Sprintf("%.1f", g.score[1]), fmt.Sprintf("%.1f", g.score[2]),
+			fmt.Sprintf("%.1f", 100*all), fmt.Sprintf("%.1f", 100*each)})
+		last = g
+	}
+	if len(variants) == 0 {
+		return "", fmt.Errorf("show: name at least one variant")
+	}
+	var chroma float64
+	for _, c := range last.chroma {
+		chroma += c / float64(len(last.chroma))
+	}
+	text, err := t.Markdown()
+	return fmt.Sprintf("%s\n\n%s: %d test images, seed %d; at temperature %g. The truth has a chroma of %.1f, which is also the error of grey.", text,
+		variants[0].Config.Data.Name, min(paired, src.Len()), variants[0].Config.Seed, variants[0].Config.Method.Colorization.Temperature, chroma), err
+}
+
+// accuracies are that of all places, and the mean over the bins that occur.
+func (g guesses) accuracies() (all, each float64) {
+	right, n := make(map[int32]float64), make(map[int32]float64)
+	for i, q := range g.bin {
+		right[q] += g.right(i)
+		n[q]++
+		all += g.right(i) / float64(len(g.bin))
+	}
+	for q := range n {
+		each += right[q] / n[q] / float64(len(n))
+	}
+	return all, each
+}
+
+// Doubts draws the so many images, of up to 400 of src, whose colours c's method misses by most, and what it thinks of the worst place:
+// the three likeliest of its modes, bins that are likelier than their neighbours, and the truth, as stripes of equal width.
+func Doubts(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, rows int) (*widgets.Figure, error) {
+	t, m, err := colorizer(ctx, s, c)
+	if err != nil {
+		return nil, err
+	}
+	if m.Regression {
+		return nil, fmt.Errorf("show: a regression has no distribution to look into")
+	}
+	index := make([]int, 0, paired)
+	for i := 0; i < src.Len(); i += max(1, (src.Len()+paired-1)/paired) {
+		index = append(index, i)
+	}
+	images, names, err := read(src, index)
+	if err != nil {
+		return nil, err
+	}
+	out, err := coloured(t, images, func(scope *model.Scope, x *Node) []*Node {
+		y := m.Colorize(scope, x, m.Temperature)
+		return []*Node{judged(x, y)}
+	})
+	if err != nil {
+		return nil, err
+	}
+	missed := out[0].Value().([][]float32)[1]
+	worst := make([]int, len(images))
+	for i := range worst {
+		worst[i] = i
+	}
+	slices.SortFunc(worst, func(i, j int) int { return cmp.Compare(missed[j], missed[i]) })
+	var few []widgets.Image
+	g := widgets.Gallery{Note: fmt.Sprintf("%s, the test images with the largest error of %d; last column: the likeliest colours of the worst place, and the truth", c.Data.Name, len(images)),
+		Cols: []string{"lightness", "painted", "truth", "modes | truth"}, Size: 96}
+	for _, i := range worst[:min(rows, len(worst))] {
+		few, g.Rows = append(few, images[i]), append(g.Rows, names[i])
+	}
+	return doubts(t, m, few, g)
+}
+
+// doubts fills in the pictures of Doubts.
+func doubts(t *sweep.Trained, m *sslkit.Colorization, few []widgets.Image, g widgets.Gallery) (*widgets.Figure, error) {
+	out, err := coloured(t, few, func(scope *model.Scope, x *Node) []*Node {
+		pred := m.Predict(scope, x)
+		y := m.Paint(x, pred, m.Temperature)
+		l := SliceAxis(view.RGBToLab(x), -1, AxisElem(0))
+		return []*Node{grey(x), y, judged(x, y), Softmax(pred), m.Colours(x), view.AnnealedMean(pred, m.Temperature), l}
+	})
+	if err != nil {
+		return nil, err
+	}
+	flat, err := imagesOf(out[0])
+	if err != nil {
+		return nil, err
+	}
+	painted, err := imagesOf(out[1])
+	if err != nil {
+		return nil, err
+	}
+	score := out[2].Value().([][]float32)
+	p, truth, mean := out[3].Value().([][][][]float32), out[4].Value().([][][][]float32), out[5].Value().([][][][]float32)
+	lightness := out[6].Value().([][][][]float32)
+	for i := range few {
+		var row, col int
+		var largest float64
+		for y := range truth[i] {
+			for x := range truth[i][y] {
+				if d := math.Hypot(float64(truth[i][y][x][0]-mean[i][y][x][0]), float64(truth[i][y][x][1]-mean[i][y][x][1])); d > largest {
+					row, col, largest = y, x, d
+				}
+			}
+		}
+		l := lightness[i][row*m.Stride][col*m.Stride][0]
+		var lab []float32
+		var says []string
+		modes := modes(p[i][row][col], 3)
+		for _, q := range modes {
+			center := view.BinCenters()[q]
+			lab = append(lab, l, float32(center[0]), float32(center[1]))
+			says = append(says, strings.TrimPrefix(fmt.Sprintf("%.2f", p[i][row][col][q]), "0"))
+		}
+		lab = append(lab, l, truth[i][row][col][0], truth[i][row][col][1])
+		swatch, err := CallOnce(t.Backend, func(x *Node) *Node { return view.LabToRGB(x) }, tensors.FromFlatDataAndDimensions(lab, 1, 1, len(lab)/3, 3))
+		if err != nil {
+			return nil, fmt.Errorf("show: colouring: %w", err)
+		}
+		stripes, err := imagesOf(swatch)
+		if err != nil {
+			return nil, err
+		}
+		g.Images = append(g.Images, []widgets.Image{flat[i], painted[i], few[i], square(stripes[0])})
+		g.Captions = append(g.Captions, []string{"", fmt.Sprintf("error %.0f", score[1][i]), "", strings.Join(says, " ")})
+	}
+	return g.Figure()
+}
+
+// modes are the bins that are likelier than those around them, the likeliest first, and no more than so many.
+func modes(p []float32, most int) []int {
+	centers := view.BinCenters()
+	var found []int
+	for q, c := range centers {
+		top := true
+		for r, d := range centers {
+			near := math.Abs(c[0]-d[0]) <= view.BinStep && math.Abs(c[1]-d[1]) <= view.BinStep
+			top = top && (!near || r == q || p[r] < p[q])
+		}
+		if top {
+			found = append(found, q)
+		}
+	}
+	slices.SortFunc(found, func(a, b int) int { return cmp.Compare(p[b], p[a]) })
+	return found[:min(most, len(found))]
+}
+
+// square repeats the one row of a picture.
+func square(m widgets.Image) widgets.Image {
+	m.Pixels = slices.Repeat(m.Pixels, m.W)
+	m.H = m.W
+	return m
+}
