@@ -68,7 +68,7 @@ func (m *VideoColorization) Start(r *Run) error {
 	if len(rows) < m.Colors {
 		return fmt.Errorf("%d colors of %d cells: choose fewer", m.Colors, len(rows))
 	}
-	_, centers, _ := cluster.KMeans(rows, cluster.Choose(rows, m.Colors, uint64(r.Seed)), 50)
+	_, centers, _ := cluster.KMeans(rows, cluster.ChooseApart(rows, m.Colors, uint64(r.Seed)), 50)
 	var flat []float32
 	for _, c := range centers {
 		flat = append(flat, c...)
