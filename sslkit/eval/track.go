@@ -43,6 +43,14 @@ func (o Tracking) Validate() error {
 	return nil
 }
 
+// String says where labels are copied from.
+func (o Tracking) String() string {
+	if o.Radius == 0 {
+		return fmt.Sprintf("first frame and %d before, anywhere, temperature %g", o.Previous, o.Temperature)
+	}
+	return fmt.Sprintf("first frame, anywhere, and %d before, within %d places, temperature %g", o.Previous, o.Radius, o.Temperature)
+}
+
 // Embedder makes of images [N, H, W, C] in [0, 1] the features of their places, [N, h, w, D], whose inner products say how
 // alike two places look.
 type Embedder func(scope *model.Scope, image *Node) *Node

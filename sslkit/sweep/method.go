@@ -28,6 +28,7 @@ type Method struct {
 	SwAV        *sslkit.SwAV              `json:"swav,omitempty"`
 	CLIP        *sslkit.CLIP              `json:"clip,omitempty"`
 	MAE         *sslkit.MAE               `json:"mae,omitempty"`
+	Tracking    *sslkit.VideoColorization `json:"tracking,omitempty"`   // of clips
 	Supervised  *eval.Supervised          `json:"supervised,omitempty"` // the labels are found in the data
 	Random      *Random                   `json:"random,omitempty"`
 }

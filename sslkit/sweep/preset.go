@@ -38,6 +38,7 @@ func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
 		"context": Context, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
 		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
+		"tracking": Tracking,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
@@ -52,6 +53,8 @@ func DefaultData(method string) string {
 		return "emoji"
 	case "context", "jigsaw":
 		return "photos"
+	case "tracking":
+		return "clips"
 	}
 	return "fashion-mnist-10k"
 }
@@ -239,6 +242,28 @@ func MAE(preset, dataset string) (Config, error) {
 	c.Optimizer = Optimizer{Kind: "adamw", Rate: 1e-3, Beta2: 0.95, WeightDecay: 0.05, Warmup: 0.5}
 	if preset == Paper {
 		c.Epochs, c.Optimizer.Warmup = 400, 40
+	}
+	return c, err
+}
+
+// Tracking returns the preset's configuration of video colorization on a dataset of clips.
+func Tracking(preset, dataset string) (Config, error) {
+	m := sslkit.PaperVideoColorization(nn.ResNet(8, 8))
+	m.Dim, m.Temperature = 32, 0.1
+	c, err := usual(preset, dataset, Method{Tracking: m})
+	c.Data.Size, c.Batch = 64, 8 // maps of 16x16; 40 targets a step
+	c.Optimizer = Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 1e-4, Warmup: 0.25}
+	switch preset {
+	case Smoke:
+		c.Epochs, c.Data.Train, c.Data.Test = 2, 320, 60
+	case Class:
+		c.Epochs, c.Data.Train, c.Data.Test = 5, 800, 200
+	case Paper: // at this size; the paper has frames of 256 pixels, a ResNet-18 and Kinetics
+		m.Backbone, m.Dim, m.Temperature = nn.ResNet(20, 64), 64, 0
+		c.Data.Size, c.Batch, c.Epochs = 96, 32, 100
+	}
+	if preset != Paper && strings.HasPrefix(dataset, "video:") {
+		c.Data.Train, c.Data.Test = 0, 0 // as many as there are
 	}
 	return c, err
 }
