@@ -96,8 +96,9 @@ func (w *world) move(d dice) {
 		class = []int32{bird, boat}[d.below(2)]
 	}
 	t := d.thing(class)
-	area := main.height * main.height * shapes[main.class].aspect
-	t.height = math.Sqrt(d.between(.25, .5) * area / shapes[class].aspect)
+	t.swims = class == bird && w.setting == lake && !w.above
+	t.height = 1
+	t.height = math.Sqrt(d.between(.25, .5) * main.area() / t.area())
 	t.x, t.foot = main.x+d.between(-.1, .1), main.foot
 	if w.above {
 		w.lie(d, &t)
@@ -121,6 +122,9 @@ func (w *world) move(d dice) {
 		case bird, dog:
 			t.dx, t.hop, t.hops = t.face*far, d.between(.05, .3)*t.height, float64(2+d.below(3))
 			t.spin = 12 * far / t.height
+			if t.swims {
+				t.hop, t.spin = 0, 0
+			}
 		case boat, car:
 			t.dx = t.face * far
 		}

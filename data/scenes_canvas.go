@@ -9,30 +9,40 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// ink is a colour: red, green and blue of sRGB, 0 to 1.
-type ink [3]float64
+// ink is a colour of sRGB, each 0 to 1. A struct, not an array: the compiler
+// keeps it in registers.
+type ink struct{ r, g, b float64 }
 
 // hsl returns the ink of a hue in turns, a saturation and a lightness.
 func hsl(h, s, l float64) ink {
 	a := s * min(l, 1-l)
-	var k ink
-	for n, from := range [3]float64{0, 8, 4} {
+	channel := func(from float64) float64 {
 		turn := math.Mod(from+12*(h-math.Floor(h)), 12)
-		k[n] = l - a*max(-1, min(turn-3, 9-turn, 1))
+		return l - a*max(-1, min(turn-3, 9-turn, 1))
 	}
-	return k
+	return ink{channel(0), channel(8), channel(4)}
 }
 
 // to is the ink a share t of the way to b.
 func (k ink) to(b ink, t float64) ink {
-	return ink{k[0] + t*(b[0]-k[0]), k[1] + t*(b[1]-k[1]), k[2] + t*(b[2]-k[2])}
+	return ink{k.r + t*(b.r-k.r), k.g + t*(b.g-k.g), k.b + t*(b.b-k.b)}
 }
 
-func (k ink) times(a float64) ink { return ink{a * k[0], a * k[1], a * k[2]} }
-func (k ink) by(b ink) ink        { return ink{k[0] * b[0], k[1] * b[1], k[2] * b[2]} }
+func (k ink) times(a float64) ink { return ink{a * k.r, a * k.g, a * k.b} }
+func (k ink) by(b ink) ink        { return ink{b.r * k.r, b.g * k.g, b.b * k.b} }
 
-func clamp(x, low, high float64) float64 { return max(low, min(high, x)) }
-func lerp(a, b, t float64) float64       { return a + t*(b-a) }
+func lerp(a, b, t float64) float64 { return a + t*(b-a) }
+
+// clamp is faster than min and max, which care for NaN.
+func clamp(x, low, high float64) float64 {
+	if x < low {
+		return low
+	}
+	if x > high {
+		return high
+	}
+	return x
+}
 
 // smooth is 0 below a, 1 above b and without a corner between.
 func smooth(a, b, x float64) float64 {

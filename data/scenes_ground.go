@@ -8,7 +8,7 @@ func (w *world) scenery(c *canvas, pan float64) {
 	if w.above {
 		for k := range c.pix {
 			x, y := (float64(k%c.size)+.5)/side, (float64(k/c.size)+.5)/side
-			c.pix[k] = w.earth(3*(x-pan), 3*y, true, .15, 3/side).by(w.tint)
+			c.pix[k] = w.earth(3*(x-pan), 3*y, true, 3/side).by(w.tint)
 		}
 		return
 	}
@@ -17,22 +17,26 @@ func (w *world) scenery(c *canvas, pan float64) {
 		n, f := w.ridges((float64(x)+.5)/side - pan)
 		near[x], far[x] = (w.horizon-n)*side, (w.horizon-f)*side
 	}
-	s := settings[w.setting]
 	for y := range c.size {
 		v := (float64(y) + .5) / side
 		row := c.pix[y*c.size : (y+1)*c.size]
 		depth := (v - w.horizon) / (1 - w.horizon) // of the soil: 0 at the horizon, 1 at the picture's foot
+		t := clamp(v/w.horizon, 0, 1)
+		sky := w.zenith.to(w.haze, t*math.Sqrt(t))
 		ground := clamp((v-w.horizon)*side+.5, 0, 1)
 		for x := range row {
 			u := (float64(x)+.5)/side - pan
 			var k ink
 			if ground < 1 {
-				k = w.heaven(u, v)
-				if a := clamp(float64(y)+1-far[x], 0, 1); a > 0 && s.ridge != sea {
+				a, b := clamp(float64(y)+1-far[x], 0, 1), clamp(float64(y)+1-near[x], 0, 1)
+				if b < 1 {
+					k = w.heaven(sky, u, v)
+				}
+				if a > 0 && b < 1 {
 					k = k.to(w.ridgeInk(u, v, side, true), a)
 				}
-				if a := clamp(float64(y)+1-near[x], 0, 1); a > 0 && s.ridge != sea {
-					k = k.to(w.ridgeInk(u, v, side, false), a)
+				if b > 0 {
+					k = k.to(w.ridgeInk(u, v, side, false), b)
 				}
 			}
 			if ground > 0 {
@@ -45,25 +49,28 @@ func (w *world) scenery(c *canvas, pan float64) {
 	}
 }
 
-// heaven is the sky at a point.
-func (w *world) heaven(u, v float64) ink {
-	k := w.zenith.to(w.haze, math.Pow(clamp(v/w.horizon, 0, 1), 1.5))
+// heaven is the sky at a point, where k is that of its row.
+func (w *world) heaven(k ink, u, v float64) ink {
 	if w.sun.y >= 0 {
-		d := math.Hypot(u-w.sun.x, v-w.sun.y)
-		glow := ink{1, .97, .86}
-		k = k.to(glow, .55*math.Exp(-d*d/.02))
-		k = k.to(glow, smooth(.062, .048, d))
-	}
-	if w.clouds > 0 {
-		x, y := u*3.2, v*9
-		n := .6*rough(x, y, w.seed) + .27*rough(2.1*x, 2.1*y, w.seed+1) + .13*rough(4.3*x, 4.3*y, w.seed+2)
-		edge := .78 - .5*w.clouds
-		if a := smooth(edge, edge+.22, n); a > 0 {
-			cloud := ink{.98, .98, .98}.to(w.haze, .25).to(w.zenith.times(.8), .5*smooth(edge+.1, edge+.4, n)*w.clouds)
-			k = k.to(cloud, .85*a)
+		d := (u-w.sun.x)*(u-w.sun.x) + (v-w.sun.y)*(v-w.sun.y)
+		if d < .12 {
+			glow := ink{1, .97, .86}
+			k = k.to(glow, .55*(1-d/.12)*(1-d/.12)*(1-d/.12))
+			k = k.to(glow, smooth(.0036, .0024, d))
 		}
 	}
-	return k
+	x, y := u*3.2, v*9
+	edge := .78 - .5*w.clouds
+	n := .6 * rough(x, y, w.seed)
+	if n+.4 < edge {
+		return k
+	}
+	n += .27*rough(2.1*x, 2.1*y, w.seed+1) + .13*rough(4.3*x, 4.3*y, w.seed+2)
+	if n < edge {
+		return k
+	}
+	cloud := ink{.98, .98, .98}.to(w.haze, .25).to(w.zenith.times(.8), .5*smooth(edge+.1, edge+.4, n)*w.clouds)
+	return k.to(cloud, .85*smooth(edge, edge+.22, n))
 }
 
 // ridges are the heights of the near and the far ridge above the horizon.
@@ -151,10 +158,10 @@ func (w *world) soilInk(x, z, depth, u, pixel float64) ink {
 	case sand:
 		shore := .2 + .05*rough(u*5, 0, w.seed+3)
 		if depth < shore {
-			k := w.waves(w.ridge[0], w.ridge[1], x, z, pixel)
+			k := w.waves(w.ridge, x, z, pixel)
 			return k.to(cream, .8*smooth(shore-.035, shore-.01, depth))
 		}
-		k := w.earth(x, 2.2*z, false, depth, pixel)
+		k := w.earth(x, 2.2*z, false, pixel)
 		return k.times(.78 + .22*smooth(shore, shore+.12, depth)) // wet
 	case asphalt:
 		low, high := w.road()
@@ -163,14 +170,14 @@ func (w *world) soilInk(x, z, depth, u, pixel float64) ink {
 			grass := w.soil[1].times(.8 + .25*rough(x*4, z*6, w.seed+5) + .15*rough(x*22, z*8, w.seed+6))
 			return grass.to(ink{.68, .67, .65}, kerb)
 		}
-		k := w.earth(x, 2.2*z, false, depth, pixel)
+		k := w.earth(x, 2.2*z, false, pixel)
 		middle, broad := lerp(low, high, .48), .03*(high-low)+.008
 		if dash := x*2.2 - math.Floor(x*2.2); dash < .55 {
 			k = k.to(cream, .8*smooth(broad, broad*.5, math.Abs(depth-middle)))
 		}
 		return k
 	}
-	return w.earth(x, 2.2*z, false, depth, pixel)
+	return w.earth(x, 2.2*z, false, pixel)
 }
 
 // road is where it begins and ends, as depths: about a main thing that drives,
@@ -184,49 +191,55 @@ func (w *world) road() (low, high float64) {
 	return depth + .06, 1.2
 }
 
+// leaf is what lies on the soil of a forest.
+var leaf = hsl(.07, .55, .42)
+
 // earth is the soil at a place; seen from above it has no direction.
-func (w *world) earth(x, y float64, above bool, depth, pixel float64) ink {
+func (w *world) earth(x, y float64, above bool, pixel float64) ink {
 	s := w.seed + 50
-	fine := smooth(.5, .12, pixel*8) // how well what is an eighth across can be seen
-	broad := rough(x*2, y*1.4, s)
+	fine := smooth(.5, .12, pixel*8) // how well what is an eighth wide is seen
+	if !above {
+		y *= .7
+	}
+	broad := rough(x*2, y*2, s)
 	k := w.soil[0].to(w.soil[1], broad)
 	switch settings[w.setting].soil {
 	case grass:
-		blades := rough(x*26, y*6, s+1)
+		var blades float64
 		if above {
 			blades = .5*rough(x*14, y*14, s+1) + .5*rough(x*14+y*9, y*14-x*9, s+2)
+		} else {
+			blades = rough(x*26, y*9, s+1)
 		}
-		k = k.times(.84 + .32*broad*.4 + .55*(.3+.7*fine)*(blades-.5) + .1)
-		if d := rough(x*9, y*7, s+3); fine > .3 && d > .87 { // tiny flowers
-			k = k.to(ink{.95, .92, .75}, .5*fine)
+		k = k.times(.94 + .13*broad + (.16+.4*fine)*(blades-.5))
+		if fine > .3 { // small flowers
+			k = k.to(cream, .45*fine*smooth(.86, .95, rough(x*12, y*12, s+3)))
 		}
 	case litter:
-		n := rough(x*8, y*5, s+1)
-		k = w.soil[0].to(w.soil[1], smooth(.45, .65, broad))
-		k = k.times(.75+.5*n).to(hsl(.07, .6, .45), .55*fine*smooth(.62, .72, rough(x*13, y*9, s+2)))
+		k = w.soil[0].to(w.soil[1], smooth(.45, .65, broad)).times(.75 + .5*rough(x*8, y*8, s+1))
+		k = k.to(leaf, .45*fine*smooth(.6, .74, rough(x*13, y*13, s+2)))
 	case water:
-		if above {
-			n := .6*rough(x*4, y*4, s+1) + .4*rough(x*9, y*9, s+2)
-			return k.times(.9+.3*(n-.5)).to(w.haze, .3*smooth(.6, .8, n))
+		if !above {
+			return w.waves(w.soil, x, y/1.54, pixel)
 		}
-		return w.waves(w.soil[0], w.soil[1], x, y/2.2, pixel)
+		n := .6*rough(x*4, y*4, s+1) + .4*rough(x*9, y*9, s+2)
+		k = k.times(.75+.3*n).to(w.haze, .3*smooth(.6, .8, n))
 	case sand:
-		k = k.times(.95 + .14*(rough(x*3, y*4, s+1)-.5) + .16*(rough(x*31, y*31, s+2)-.5))
+		k = k.times(.8 + .14*rough(x*3, y*3, s+1) + .16*rough(x*31, y*31, s+2))
 	case asphalt:
-		k = w.soil[0].times(.92 + .12*broad + .2*(rough(x*37, y*37, s+2)-.5))
+		k = w.soil[0].times(.82 + .12*broad + .2*rough(x*37, y*37, s+2))
 	case snow:
-		k = w.soil[0].to(w.soil[1], .8*smooth(.45, .8, rough(x*1.6, y*1.8, s+1))).times(.98 + .05*rough(x*20, y*20, s+2))
+		k = k.to(w.soil[0], .8).to(w.soil[1], .8*smooth(.45, .8, rough(x*1.7, y*1.7, s+1))).times(.98 + .05*rough(x*20, y*20, s+2))
 	}
 	return k
 }
 
-// waves are water in perspective: ripples along x, finer far away, where it
-// mirrors the sky.
-func (w *world) waves(a, b ink, x, z, pixel float64) ink {
+// waves are water in perspective, of two inks: ripples along x that mirror the
+// sky, all of it far away.
+func (w *world) waves(k [2]ink, x, z, pixel float64) ink {
 	s := w.seed + 70
 	n := .6*rough(x*3.5, z*9, s) + .4*rough(x*8, z*19, s+1)
 	calm := smooth(.35, .06, pixel*2)
-	k := a.to(b, rough(x, z*2, s+2)).times(.95 + .5*calm*(n-.5))
-	k = k.to(w.haze, .25*(1-smooth(1, 6, 9/z))+.45*calm*smooth(.58, .8, n))
-	return k
+	return k[0].to(k[1], rough(x, z*2, s+2)).times(.95+.5*calm*(n-.5)).
+		to(w.haze, .25*smooth(3, 9, z)+.45*calm*smooth(.58, .8, n))
 }

@@ -68,6 +68,9 @@ func (p *pen) bird(t *thing) {
 	}
 	leg := flat(ink{.75, .42, .18})
 	for n, x := range []float64{-.02, .12} {
+		if t.swims {
+			break
+		}
 		s := step * float64(1-2*n)
 		p.limb(leg, x, .3, .025, x+s, .03, .02)
 		p.limb(leg, x+s, .025, .02, x+s+.1, .02, .015)

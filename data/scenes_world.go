@@ -136,6 +136,7 @@ type thing struct {
 	height float64
 	face   float64 // 1 to the right, -1 to the left
 	turn   float64 // radians, only seen from above
+	swims  bool    // a bird on water
 	part   [5]float64
 	ink    [3]ink
 	word   string // its colour
@@ -163,11 +164,9 @@ func newWorld(d dice, label int32) *world {
 	w.ground(d)
 	w.dark = d.between(0, .3)
 	w.middle = point{d.between(.35, .65), d.between(.35, .65)}
-	w.noise = d.between(0, .025)
+	w.noise = d.between(0, .018)
 	gain := d.between(.92, 1.08)
-	for n := range w.exposure {
-		w.exposure[n] = gain * d.between(.95, 1.05)
-	}
+	w.exposure = ink{d.between(.95, 1.05), d.between(.95, 1.05), d.between(.95, 1.05)}.times(gain)
 	w.populate(d, label)
 	return w
 }
@@ -231,11 +230,16 @@ func (w *world) ground(d dice) {
 	}
 }
 
-// shapes of the classes: width by height, and how high they are in a world of
-// toys, in which sizes differ less than in ours.
-var shapes = [...]struct{ aspect, height float64 }{
-	balloon: {.76, 1}, bird: {1.2, .4}, boat: {.95, .9}, car: {2.1, .5}, dog: {1.45, .5}, flower: {.6, .5},
-	house: {1.4, .9}, mushroom: {.95, .4}, tree: {.75, 1.1}, windmill: {.85, 1.15},
+// shapes of the classes: width by height, the share of that rectangle that is
+// covered, and how high they are in a world of toys, in which sizes differ less
+// than in ours.
+var shapes = [...]struct{ aspect, fill, height float64 }{
+	balloon: {.76, .5, 1}, bird: {1.2, .45, .4}, boat: {.95, .45, .9}, car: {2.1, .7, .5}, dog: {1.45, .35, .5}, flower: {.6, .4, .5},
+	house: {1.4, .7, .9}, mushroom: {.95, .55, .4}, tree: {.75, .5, 1.1}, windmill: {.85, .4, 1.15},
+}
+
+func (t *thing) area() float64 {
+	return t.height * t.height * shapes[t.class].aspect * shapes[t.class].fill
 }
 
 // populate puts one to four things into the world: the one of the label in
@@ -249,6 +253,7 @@ func (w *world) populate(d dice, label int32) {
 	if w.above {
 		w.lie(d, &first)
 	} else {
+		first.swims = label == bird && w.setting == lake
 		first.foot = clamp(d.between(w.horizon+.25, .97), first.height+.02, .97)
 		if label == balloon {
 			first.height = extent * .85
@@ -266,10 +271,9 @@ func (w *world) populate(d dice, label int32) {
 		ratio := clamp(shapes[class].height/shapes[label].height, .5, 1.3)
 		t.height = first.height * ratio * near
 		// At most half the area of the first.
-		if area := t.height * t.height * shapes[class].aspect; area > .5*first.height*first.height*a {
-			t.height *= math.Sqrt(.5 * first.height * first.height * a / area)
-		}
+		t.height *= math.Sqrt(min(1, .5*first.area()/t.area()))
 		t.foot = lerp(w.horizon, first.foot, near)
+		t.swims = class == bird && w.setting == lake && !w.above
 		if class == balloon {
 			t.rise = d.between(.1, .5) * w.horizon
 		}
@@ -424,6 +428,9 @@ func (w *world) pen(c *canvas, t *thing) *pen {
 			x: t.x*side - .5*s*sin, y: t.foot*side + .5*s*cos}
 	} else {
 		p.frame = frame{xx: s * t.face, yy: -s, x: t.x * side, y: (t.foot - t.rise) * side}
+		if t.swims {
+			p.frame.y += .28 * s
+		}
 		p.lx, p.ly = w.light*t.face, .8
 		p.far = .35 * (1 - clamp((t.foot-w.horizon)/(.8-w.horizon), 0, 1))
 	}
@@ -444,6 +451,9 @@ func (w *world) shadow(c *canvas, t *thing) {
 		p.frame.x, p.frame.y = p.frame.x+.05*s*cos, p.frame.y+.05*s*sin
 	case settings[w.setting].soil == water:
 		p.frame.yy, p.frame.y = .5*s, (t.foot+.3*t.rise)*side
+		if t.swims {
+			p.frame.y -= .14 * s
+		}
 		strength = .4
 	default:
 		lean := -.75 * w.light
@@ -470,11 +480,11 @@ func (w *world) paint(c *canvas, time float64, pixels []uint8) {
 	for k, p := range c.pix {
 		x, y := k%c.size, k/c.size
 		dx, dy := (float64(x)+.5)/side-w.middle.x, (float64(y)+.5)/side-w.middle.y
-		bright := 255 * (1 - w.dark*1.4*(dx*dx+dy*dy))
+		p = p.by(w.exposure).times(255 * (1 - w.dark*1.4*(dx*dx+dy*dy)))
 		h := lot(x, y, seed)
-		for n := range p {
+		for n, v := range [3]float64{p.r, p.g, p.b} {
+			pixels[3*k+n] = uint8(clamp(v+255*3.4*w.noise*(h-.5)+.5, 0, 255))
 			h = h*251 - math.Floor(h*251) // its lower digits
-			pixels[3*k+n] = uint8(clamp(bright*w.exposure[n]*p[n]+255*3.4*w.noise*(h-.5)+.5, 0, 255))
 		}
 	}
 }
