@@ -17,8 +17,8 @@ func TestTracking(t *testing.T) {
 	}
 	*c.Method.Network() = nn.ResNet(8, 4)
 	c.Method.Tracking.Dim, c.Method.Tracking.Colors = 8, 8
-	c.Data.Size, c.Data.Train, c.Data.Test, c.Epochs, c.Batch, c.Optimizer.Warmup = 32, 20, 10, 1, 5, 0
-	table, err := s.Track(t.Context(), c, eval.TrackingDefaults(), 1, 2)
+	c.Data.Size, c.Data.Train, c.Data.Test, c.Epochs, c.Batch, c.Optimizer.Warmup = 16, 10, 10, 1, 5, 0
+	table, err := s.Track(t.Context(), c, eval.TrackingDefaults(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestTracking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| tracking |", "random init", "pixels, colour", "identity", "region J", "over 2 seeds", "7 frames"} {
+	for _, want := range []string{"| tracking |", "random init", "pixels, colour", "identity", "region J", "one seed", "7 frames"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table does not say %q:\n%s", want, text)
 		}

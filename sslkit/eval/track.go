@@ -216,7 +216,7 @@ func (o Tracking) carry(scope *model.Scope, embed Embedder, clip, id *Node, obje
 }
 
 // middles marks the mean place of what shown [N, H, W, K] is 1 for, shared out among the nearest of h by w places: [N, h*w, K].
-// "c_i is a binary vector indicating whether a keypoint is located at pixel i" (Sec. 3.3), if it were between pixels.
+// These are the keypoints of Sec. 3.3, which may lie between places.
 func middles(shown *Node, h, w int) *Node {
 	d := shown.Shape().Dimensions
 	area := MaxScalar(ReduceSum(shown, 1, 2), 1) // NxK

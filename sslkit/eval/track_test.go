@@ -64,7 +64,7 @@ func naivePropagate(o Tracking, f [][][]float64, first [][]float64, w int) [][][
 	return labels
 }
 
-// "We re-use Eq. 1 to propagate", frame by frame, where earlier predictions serve as references. Reference: Vondrick et al. 2018,
+// Eq. 1 serves for labels as for colours, frame by frame, earlier predictions being references. Reference: Vondrick et al. 2018,
 // Sec. 3.3.
 func TestPropagateMatchesNaive(t *testing.T) {
 	const frames, h, w, d, k = 5, 3, 4, 2, 3

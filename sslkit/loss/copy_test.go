@@ -116,17 +116,15 @@ func TestCopiedColors(t *testing.T) {
 	from, to := palette(2, 5, colors, 1), palette(2, 6, colors, 2)
 	from[0] = []int32{1, 1, 2, 0, 2} // shows no 3
 	to[0][0], to[0][1] = 3, 1
-	value := func(x [][][]float64) float64 {
-		l, _ := naiveCopied(naivePointers(x, reference, nil, 1), from, to, colors)
+	value := func() float64 {
+		l, _ := naiveCopied(naivePointers(target, reference, nil, 1), from, to, colors)
 		return l
 	}
-	build := func(x *Node) []*Node {
-		g := x.Graph()
-		a := Pointers(x, ConvertDType(Const(g, reference), x.DType()), nil, 1)
-		l, accuracy := CopiedColors(a, Const(g, from), Const(g, to), colors)
-		return []*Node{l, accuracy, Gradient(l, x)[0]}
+	build := func(x, r *Node) []*Node {
+		l, accuracy := CopiedColors(Pointers(x, r, nil, 1), Const(x.Graph(), from), Const(x.Graph(), to), colors)
+		return append([]*Node{l, accuracy}, Gradient(l, x, r)...)
 	}
-	out, err := CallOnceN(open(t), build, target)
+	out, err := CallOnceN(open(t), build, target, reference)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,17 +136,19 @@ func TestCopiedColors(t *testing.T) {
 		t.Errorf("accuracy %g, want %g, neither 0 nor 1", got, right)
 	}
 	const h = 1e-5 // central differences: error about h^2, rounding about 1e-16/h
-	gradient := out[2].Value().([][][]float64)
-	for n := range target {
-		for j := range target[n] {
-			for d, x := range target[n][j] {
-				target[n][j][d] = x + h
-				up := value(target)
-				target[n][j][d] = x - h
-				down := value(target)
-				target[n][j][d] = x
-				if want := (up - down) / (2 * h); math.Abs(gradient[n][j][d]-want) > 1e-8 {
-					t.Errorf("d/d target[%d][%d][%d] = %g, want %g", n, j, d, gradient[n][j][d], want)
+	for i, input := range [][][][]float64{target, reference} {
+		gradient := out[2+i].Value().([][][]float64)
+		for n := range input {
+			for j := range input[n] {
+				for d, x := range input[n][j] {
+					input[n][j][d] = x + h
+					up := value()
+					input[n][j][d] = x - h
+					down := value()
+					input[n][j][d] = x
+					if want := (up - down) / (2 * h); math.Abs(gradient[n][j][d]-want) > 1e-8 {
+						t.Errorf("input %d: gradient[%d][%d][%d] = %g, want %g", i, n, j, d, gradient[n][j][d], want)
+					}
 				}
 			}
 		}

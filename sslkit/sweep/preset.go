@@ -255,7 +255,7 @@ func Tracking(preset, dataset string) (Config, error) {
 	c.Optimizer = Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 1e-4, Warmup: 0.25}
 	switch preset {
 	case Smoke:
-		c.Epochs, c.Data.Train, c.Data.Test = 2, 320, 60
+		c.Epochs, c.Data.Train, c.Data.Test = 2, 320, 64
 	case Class:
 		c.Epochs, c.Data.Train, c.Data.Test = 5, 800, 200
 	case Paper: // at this size; the paper has frames of 256 pixels, a ResNet-18 and Kinetics
