@@ -106,7 +106,7 @@ func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking,
 	}
 	clip.truth = truth[0]
 	for _, t := range trackers {
-		carried, err := eval.Carry(ctx, trained.Backend, t.Store, t.Embed, ds, truth, o)
+		carried, err := eval.Carry(ctx, trained.Backend, t.Store, t.Embed, ds, truth, t.Options(o))
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/sslkit/lab/data"
@@ -36,16 +35,18 @@ func (r TrackRow) Spread(of func(eval.Tracked) float64) *eval.Spread {
 	return optional(values)
 }
 
-// Tracker is something to track with: the embedding of c's method, trained first if need be and as it is drawn, the latter also with
-// its norms fitted; pixels; or nothing, for the identity.
+// Tracker is something to track with: the embedding of c's method, trained first if need be, or as it is drawn; pixels; or nothing,
+// for the identity.
 type Tracker struct {
 	Name   string
 	Store  *model.Store
 	Embed  eval.Embedder // nil: nothing moves
+	Sharp  float64       // the temperature is divided by it
 	Seeded bool          // differs from seed to seed
 }
 
-// Trackers returns them with what they are trained and tested on.
+// Trackers returns them with what they are trained and tested on. The random embedding comes at the temperature of the trained
+// one, where it copies from everywhere alike, and at a 25th of it: its features differ little, and so it is a much stronger baseline.
 func (s *Store) Trackers(ctx context.Context, c Config) (*Trained, []Tracker, error) {
 	m := c.Method.Tracking
 	if m == nil {
@@ -55,31 +56,21 @@ func (s *Store) Trackers(ctx context.Context, c Config) (*Trained, []Tracker, er
 	if err != nil {
 		return nil, nil, err
 	}
-	train, err := data.Batches(t.Train, data.Options{Batch: c.Batch, Seed: c.Seed, Shuffle: true})
-	if err != nil {
-		return nil, nil, err
-	}
-	trackers := []Tracker{{"tracking", t.Store, m.Embed, true}}
-	for _, name := range []string{"random init", "random, norms fitted"} {
-		store, err := sslkit.NewStore(c.Seed)
-		if err == nil && name != "random init" {
-			err = eval.FitNorms(ctx, t.Backend, store, embedding{m}, train)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		trackers = append(trackers, Tracker{name, store, m.Embed, true})
-	}
-	none, err := sslkit.NewStore(c.Seed)
-	return t, append(trackers, Tracker{"pixels, grey", none, eval.Pixels(true), false}, Tracker{"pixels, colour", none, eval.Pixels(false), false},
-		Tracker{Name: "identity", Store: none}), err
+	drawn, err := sslkit.NewStore(c.Seed)
+	return t, []Tracker{
+		{"tracking", t.Store, m.Embed, 1, true},
+		{"random init", drawn, m.Embed, 1, true},
+		{"random init, T/25", drawn, m.Embed, 25, true},
+		{"pixels, grey", drawn, eval.Pixels(true), 1, false},
+		{"pixels, colour", drawn, eval.Pixels(false), 1, false},
+		{"identity", drawn, nil, 1, false},
+	}, err
 }
 
-// embedding encodes the frames of clips, for the norms.
-type embedding struct{ *sslkit.VideoColorization }
-
-func (m embedding) Encode(scope *model.Scope, clip *Node) []*Node {
-	return []*Node{m.Embed(scope, sslkit.Frames(clip))}
+// Options are o for this tracker.
+func (t Tracker) Options(o eval.Tracking) eval.Tracking {
+	o.Temperature /= t.Sharp
+	return o
 }
 
 // Track measures c, a Tracking, on all of its test clips, with each of the seeds, beside the baselines.
@@ -106,7 +97,7 @@ func (s *Store) Track(ctx context.Context, c Config, o eval.Tracking, seeds ...i
 			if err != nil {
 				return nil, err
 			}
-			tracked, err := eval.Track(ctx, t.Backend, tracker.Store, tracker.Embed, ds, truth, o)
+			tracked, err := eval.Track(ctx, t.Backend, tracker.Store, tracker.Embed, ds, truth, tracker.Options(o))
 			if err != nil {
 				return nil, fmt.Errorf("%s, seed %d: %w", tracker.Name, seed, err)
 			}
