@@ -12,7 +12,7 @@ import (
 
 // OpenOptions of [Open]; the zero value is fine.
 type OpenOptions struct {
-	Size     int    // side of photo crops, of scenes, of clips and of a folder's images, with captions or not, in pixels; default 32
+	Size     int    // side of photo crops, of scenes, of clips and of a folder's images, with captions or not, and a video's frames, in pixels; default 32
 	PerPhoto int    // crops of each photo; default 64
 	Frames   int    // of a clip; default 8, at most 64
 	Seed     int64  // decides photo crops, scenes and clips
@@ -49,8 +49,8 @@ type dataset interface {
 var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, sceneSet{}, clipSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
 
 // Names lists the datasets that [Open] knows, smallest first, and where they
-// are. It does not use the network. Besides, Open takes "folder:PATH" and
-// "captions:FILE".
+// are. It does not use the network. Besides, Open takes "folder:PATH",
+// "captions:FILE" and "video:PATH".
 func Names() []Info {
 	cache, err := CacheDir()
 	if err != nil {
@@ -77,6 +77,7 @@ func Names() []Info {
 //	stl10-unlabelled   its 100,000 unlabelled images, and the same test split
 //	folder:PATH        images in one subfolder a class, or without classes in PATH itself
 //	captions:FILE      images and captions: CSV lines of an image's path, from FILE's folder or Images in it, and its caption
+//	video:PATH         [Clips] of a folder of frames, in the order of their names, or of a file that ffmpeg reads; its last fifth is for testing
 //
 // What is neither embedded nor found on this machine is downloaded from its
 // usual public address into the cache, its checksum verified.
@@ -108,6 +109,9 @@ func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test S
 	if path, ok := strings.CutPrefix(name, "folder:"); ok {
 		return openFolder(filepath.Clean(path), o.Size)
 	}
+	if path, ok := strings.CutPrefix(name, "video:"); ok {
+		return openVideo(ctx, filepath.Clean(path), o)
+	}
 	if path, ok := strings.CutPrefix(name, "captions:"); ok {
 		return openCaptions(filepath.Clean(path), o.Size)
 	}
@@ -138,7 +142,7 @@ func unknown(name string, known []string) error {
 	if len(near) > 0 {
 		hint = "; did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH, captions:FILE", name, hint, strings.Join(known, ", "))
+	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH, captions:FILE, video:PATH", name, hint, strings.Join(known, ", "))
 }
 
 var errOffline = errors.New("it is not on this machine, and Offline forbids to download it")

@@ -48,6 +48,9 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 	if err := j.load(ctx, s); err != nil {
 		return nil, err
 	}
+	if _, moves := j.train.(data.Clips); moves {
+		return nil, fmt.Errorf("sweep: %s has clips, which Track measures", j.Data.Name)
+	}
 	if len(j.train.Classes()) == 0 { // said before it trains
 		return nil, fmt.Errorf("sweep: %s has no labels to evaluate with; a folder has them with one subfolder a class", j.Data.Name)
 	}

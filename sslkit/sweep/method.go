@@ -20,6 +20,7 @@ import (
 type Method struct {
 	Colorization *sslkit.Colorization      `json:"colorization,omitempty"`
 	Inpainting   *sslkit.ContextEncoder    `json:"inpainting,omitempty"`
+	Tracking     *sslkit.VideoColorization `json:"tracking,omitempty"` // of clips
 	Rotation     *sslkit.Rotation          `json:"rotation,omitempty"`
 	Context      *sslkit.ContextPrediction `json:"context,omitempty"`
 	Jigsaw       *sslkit.Jigsaw            `json:"jigsaw,omitempty"`

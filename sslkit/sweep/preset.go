@@ -38,7 +38,7 @@ func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
 		"context": Context, "position": Position, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
 		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
-		"inpainting": Inpainting, "colorization": Colorization,
+		"colorization": Colorization, "inpainting": Inpainting, "tracking": Tracking,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
@@ -53,6 +53,8 @@ func DefaultData(method string) string {
 		return "emoji"
 	case "context", "jigsaw", "position", "inpainting", "colorization":
 		return "photos"
+	case "tracking":
+		return "clips"
 	}
 	return "fashion-mnist-10k"
 }
@@ -265,6 +267,28 @@ func Colorization(preset, dataset string) (Config, error) {
 		if dataset == "photos" || dataset == "scenes" || strings.HasPrefix(dataset, "folder:") {
 			c.Data.Size = 64
 		}
+	}
+	return c, err
+}
+
+// Tracking returns the preset's configuration of video colorization on a dataset of clips.
+func Tracking(preset, dataset string) (Config, error) {
+	m := sslkit.PaperVideoColorization(nn.ResNet(8, 8))
+	m.Dim, m.Temperature = 32, 0.1
+	c, err := usual(preset, dataset, Method{Tracking: m})
+	c.Data.Size, c.Batch = 64, 8 // maps of 16x16; 40 targets a step
+	c.Optimizer = Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 1e-4, Warmup: 0.25}
+	switch preset {
+	case Smoke:
+		c.Epochs, c.Data.Train, c.Data.Test = 2, 320, 64
+	case Class:
+		c.Epochs, c.Data.Train, c.Data.Test = 5, 800, 200
+	case Paper: // at this size; the paper has frames of 256 pixels, a ResNet-18 and Kinetics
+		m.Backbone, m.Dim, m.Temperature = nn.ResNet(20, 64), 64, 0
+		c.Data.Size, c.Batch, c.Epochs = 96, 32, 100
+	}
+	if preset != Paper && strings.HasPrefix(dataset, "video:") {
+		c.Data.Train, c.Data.Test = 0, 0 // as many as there are
 	}
 	return c, err
 }

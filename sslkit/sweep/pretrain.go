@@ -63,7 +63,7 @@ func newJob(c Config) (*job, error) {
 	if c.Backend != choice.Kind {
 		return nil, fmt.Errorf("sweep: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
 	}
-	for _, kind := range []string{"folder:", "captions:"} {
+	for _, kind := range []string{"folder:", "captions:", "video:"} {
 		if path, ok := strings.CutPrefix(c.Data.Name, kind); ok {
 			// A relative path names another folder from elsewhere, and would find that one's run.
 			if path, err = filepath.Abs(path); err != nil {
@@ -175,10 +175,10 @@ func (s *Store) run(ctx context.Context, j *job) (*sslkit.Run, error) {
 	return run, err
 }
 
-// monitor measures a run on few images, or not at all where there are no labels.
+// monitor measures a run on few images, or not at all where there are no labels, or clips.
 func (j *job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]float64, error), error) {
 	classes := len(j.train.Classes())
-	if classes == 0 || j.test.Len() == 0 {
+	if _, moves := j.train.(data.Clips); moves || classes == 0 || j.test.Len() == 0 {
 		return nil, nil
 	}
 	train, err := few(j.train, 1000)
