@@ -28,7 +28,7 @@ type Scenes struct {
 // DenseOptions is how an encoder is judged by tasks that ask something of every place: segmentation and detection, each with
 // the encoder frozen, and with a copy of it fine-tuned.
 //
-// Heads read one feature map, which a batch norm brings to one scale, so that one setting fits all encoders. They are trained
+// Heads read one feature map, whose channels are standardised, so that one setting fits all encoders. They are trained
 // with AdamW, whose rate falls along a cosine to 0, without augmentation; the last epoch is measured.
 type DenseOptions struct {
 	Stage        int     `json:"stage"`         // the feature map that heads read, from 1; 0: the last
@@ -166,7 +166,26 @@ func (o DenseOptions) places(ctx context.Context, backend compute.Backend, store
 		}
 		*rows = features[0]
 	}
+	standardize(p.shape[2], p.train, p.test)
 	return p, nil
+}
+
+// standardize brings each of the channels of maps to mean 0 and deviation 1 over the training set, in place, as the batch norm
+// of a head does, whose running figures are then right from the first step on.
+func standardize(channels int, train, test [][]float32) {
+	positions := func(maps [][]float32) (rows [][]float32) {
+		for _, m := range maps {
+			rows = slices.AppendSeq(rows, slices.Chunk(m, channels))
+		}
+		return rows
+	}
+	rows := positions(train)
+	shift, scale := moments(rows)
+	for _, row := range append(rows, positions(test)...) {
+		for j, v := range row {
+			row[j] = float32((float64(v) - shift[j]) * scale[j])
+		}
+	}
 }
 
 // predict trains the head and returns what it reads of each test image.
