@@ -32,7 +32,7 @@ type Source interface {
 	// Shape of every image: height, width and channels (1 or 3).
 	Shape() (height, width, channels int)
 	// Read fills pixels (height*width*channels, row by row, channels last)
-	// with example i, 0 <= i < Len.
+	// with example i, 0 <= i < Len; for [Clips] frame after frame.
 	Read(i int, pixels []uint8) error
 	// Label of example i, an index of Classes; -1 where there is none.
 	Label(i int) int32
@@ -57,7 +57,8 @@ type Options struct {
 
 // Loader is a train.Dataset over a [Source]. Its batches have
 //
-//	Inputs: images uint8 [N, H, W, C], index int32 [N] (position in the source),
+//	Inputs: images uint8 [N, H, W, C], of [Clips] [N, T, H, W, C],
+//	        index int32 [N] (position in the source),
 //	        and with Options.Text tokens int32 [N, L]
 //	Labels: int32 [N] with Options.Labels, else none
 //
@@ -172,8 +173,10 @@ type decoded struct {
 var errStopped = errors.New("data: stopped")
 
 func (l *Loader) decode(index []int32, stop <-chan struct{}) decoded {
-	height, width, channels := l.src.Shape()
-	size := height * width * channels
+	size := 1
+	for _, n := range l.dims() {
+		size *= n
+	}
 	pixels := make([]uint8, len(index)*size)
 	for n, i := range index {
 		select {
@@ -189,10 +192,9 @@ func (l *Loader) decode(index []int32, stop <-chan struct{}) decoded {
 }
 
 func (l *Loader) batch(d decoded, epoch int) train.Batch {
-	height, width, channels := l.src.Shape()
 	n := len(d.index)
 	b := train.Batch{Inputs: []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(d.pixels, n, height, width, channels),
+		tensors.FromFlatDataAndDimensions(d.pixels, append([]int{n}, l.dims()...)...),
 		tensors.FromFlatDataAndDimensions(d.index, n),
 	}}
 	if l.o.Text != nil {
@@ -210,6 +212,15 @@ func (l *Loader) batch(d decoded, epoch int) train.Batch {
 		b.Labels = []*tensors.Tensor{tensors.FromFlatDataAndDimensions(labels, n)}
 	}
 	return b
+}
+
+// dims are those of an example: [H, W, C], of clips [T, H, W, C].
+func (l *Loader) dims() []int {
+	height, width, channels := l.src.Shape()
+	if c, ok := l.src.(Clips); ok {
+		return []int{c.Frames(), height, width, channels}
+	}
+	return []int{height, width, channels}
 }
 
 func (l *Loader) order(epoch int) []int32 {
@@ -240,7 +251,8 @@ func Labels(src Source) []int32 {
 
 // Subset returns n examples of src, drawn by seed and in the order of src.
 // Where there are labels, it has equally many of each class, give or take one.
-// It fails if a class has too few examples for that.
+// It fails if a class has too few examples for that. What else src is it stays:
+// [Captioned], [Annotated] or [Clips].
 func Subset(src Source, n int, seed int64) (Source, error) {
 	if n < 1 || n > src.Len() {
 		return nil, fmt.Errorf("data: a subset of %d examples of %s: choose 1 to %d", n, src.Name(), src.Len())
@@ -256,8 +268,18 @@ func Subset(src Source, n int, seed int64) (Source, error) {
 	index := order[:n]
 	slices.Sort(index)
 	s := &subset{Source: src, name: fmt.Sprintf("%s[%d of %d, seed %d]", src.Name(), n, src.Len(), seed), index: index}
-	if c, ok := src.(Captioned); ok {
-		return &captionedSubset{s, c}, nil
+	captioned, hasCaptions := src.(Captioned)
+	annotated, hasObjects := src.(Annotated)
+	clips, hasFrames := src.(Clips)
+	switch {
+	case hasFrames:
+		return &clipsSubset{s, clips}, nil
+	case hasObjects && hasCaptions:
+		return &sceneSubset{captionedSubset{s, captioned}, annotatedSubset{s, annotated}}, nil
+	case hasObjects:
+		return &annotatedSubset{s, annotated}, nil
+	case hasCaptions:
+		return &captionedSubset{s, captioned}, nil
 	}
 	return s, nil
 }
@@ -309,6 +331,35 @@ type captionedSubset struct {
 }
 
 func (s *captionedSubset) Captions(i int) []string { return s.captioned.Captions(int(s.index[i])) }
+
+type annotatedSubset struct {
+	*subset
+	annotated Annotated
+}
+
+func (s *annotatedSubset) Objects(i int) []Object      { return s.annotated.Objects(int(s.index[i])) }
+func (s *annotatedSubset) Instances(i int, id []uint8) { s.annotated.Instances(int(s.index[i]), id) }
+func (s *annotatedSubset) Segments(i int, class []uint8) {
+	s.annotated.Segments(int(s.index[i]), class)
+}
+
+// sceneSubset is Captioned and Annotated.
+type sceneSubset struct {
+	captionedSubset
+	truth annotatedSubset
+}
+
+func (s *sceneSubset) Objects(i int) []Object        { return s.truth.Objects(i) }
+func (s *sceneSubset) Instances(i int, id []uint8)   { s.truth.Instances(i, id) }
+func (s *sceneSubset) Segments(i int, class []uint8) { s.truth.Segments(i, class) }
+
+type clipsSubset struct {
+	*subset
+	clips Clips
+}
+
+func (s *clipsSubset) Frames() int              { return s.clips.Frames() }
+func (s *clipsSubset) Tracks(i int, id []uint8) { s.clips.Tracks(int(s.index[i]), id) }
 
 func identity(n int) []int32 {
 	order := make([]int32, n)

@@ -12,9 +12,10 @@ import (
 
 // OpenOptions of [Open]; the zero value is fine.
 type OpenOptions struct {
-	Size     int    // side of photo crops and of a folder's images, with captions or not, in pixels; default 32
+	Size     int    // side of photo crops, of scenes, of clips and of a folder's images, with captions or not, in pixels; default 32
 	PerPhoto int    // crops of each photo; default 64
-	Seed     int64  // decides the photo crops
+	Frames   int    // of a clip; default 8, at most 64
+	Seed     int64  // decides photo crops, scenes and clips
 	Dir      string // the cache of downloads; default CacheDir()
 	Offline  bool   // never use the network
 	// Progress, if set, is called while a file is downloaded; total is 0 where
@@ -45,7 +46,7 @@ type dataset interface {
 	open(ctx context.Context, o OpenOptions) (train, test Source, err error)
 }
 
-var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
+var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, sceneSet{}, clipSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
 
 // Names lists the datasets that [Open] knows, smallest first, and where they
 // are. It does not use the network. Besides, Open takes "folder:PATH" and
@@ -67,6 +68,8 @@ func Names() []Info {
 //	fashion-mnist-10k  10,000 and 2,000 of Fashion-MNIST, embedded
 //	photos             crops of 191 upright photos, embedded; split by photo
 //	emoji              2,776 colour images of 32x32 with captions, embedded: two of each emoji; split by emoji
+//	scenes             10,000 and 2,000 drawn scenes, [Annotated] and [Captioned]
+//	clips              10,000 and 2,000 clips of drawn scenes, [Clips]
 //	fashion-mnist      Xiao et al. 2017: 60,000 and 10,000 grey images of 28x28
 //	mnist              LeCun et al. 1998: 60,000 and 10,000 grey images of 28x28
 //	cifar10, cifar100  Krizhevsky 2009: 50,000 and 10,000 colour images of 32x32
@@ -90,11 +93,17 @@ func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test S
 	if o.PerPhoto == 0 {
 		o.PerPhoto = 64
 	}
+	if o.Frames == 0 {
+		o.Frames = 8
+	}
 	if o.Size < 1 || o.Size > 4096 {
 		return nil, nil, fmt.Errorf("data: image size %d: choose 1 to 4096 pixels", o.Size)
 	}
 	if o.PerPhoto < 1 {
 		return nil, nil, fmt.Errorf("data: %d crops a photo: choose at least 1", o.PerPhoto)
+	}
+	if o.Frames < 2 || o.Frames > 64 {
+		return nil, nil, fmt.Errorf("data: clips of %d frames: choose 2 to 64", o.Frames)
 	}
 	if path, ok := strings.CutPrefix(name, "folder:"); ok {
 		return openFolder(filepath.Clean(path), o.Size)
