@@ -253,7 +253,7 @@ func (m *onImages) Start(r *sslkit.Run) error {
 		}
 		value, err := v.Value()
 		if err == nil {
-			value, err = value.Clone()
+			value, err = value.LocalClone()
 		}
 		if err == nil {
 			err = r.Store.GetVariable(path).SetValue(value)
