@@ -29,13 +29,14 @@ type Scenes struct {
 // the encoder frozen, and with a copy of it fine-tuned.
 //
 // Heads read one feature map, whose channels are standardised, so that one setting fits all encoders. They are trained
-// with AdamW, whose rate falls along a cosine to 0, without augmentation; the last epoch is measured.
+// with AdamW, whose rate falls along a cosine to 0 after a warm-up of a tenth, without augmentation; the last epoch is measured.
 type DenseOptions struct {
 	Stage        int     `json:"stage"`         // the feature map that heads read, from 1; 0: the last
 	Hidden       int     `json:"hidden"`        // channels of the detection head's 3x3 layer
 	Epochs       int     `json:"epochs"`        // passes over the training set
 	Batch        int     `json:"batch"`         // clamped to the training set
-	LearningRate float64 `json:"learning_rate"` // the first one
+	LearningRate float64 `json:"learning_rate"` // of heads on a frozen encoder, at its peak
+	TuneRate     float64 `json:"tune_rate"`     // of encoder and head in fine-tuning, at its peak
 	WeightDecay  float64 `json:"weight_decay"`  // not of norms and biases
 	Labels       int     `json:"labels"`        // training images, drawn by Seed, whose ground truth is used; 0: all
 	Visible      float64 `json:"visible"`       // objects of which a smaller share is seen need not be found
@@ -44,7 +45,7 @@ type DenseOptions struct {
 
 // DenseDefaults is what DenseOptions start from; JSON is to be decoded over it.
 func DenseDefaults() DenseOptions {
-	return DenseOptions{Hidden: 64, Epochs: 10, Batch: 32, LearningRate: 3e-3, WeightDecay: 0.01, Labels: 1000, Visible: 0.25}
+	return DenseOptions{Hidden: 64, Epochs: 10, Batch: 32, LearningRate: 1e-2, TuneRate: 3e-3, WeightDecay: 0.01, Labels: 1000, Visible: 0.25}
 }
 
 // Validate says what cannot be run; the zero DenseOptions cannot, see DenseDefaults.
@@ -56,8 +57,8 @@ func (o DenseOptions) Validate() error {
 		return fmt.Errorf("eval: a detection head of %d channels and %d epochs, want at least 1 of both", o.Hidden, o.Epochs)
 	case o.Batch < 2:
 		return fmt.Errorf("eval: dense tasks in batches of %d, want at least 2: batch norm needs them", o.Batch)
-	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 1):
-		return fmt.Errorf("eval: dense tasks with learning rate %g, want a finite one above 0", o.LearningRate)
+	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 1) || !(o.TuneRate > 0) || math.IsInf(o.TuneRate, 1):
+		return fmt.Errorf("eval: dense tasks with learning rates %g and %g, want finite ones above 0", o.LearningRate, o.TuneRate)
 	case !(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 1):
 		return fmt.Errorf("eval: dense tasks with weight decay %g, want a finite one of at least 0", o.WeightDecay)
 	case o.Labels < 0 || o.Labels == 1:
@@ -79,8 +80,8 @@ func (o DenseOptions) String() string {
 	}
 	return fmt.Sprintf("%s, %s; segmentation: linear head, logits enlarged bilinearly, IoU over the whole test set, mean over classes and background; "+
 		"detection: anchor-free head of %d channels, objects of which at least %g %% is seen, AP of 101 recalls as COCO's, mean over overlaps of 0.5 to 0.95; "+
-		"AdamW, cosine, %d epochs, last one, batch %d, learning rate %g, weight decay %g",
-		labels, stage, o.Hidden, 100*o.Visible, o.Epochs, o.Batch, o.LearningRate, o.WeightDecay)
+		"AdamW, cosine, %d epochs, last one, batch %d, learning rate %g frozen and %g fine-tuned, weight decay %g",
+		labels, stage, o.Hidden, 100*o.Visible, o.Epochs, o.Batch, o.LearningRate, o.TuneRate, o.WeightDecay)
 }
 
 // DenseScores is what EvaluateDense measured.
@@ -191,12 +192,14 @@ func standardize(channels int, train, test [][]float32) {
 // predict trains the head and returns what it reads of each test image.
 func (o DenseOptions) predict(ctx context.Context, backend compute.Backend, p places, h denseHead) ([][]float32, error) {
 	rows := rowData{p.train, min(o.Batch, len(p.train)), o.Seed}
+	rate, steps := o.LearningRate, o.Epochs*rows.Steps()
 	var m sslkit.Method = onMaps{h, p.shape}
 	if p.encoder != nil {
+		rate = o.TuneRate
 		m = &onImages{onMaps: onMaps{head: h}, encoder: shaped{p.encoder, p.shape}, from: p.from, stage: p.stage}
 	}
 	run := sslkit.Run{Method: m, Backend: backend, Train: rows, Epochs: o.Epochs, Seed: o.Seed,
-		Optimizer: optim.AdamW{Rate: optim.CosineWarmup(o.LearningRate, 0, o.Epochs*rows.Steps()), WeightDecay: o.WeightDecay}}
+		Optimizer: optim.AdamW{Rate: optim.CosineWarmup(rate, steps/10, steps), WeightDecay: o.WeightDecay}}
 	if _, err := run.Pretrain(ctx); err != nil {
 		return nil, err
 	}

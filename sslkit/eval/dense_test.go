@@ -111,7 +111,7 @@ func stripesFixture(t testing.TB) stripes {
 
 func quickDense() DenseOptions {
 	o := DenseDefaults()
-	o.Hidden, o.Epochs, o.LearningRate, o.Batch = 8, 5, 2e-2, 16
+	o.Hidden, o.Epochs, o.LearningRate, o.TuneRate, o.Batch = 8, 8, 1e-2, 1e-2, 16
 	return o
 }
 
@@ -232,7 +232,8 @@ func TestDenseRefusesAndStops(t *testing.T) {
 		"of 0 channels":       func(o *DenseOptions) { o.Hidden = 0 },
 		"0 epochs":            func(o *DenseOptions) { o.Epochs = 0 },
 		"batches of 1":        func(o *DenseOptions) { o.Batch = 1 },
-		"learning rate 0":     func(o *DenseOptions) { o.LearningRate = 0 },
+		"learning rates 0":    func(o *DenseOptions) { o.LearningRate = 0 },
+		"and -1, want finite": func(o *DenseOptions) { o.TuneRate = -1 },
 		"weight decay -1":     func(o *DenseOptions) { o.WeightDecay = -1 },
 		"1 labelled":          func(o *DenseOptions) { o.Labels = 1 },
 		"visible share of 2":  func(o *DenseOptions) { o.Visible = 2 },

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
@@ -48,11 +49,13 @@ func (s *Store) Dense(ctx context.Context, variants []Variant, o eval.DenseOptio
 		return nil, err
 	}
 	first := variants[0].Config
-	result := &DenseComparison{Config: first, Options: o, Seeds: seeds}
-	for _, v := range append(variants[:len(variants):len(variants)], Variant{"random init", first.RandomInit()}, Variant{"supervised", first.Supervised()}) {
+	for _, v := range variants {
 		if v.Config.Data != first.Data {
 			return nil, fmt.Errorf("sweep: %s has other data than %s", v.Name, variants[0].Name)
 		}
+	}
+	result := &DenseComparison{Config: first, Options: o, Seeds: seeds}
+	for _, v := range append(slices.Clone(variants), Variant{"random init", first.RandomInit()}, Variant{"supervised", first.Supervised()}) {
 		row, err := s.denseRow(ctx, v, o, seeds)
 		if err != nil {
 			return nil, err
