@@ -60,8 +60,8 @@ const (
 )
 
 // Detect trains a head that says for every cell of a feature map which objects have their centre there, and how far their
-// sides are: a 3x3 convolution with batch norm and ReLU, then a 1x1 convolution. It is trained on a map of the encoder that store holds, or with tune, on
-// that of a copy which is trained along. The store stays as it is.
+// sides are: a 3x3 convolution with batch norm and ReLU, then a 1x1 convolution. It is trained on a map of the encoder that
+// store holds, or with tune, on that of a copy which is trained along. The store stays as it is.
 //
 // It is a small FCOS (Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", ICCV 2019) on one level: focal loss
 // (Lin et al. 2017, Eq. 5, with its prior of Sec. 3.3) for the classes, -ln IoU for the sides. A cell learns an object if the
