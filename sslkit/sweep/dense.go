@@ -1,0 +1,220 @@
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+)
+
+// DenseComparison is one or more encoders, judged by segmentation and detection, beside the same backbone untrained and
+// supervised.
+type DenseComparison struct {
+	Config  Config            `json:"config"`  // of the first encoder; its seed is not used
+	Options eval.DenseOptions `json:"options"` // likewise
+	Seeds   []int64           `json:"seeds"`   // of encoder and heads
+	Rows    []DenseRow        `json:"rows"`    // the last two are random init and supervised
+}
+
+// DenseRow is one encoder over the seeds.
+type DenseRow struct {
+	Name   string           `json:"name"`
+	Frozen DenseSpread      `json:"frozen"`
+	Tuned  DenseSpread      `json:"tuned"`
+	First  eval.DenseScores `json:"-"` // of the first seed, with examples of what was predicted
+}
+
+// DenseSpread is fractions of 1; see eval.SegmentFit and eval.DetectFit.
+type DenseSpread struct {
+	MIoU   eval.Spread `json:"miou"`
+	Pixels eval.Spread `json:"pixels"`
+	AP50   eval.Spread `json:"ap50"`
+	AP     eval.Spread `json:"ap"`
+}
+
+// Dense judges the variants, which have the same data, by segmentation and detection, with each of the seeds, and the first
+// one's backbone untrained and supervised beside them.
+func (s *Store) Dense(ctx context.Context, variants []Variant, o eval.DenseOptions, seeds ...int64) (*DenseComparison, error) {
+	if len(variants) == 0 {
+		return nil, errors.New("sweep: a comparison needs at least one variant")
+	}
+	if err := checkSeeds(seeds); err != nil {
+		return nil, err
+	}
+	first := variants[0].Config
+	for _, v := range variants {
+		if v.Config.Data != first.Data {
+			return nil, fmt.Errorf("sweep: %s has other data than %s", v.Name, variants[0].Name)
+		}
+	}
+	result := &DenseComparison{Config: first, Options: o, Seeds: seeds}
+	for _, v := range append(slices.Clone(variants), Variant{"random init", first.RandomInit()}, Variant{"supervised", first.Supervised()}) {
+		row, err := s.denseRow(ctx, v, o, seeds)
+		if err != nil {
+			return nil, err
+		}
+		result.Rows = append(result.Rows, row)
+	}
+	return result, nil
+}
+
+func (s *Store) denseRow(ctx context.Context, v Variant, o eval.DenseOptions, seeds []int64) (DenseRow, error) {
+	row := DenseRow{Name: v.Name}
+	var fits [2][]eval.DenseFit
+	for i, seed := range seeds {
+		v.Config.Seed, o.Seed = seed, seed
+		scores, err := s.DenseScores(ctx, v.Config, o)
+		if err != nil {
+			return row, fmt.Errorf("%s, seed %d: %w", v.Name, seed, err)
+		}
+		if i == 0 {
+			row.First = *scores
+		}
+		fits[0], fits[1] = append(fits[0], scores.Frozen), append(fits[1], scores.Tuned)
+	}
+	for i, to := range []*DenseSpread{&row.Frozen, &row.Tuned} {
+		over := func(of func(eval.DenseFit) float64) eval.Spread {
+			var values []float64
+			for _, fit := range fits[i] {
+				values = append(values, of(fit))
+			}
+			return eval.Summarize(values)
+		}
+		to.MIoU = over(func(f eval.DenseFit) float64 { return f.Segment.MIoU })
+		to.Pixels = over(func(f eval.DenseFit) float64 { return f.Segment.Pixels })
+		to.AP50 = over(func(f eval.DenseFit) float64 { return f.Detect.AP50 })
+		to.AP = over(func(f eval.DenseFit) float64 { return f.Detect.AP })
+	}
+	return row, nil
+}
+
+// DenseScores returns how c's encoder does at segmentation and detection, training it first if need be. The data must be
+// data.Annotated. What was measured is kept and never measured again.
+func (s *Store) DenseScores(ctx context.Context, c Config, o eval.DenseOptions) (*eval.DenseScores, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	j, err := newJob(c)
+	if err != nil {
+		return nil, err
+	}
+	path := s.path(j.key, "dense-"+hash(o)+".json")
+	if scores, err := readDense(path); err == nil {
+		return scores, nil
+	}
+	unlock, err := s.lock(ctx, j.key)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if scores, err := readDense(path); err == nil { // by the process that had the lock
+		return scores, nil
+	}
+	if err := j.load(ctx, s); err != nil {
+		return nil, err
+	}
+	train, trainOK := j.train.(data.Annotated)
+	test, testOK := j.test.(data.Annotated)
+	if !trainOK || !testOK { // said before it trains
+		return nil, fmt.Errorf("sweep: %s has no objects and segments to judge by; scenes has", j.Data.Name)
+	}
+	if _, err := s.locked(ctx, j); err != nil {
+		return nil, err
+	}
+	scores, err := s.dense(ctx, j, train, test, o)
+	if err != nil {
+		if ctx.Err() != nil && !errors.Is(err, sslkit.ErrInterrupted) {
+			err = fmt.Errorf("%w while judging run %s by dense tasks", sslkit.ErrInterrupted, j.key)
+		}
+		return nil, err
+	}
+	return scores, writeJSON(path, scores)
+}
+
+func (s *Store) dense(ctx context.Context, j *job, train, test data.Annotated, o eval.DenseOptions) (*eval.DenseScores, error) {
+	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: segmentation and detection", j)})
+	store, err := s.encoder(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	labels := rand.New(rand.NewPCG(uint64(o.Seed), 0)).Perm(train.Len())
+	if o.Labels > 0 {
+		labels = labels[:min(o.Labels, len(labels))]
+	}
+	trainScenes, err := scenes(train, labels, o.Visible)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]int, test.Len())
+	for i := range all {
+		all[i] = i
+	}
+	testScenes, err := scenes(test, all, o.Visible)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := eval.EvaluateDense(ctx, j.backend, store, j.method, trainScenes, testScenes, o)
+	return &scores, err
+}
+
+// scenes reads examples of src, and of their objects those of which at least such a share is seen.
+func scenes(src data.Annotated, index []int, visible float64) (*eval.Scenes, error) {
+	h, w, c := src.Shape()
+	s := &eval.Scenes{Height: h, Width: w, Channels: c, Classes: len(src.Classes())}
+	for _, i := range index {
+		image, segments := make([]uint8, h*w*c), make([]uint8, h*w)
+		if err := src.Read(i, image); err != nil {
+			return nil, fmt.Errorf("sweep: %w", err)
+		}
+		src.Segments(i, segments)
+		var boxes []eval.Box
+		for _, o := range src.Objects(i) {
+			if o.Visible >= visible && o.Top < o.Bottom && o.Left < o.Right {
+				boxes = append(boxes, eval.Box{Class: o.Class, Top: o.Top, Left: o.Left, Bottom: o.Bottom, Right: o.Right})
+			}
+		}
+		s.Images, s.Segments, s.Boxes = append(s.Images, image), append(s.Segments, segments), append(s.Boxes, boxes)
+	}
+	return s, nil
+}
+
+func readDense(path string) (*eval.DenseScores, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	scores := new(eval.DenseScores)
+	if err := json.Unmarshal(text, scores); err != nil {
+		return nil, err
+	}
+	if len(scores.Tuned.Segment.IoU) == 0 {
+		return nil, ErrDamaged
+	}
+	return scores, nil
+}
+
+// Table is the result for people: a head, and rows of percentages.
+func (c *DenseComparison) Table() (head []string, rows [][]string) {
+	head = []string{"encoder", "mIoU, frozen", "mIoU, fine-tuned", "AP50, frozen", "AP50, fine-tuned", "AP, frozen", "AP, fine-tuned"}
+	for _, r := range c.Rows {
+		rows = append(rows, []string{r.Name, percent(&r.Frozen.MIoU), percent(&r.Tuned.MIoU), percent(&r.Frozen.AP50), percent(&r.Tuned.AP50),
+			percent(&r.Frozen.AP), percent(&r.Tuned.AP)})
+	}
+	return head, rows
+}
+
+// Caption says under the table what its numbers are.
+func (c *DenseComparison) Caption() string {
+	over := fmt.Sprintf("mean ± standard deviation over %d seeds", len(c.Seeds))
+	if len(c.Seeds) == 1 {
+		over = "one seed"
+	}
+	return fmt.Sprintf("%s: in %%, %s. %s.", c.Config.Data.Name, over, c.Options)
+}

@@ -1,0 +1,151 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+// tinyScenes is one epoch on 40 scenes, and the least that judges it.
+func tinyScenes(t testing.TB) (Config, eval.DenseOptions) {
+	c := tiny(t)
+	c.Method.Rotation.Backbone = nn.NIN(3, 6)
+	c.Data = Data{Name: "scenes", Size: 16, Train: 40, Test: 20}
+	c.Epochs = 1
+	o := eval.DenseDefaults()
+	o.Hidden, o.Epochs, o.Labels = 8, 1, 20
+	return c, o
+}
+
+func TestDense(t *testing.T) {
+	s, notes := newStore(t)
+	c, o := tinyScenes(t)
+	result, err := s.Dense(context.Background(), []Variant{{"rotation", c}}, o, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range result.Rows {
+		names = append(names, r.Name)
+		for _, spread := range []eval.Spread{r.Frozen.MIoU, r.Tuned.MIoU, r.Frozen.Pixels, r.Tuned.AP50, r.Frozen.AP} {
+			if spread.N != 2 || !(spread.Mean >= 0 && spread.Mean <= 1) {
+				t.Errorf("%s: %+v", r.Name, r)
+			}
+		}
+		if f := r.First; f.Train != 20 || f.Test != 20 || f.Classes != 10 || f.Options.Seed != 1 || len(f.Tuned.Segment.Examples) == 0 {
+			t.Errorf("%s: %d and %d images, %d classes, seed %d", r.Name, f.Train, f.Test, f.Classes, f.Options.Seed)
+		}
+	}
+	if !reflect.DeepEqual(names, []string{"rotation", "random init", "supervised"}) {
+		t.Errorf("rows %v", names)
+	}
+	head, rows := result.Table()
+	if len(head) != 7 || len(rows) != 3 || len(rows[0]) != 7 || !strings.Contains(rows[0][1], "±") {
+		t.Errorf("table %v %v", head, rows)
+	}
+	if text := result.Caption(); !strings.Contains(text, "2 seeds") || !strings.Contains(text, "20 labelled images") || !strings.Contains(text, "101 recalls") {
+		t.Error(text)
+	}
+
+	// The second time nothing is trained or measured.
+	before := notes.String()
+	again, err := s.Dense(context.Background(), []Variant{{"rotation", c}}, o, 1, 2)
+	if err != nil || !reflect.DeepEqual(again, result) || notes.String() != before {
+		t.Errorf("the second time %+v, %v, and news\n%s", again, err, strings.TrimPrefix(notes.String(), before))
+	}
+	// Damaged scores are measured again, to the same.
+	c.Seed, o.Seed = 1, 1
+	first, err := s.DenseScores(context.Background(), c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Find(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.path(r.Key, "dense-"+hash(o)+".json"), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.DenseScores(context.Background(), c, o); err != nil || !reflect.DeepEqual(again, first) {
+		t.Errorf("after damage: %v", err)
+	}
+	if all, err := s.Scores(r.Key); err != nil || len(all) > 0 {
+		t.Errorf("they pass for probes: %v, %v", all, err)
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	s.Report = func(Progress) { cancel() } // with the news that it begins
+	o.Epochs++
+	if _, err := s.DenseScores(ctx, c, o); !errors.Is(err, sslkit.ErrInterrupted) {
+		t.Errorf("error %v, want ErrInterrupted", err)
+	}
+}
+
+func TestDenseRefuses(t *testing.T) {
+	s, notes := newStore(t)
+	c, o := tinyScenes(t)
+	ctx := context.Background()
+	_, err := s.Dense(ctx, nil, o, 1)
+	wantError(t, "no variants", err, "at least one variant")
+	_, err = s.Dense(ctx, []Variant{{"rotation", c}}, o)
+	wantError(t, "no seeds", err, "at least one seed")
+	other := c
+	other.Data.Size = 20
+	o.Epochs = 0
+	_, err = s.Dense(ctx, []Variant{{"rotation", c}}, o, 1)
+	wantError(t, "options", err, "0 epochs")
+	_, o = tinyScenes(t)
+	_, err = s.Dense(ctx, []Variant{{"rotation", c}, {"larger", other}}, o, 1)
+	wantError(t, "two datasets", err, "larger has other data than rotation")
+	_, err = s.Dense(ctx, []Variant{{"bars", tiny(t)}}, o, 1)
+	wantError(t, "no segments", err, "has no objects and segments")
+	if notes.steps > 0 {
+		t.Errorf("it trained %d steps before", notes.steps)
+	}
+}
+
+// Objects of which too little is seen are left out, and images come with the truth of their own.
+func TestScenes(t *testing.T) {
+	src, _, err := data.Open("scenes", data.OpenOptions{Size: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	annotated := src.(data.Annotated)
+	all, err := scenes(annotated, []int{7, 3}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, pixels := make([]uint8, 32*32), make([]uint8, 32*32*3)
+	annotated.Segments(3, want)
+	if err := annotated.Read(3, pixels); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(all.Segments[1], want) || !reflect.DeepEqual(all.Images[1], pixels) || all.Classes != 10 {
+		t.Error("the second scene is not example 3")
+	}
+	var index []int
+	for i := range 100 {
+		index = append(index, i)
+	}
+	count := func(visible float64) (n int) {
+		s, err := scenes(annotated, index, visible)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, boxes := range s.Boxes {
+			n += len(boxes)
+		}
+		return n
+	}
+	if any, most, whole := count(0), count(0.5), count(1); !(any > most && most > whole && whole > 0) {
+		t.Errorf("%d objects, %d half seen, %d wholly", any, most, whole)
+	}
+}
