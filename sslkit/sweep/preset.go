@@ -76,8 +76,11 @@ func sized(preset, dataset string) (Data, error) {
 		if grey {
 			d.Train, d.Test = 5000, 2000
 		}
-		if dataset == "photos" {
+		switch dataset {
+		case "photos":
 			d.PerPhoto = 24
+		case "scenes":
+			d.Train, d.Test = 4000, 1000
 		}
 	case Paper:
 	default:
@@ -259,10 +262,9 @@ func Colorization(preset, dataset string) (Config, error) {
 	c, err := usual(preset, dataset, Method{Colorization: m})
 	c.Batch = 32
 	c.Optimizer = Optimizer{Kind: "adamw", Rate: 3e-3, Beta2: 0.99, WeightDecay: 1e-3, Warmup: 0.5}
-	if preset == Smoke {
+	if preset != Paper {
 		c.Epochs = 8
-	}
-	if preset == Paper { // Zhang et al. 2016, Sec. 2, with a network and images of a quarter of the size
+	} else { // Zhang et al. 2016, Sec. 2, with a network and images of a quarter of the size
 		m.Backbone, m.Stride, m.Hidden = nn.ResNet(20, 64), 4, 256
 		if dataset == "photos" || dataset == "scenes" || strings.HasPrefix(dataset, "folder:") {
 			c.Data.Size = 64
@@ -282,7 +284,7 @@ func Tracking(preset, dataset string) (Config, error) {
 	case Smoke:
 		c.Epochs, c.Data.Train, c.Data.Test = 2, 320, 64
 	case Class:
-		c.Epochs, c.Data.Train, c.Data.Test = 5, 800, 200
+		c.Epochs, c.Data.Train, c.Data.Test = 3, 800, 200
 	case Paper: // at this size; the paper has frames of 256 pixels, a ResNet-18 and Kinetics
 		m.Backbone, m.Dim, m.Temperature = nn.ResNet(20, 64), 64, 0
 		c.Data.Size, c.Batch, c.Epochs = 96, 32, 100
