@@ -3,26 +3,26 @@ package show
 import (
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/sslkit/lab/sslkit/sweep"
 	"github.com/sslkit/lab/widgets"
 )
 
-// Transfer draws a table's rows in their order, a dot for each of the columns, which are accuracies. Without names these are
-// k-NN, the linear probe with all labels and with the first number of few, and fine-tuning, as far as they were measured.
+// Transfer draws a table's rows in their order, and of its columns the given ones, which are accuracies, or all of these that
+// were measured. The spread over seeds is in the table.
 func Transfer(t *sweep.Transfer, columns ...string) (*widgets.Figure, error) {
-	if len(columns) == 0 {
-		columns = usual(t)
-	}
-	over := fmt.Sprintf("mean and standard deviation over %d seeds", len(t.Seeds))
+	h := widgets.Heatmap{Decimals: 1, Note: fmt.Sprintf("%s; test accuracy in %%, mean over %d seeds", t.Data.Name, len(t.Seeds)), Values: make([][]float64, len(t.Rows))}
 	if len(t.Seeds) == 1 {
-		over = "one seed"
+		h.Note = t.Data.Name + "; test accuracy in %, one seed"
 	}
-	b := widgets.Bars{YLabel: "accuracy, %", Dots: true, Note: fmt.Sprintf("%s; %s", t.Data.Name, over)}
+	all := len(columns) == 0
+	for _, c := range t.Columns {
+		if all && c.Unit == "%" {
+			columns = append(columns, c.Name)
+		}
+	}
 	for _, r := range t.Rows {
-		b.Groups = append(b.Groups, r.Name)
+		h.Rows = append(h.Rows, r.Name)
 	}
 	for _, name := range columns {
 		c, err := t.Column(name)
@@ -32,27 +32,21 @@ func Transfer(t *sweep.Transfer, columns ...string) (*widgets.Figure, error) {
 		if c.Unit != "%" {
 			return nil, fmt.Errorf("show: %s is no accuracy", c.Name)
 		}
-		s := widgets.Series{Name: c.Name}
-		for _, r := range t.Rows {
+		column, any := make([]float64, len(t.Rows)), false
+		for i, r := range t.Rows {
 			v, measured := r.Values[c.Name]
-			if !measured {
-				v.Mean = math.NaN()
+			if column[i] = 100 * v.Mean; !measured {
+				column[i] = math.NaN()
 			}
-			s.Y, s.Err = append(s.Y, 100*v.Mean), append(s.Err, 100*v.Std)
+			any = any || measured
 		}
-		b.Series = append(b.Series, s)
-	}
-	return b.Figure()
-}
-
-func usual(t *sweep.Transfer) (columns []string) {
-	few := false
-	for _, c := range t.Columns {
-		first := strings.HasPrefix(c.Name, "linear ") && !few
-		few = few || first
-		if first || slices.Contains([]string{"k-NN", "linear", "fine-tuned"}, c.Name) {
-			columns = append(columns, c.Name)
+		if all && !any {
+			continue
+		}
+		h.Cols = append(h.Cols, c.Name)
+		for i, v := range column {
+			h.Values[i] = append(h.Values[i], v)
 		}
 	}
-	return columns
+	return h.Figure()
 }

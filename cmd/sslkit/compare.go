@@ -127,6 +127,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	flags.StringSliceVar(&labels, "labels", []string{"1%", "10%", "10"}, "few labels: shares of them, or numbers of each class; \"\": all only")
 	flags.IntVar(&o.Few.Draws, "draws", o.Few.Draws, "of few labels, which the linear probe is repeated with")
 	flags.IntVar(&epochs, "finetune", o.FineTune.Epochs, "`EPOCHS` of fine-tuning; 0: none")
+	flags.IntVar(&o.FineTune.Steps, "finetune-steps", o.FineTune.Steps, "at least so many, over few labels in more epochs")
 	flags.IntVar(&o.FineTune.From, "finetune-from", o.FineTune.From, "the first `STAGE` that fine-tuning changes; those before are frozen")
 	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
