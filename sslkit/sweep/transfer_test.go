@@ -1,0 +1,289 @@
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+// brief is the least of Transfer.
+func brief() TransferOptions {
+	tune := eval.FineTune{From: 1, Epochs: 1, Steps: 3, Batch: 20, Rate: 1e-3}
+	o := TransferOptions{Options: quick(), FineTune: &tune}
+	o.NonLinear = nil
+	o.Few = &eval.FewShot{Labels: []eval.Labels{{PerClass: 3}}, Draws: 2}
+	return o
+}
+
+// pair is two methods with two backbones.
+func pair(t *testing.T) []Variant {
+	simclr := tiny(t)
+	m := sslkit.SimCLRCIFAR(nn.ResNet(8, 4))
+	m.Dim = 8
+	simclr.Method = Method{SimCLR: m}
+	return []Variant{{"rotation", tiny(t)}, {"simclr", simclr}}
+}
+
+func TestTransfer(t *testing.T) {
+	s, notes := newStore(t)
+	ctx, variants, o := context.Background(), pair(t)[:1], brief()
+	table, err := s.Transfer(ctx, variants, o, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range table.Rows {
+		names = append(names, r.Name)
+	}
+	if want := []string{"rotation", "random init", "random, norms fitted", "supervised"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("rows %q, want %q", names, want)
+	}
+	for _, r := range table.Rows {
+		random, fitted, supervised := strings.HasPrefix(r.Name, "random"), strings.Contains(r.Name, "fitted"), strings.HasPrefix(r.Name, "supervised")
+		for column, has := range map[string]bool{
+			"k-NN": true, "linear": true, "best stage": true, "linear 3 each": true, "parameters": true,
+			"fine-tuned": !fitted, "fine-tuned 3 each": !fitted,
+			"end to end": supervised, "s/epoch": !random, "epochs": !random, "peak MB": false,
+		} {
+			v, measured := r.Values[column]
+			c, err := table.Column(column)
+			if err != nil || measured != has || has && v.N != 2 || c.Unit == "%" && !(v.Mean >= 0 && v.Mean <= 1) {
+				t.Errorf("%s, %s: %+v, %t, %v", r.Name, column, v, measured, err)
+			}
+		}
+		if r.Baseline != (random || supervised) || len(r.Values) > len(table.Columns) {
+			t.Errorf("%s: baseline %t, %d values", r.Name, r.Baseline, len(r.Values))
+		}
+		if best := r.Values["best stage"].Mean; best < r.Values["linear"].Mean {
+			t.Errorf("%s: the best stage has %g, the last %g", r.Name, best, r.Values["linear"].Mean)
+		}
+	}
+	// By hand: the figures are those of Evaluate and FineTune with the run's seed.
+	c, probes := variants[0].Config, o.Options
+	var knn, few, tuned []float64
+	steps := notes.steps
+	for _, seed := range []int64{1, 2} {
+		c.Seed, probes.Seed = seed, seed
+		scores, err := s.Evaluate(ctx, c, probes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fit, err := s.FineTune(ctx, c, *o.FineTune, eval.Labels{PerClass: 3})
+		if err != nil || fit.Examples != 12 {
+			t.Fatalf("%+v, %v", fit, err)
+		}
+		knn, few, tuned = append(knn, scores.Last().KNN), append(few, scores.Few[0].Test.Mean), append(tuned, fit.Test)
+	}
+	for column, values := range map[string][]float64{"k-NN": knn, "linear 3 each": few, "fine-tuned 3 each": tuned} {
+		if got := table.Rows[0].Values[column]; got != eval.Summarize(values) {
+			t.Errorf("%s: %+v, want %v", column, got, values)
+		}
+	}
+	// NIN(3, 6), by hand: convolutions, and two numbers of each channel of a norm.
+	parameters := 0
+	for _, l := range [][3]int{{3, 6, 25}, {6, 5, 1}, {5, 3, 1}, {3, 6, 25}, {6, 6, 1}, {6, 6, 1}, {6, 6, 9}, {6, 6, 1}, {6, 6, 1}} {
+		parameters += l[0]*l[1]*l[2] + 2*l[1]
+	}
+	if got := table.Rows[0].Values["parameters"].Mean; got != float64(parameters) {
+		t.Errorf("%g parameters, want %d", got, parameters)
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.Dir, "*", "finetune-*")); len(left) != 3*2*2 {
+		t.Errorf("%d files of fine-tuning are left, want one each: %q", len(left), left)
+	}
+	again, err := s.Transfer(ctx, variants, o, 1, 2)
+	if err != nil || !reflect.DeepEqual(again, table) || notes.steps != steps {
+		t.Errorf("asked again: %v, %d more steps", err, notes.steps-steps)
+	}
+	text, err := json.Marshal(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Transfer
+	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(&back, table) {
+		t.Errorf("JSON gives another table: %v", err)
+	}
+
+	head, rows := table.Table()
+	if line := strings.Join(head, "|"); strings.Contains(line, "peak MB") || !strings.HasPrefix(line, "encoder|backbone|k-NN|linear|best stage|linear 3 each") || len(rows[0]) != len(head) || rows[1][1] != "NIN(3, 6)" {
+		t.Errorf("head %q, rows %q", head, rows)
+	}
+	caption := table.Caption()
+	for _, part := range []string{"over 2 seeds", "chosen by the test set", "mean of 2 draws", "fine-tuning: all stages, 1 epochs", "has seen all labels"} {
+		if !strings.Contains(caption, part) {
+			t.Errorf("the caption does not say %q: %s", part, caption)
+		}
+	}
+}
+
+// Each backbone has its own baselines, with the schedule of the first that has it.
+func TestBaselines(t *testing.T) {
+	v := pair(t)
+	v = append(v, v[1])
+	v[2].Config.Epochs++
+	of := Baselines(v)
+	var names []string
+	for _, b := range of {
+		names = append(names, b.Name)
+	}
+	if want := []string{"random init, NIN(3, 6)", "random, norms fitted, NIN(3, 6)", "supervised, NIN(3, 6)",
+		"random init, ResNet(8, 4)", "random, norms fitted, ResNet(8, 4)", "supervised, ResNet(8, 4)"}; !reflect.DeepEqual(names, want) {
+		t.Fatalf("%q, want %q", names, want)
+	}
+	if c := of[5].Config; c.Method.Supervised == nil || *c.Method.Network() != nn.ResNet(8, 4) || c.Epochs != v[1].Config.Epochs || c.Validate() != nil {
+		t.Errorf("supervised: %+v", c)
+	}
+	if of := Baselines(v[1:]); len(of) != 3 || of[2].Name != "supervised" {
+		t.Errorf("of one backbone: %+v", of)
+	}
+	if got := network(nn.ViT(4, 96, 4)); got != "ViT(4, 96, 4)" {
+		t.Error(got)
+	}
+}
+
+func TestTransferSort(t *testing.T) {
+	row := func(name string, linear, seconds float64) TransferRow {
+		r := TransferRow{Name: name, Values: map[string]eval.Spread{}}
+		for column, v := range map[string]float64{"linear": linear, "s/epoch": seconds} {
+			if !math.IsNaN(v) {
+				r.Values[column] = eval.Spread{Mean: v, N: 1}
+			}
+		}
+		return r
+	}
+	table := &Transfer{Columns: brief().Columns(), Rows: []TransferRow{row("a", 0.5, 3), row("b", math.NaN(), 1), row("c", 0.7, math.NaN()), row("d", 0.5, 2)}}
+	for column, want := range map[string]string{"LINEAR": "c a d b", "s/epoch": "b d a c"} {
+		sorted := *table
+		sorted.Rows = append([]TransferRow(nil), table.Rows...)
+		if err := sorted.Sort(column); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, r := range sorted.Rows {
+			names = append(names, r.Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("by %s: %s, want %s", column, got, want)
+		}
+	}
+	wantError(t, "no column", table.Sort("linaer"), `did you mean "linear"`)
+}
+
+// What cannot be trained is said before anything is.
+func TestTransferRefuses(t *testing.T) {
+	s, notes := newStore(t)
+	with := func(change func(c *Config)) []Variant {
+		v := pair(t)
+		change(&v[1].Config)
+		return v
+	}
+	moco := sslkit.MoCoV2(nn.ResNet(8, 4))
+	moco.Queue, moco.Dim = 40, 8
+	for want, variants := range map[string][]Variant{
+		"at least one variant":      nil,
+		"have different data":       with(func(c *Config) { c.Data.Size = 16 }),
+		`two variants are called`:   {pair(t)[0], pair(t)[0]},
+		"simclr: sweep: batch of 0": with(func(c *Config) { c.Batch = 0 }),
+		"no multiple of the batch":  with(func(c *Config) { c.Method = Method{MoCo: moco} }),
+		"side is a multiple of":     with(func(c *Config) { *c.Method.Network() = nn.ViT(2, 32, 5) }),
+		"no captions":               with(func(c *Config) { c.Method = Method{CLIP: sslkit.SmallCLIP(nn.ResNet(8, 4))} }),
+	} {
+		_, err := s.Transfer(context.Background(), variants, brief(), 1)
+		wantError(t, want, err, want)
+	}
+	_, err := s.Transfer(context.Background(), pair(t), brief())
+	wantError(t, "no seeds", err, "at least one seed")
+	o := brief()
+	o.FineTune.From = 0
+	_, err = s.Transfer(context.Background(), pair(t), o, 1)
+	wantError(t, "stage 0", err, "from stage 0")
+	if notes.steps > 0 {
+		t.Errorf("%d steps were taken", notes.steps)
+	}
+}
+
+// Labels are drawn by the run's seed, and fine-tuning that is interrupted goes on.
+func TestFineTune(t *testing.T) {
+	s, notes := newStore(t)
+	c, p := tiny(t), *brief().FineTune
+	pretrain(t, s, c)
+	p.Steps = 30
+	ctx, cancel := context.WithCancel(context.Background())
+	s.Report = func(at Progress) {
+		if at.Step.Step == 12 {
+			cancel()
+		}
+	}
+	if _, err := s.FineTune(ctx, c, p, eval.Labels{PerClass: 5}); !errors.Is(err, sslkit.ErrInterrupted) {
+		t.Fatalf("error %v, want ErrInterrupted", err)
+	}
+	s.Report, notes.steps = notes.add, 0
+	fit, err := s.FineTune(context.Background(), c, p, eval.Labels{PerClass: 5})
+	if err != nil || notes.steps > 30-12 || fit.Examples != 20 || fit.Labels.PerClass != 5 || !reflect.DeepEqual(fit.Options, p) {
+		t.Errorf("%+v, %v, after %d more steps", fit, err, notes.steps)
+	}
+	_, err = s.FineTune(context.Background(), c, p, eval.Labels{PerClass: 21})
+	wantError(t, "21 of 20", err, "class 0 has 20")
+	r, err := s.Find(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(s.path(r.Key, "finetune-*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	if err := os.WriteFile(files[0], []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.FineTune(context.Background(), c, p, eval.Labels{PerClass: 5}); err != nil || again.Fit != fit.Fit {
+		t.Errorf("after damage %+v, %v, before %+v", again, err, fit)
+	}
+	all, err := s.FineTune(context.Background(), c, p, eval.Labels{})
+	if err != nil || all.Examples != 80 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func TestPicked(t *testing.T) {
+	train, _, err := data.Open(folder(t, true), data.OpenOptions{Size: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := picked{train, []int{7, 3}}
+	a, b := make([]uint8, 12*12*3), make([]uint8, 12*12*3)
+	if err := errors.Join(p.Read(1, a), train.Read(3, b)); err != nil || !reflect.DeepEqual(a, b) || p.Label(0) != train.Label(7) || p.Len() != 2 {
+		t.Errorf("picked %+v, %v", p.index, err)
+	}
+}
+
+func TestEpochSeconds(t *testing.T) {
+	for want, times := range map[float64][]float64{0: nil, 9: {9}, 2: {9, 2}, 3: {9, 2, 4}, 4: {9, 2, 5, 4}} {
+		if got := (&Record{History: sslkit.History{EpochSeconds: times}}).EpochSeconds(); got != want {
+			t.Errorf("%v: %g, want %g", times, got, want)
+		}
+	}
+	s, _ := newStore(t)
+	r := pretrain(t, s, tiny(t))
+	sum := 0.0
+	for _, v := range r.History.EpochSeconds {
+		sum += v
+	}
+	if len(r.History.EpochSeconds) != 2 || !(sum > 0 && sum < r.History.Seconds) || r.Memory != 0 {
+		t.Errorf("%+v", r)
+	}
+	c := tiny(t)
+	c.Seed, s.Alone = 2, true
+	if r := pretrain(t, s, c); peakMemory() > 0 && (r.Memory < 10<<20 || r.Memory > peakMemory()) {
+		t.Errorf("peak memory %d, of the process %d", r.Memory, peakMemory())
+	}
+}
