@@ -2,15 +2,12 @@ package sweep
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 
 	"github.com/sslkit/lab/data"
-	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 )
 
@@ -101,44 +98,27 @@ func (s *Store) DenseScores(ctx context.Context, c Config, o eval.DenseOptions) 
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	j, err := newJob(c)
+	found, err := once(ctx, s, c, "dense-"+hash(o)+".json", annotated, func(j *job, _ *Record) (*denseScores, error) {
+		return s.dense(ctx, j, j.train.(data.Annotated), j.test.(data.Annotated), o)
+	})
 	if err != nil {
 		return nil, err
 	}
-	path := s.path(j.key, "dense-"+hash(o)+".json")
-	if scores, err := readDense(path); err == nil {
-		return scores, nil
-	}
-	unlock, err := s.lock(ctx, j.key)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	if scores, err := readDense(path); err == nil { // by the process that had the lock
-		return scores, nil
-	}
-	if err := j.load(ctx, s); err != nil {
-		return nil, err
-	}
-	train, trainOK := j.train.(data.Annotated)
-	test, testOK := j.test.(data.Annotated)
-	if !trainOK || !testOK { // said before it trains
-		return nil, fmt.Errorf("sweep: %s has no objects and segments to judge by; scenes has", j.Data.Name)
-	}
-	if _, err := s.locked(ctx, j); err != nil {
-		return nil, err
-	}
-	scores, err := s.dense(ctx, j, train, test, o)
-	if err != nil {
-		if ctx.Err() != nil && !errors.Is(err, sslkit.ErrInterrupted) {
-			err = fmt.Errorf("%w while judging run %s by dense tasks", sslkit.ErrInterrupted, j.key)
-		}
-		return nil, err
-	}
-	return scores, writeJSON(path, scores)
+	return &found.DenseScores, nil
 }
 
-func (s *Store) dense(ctx context.Context, j *job, train, test data.Annotated, o eval.DenseOptions) (*eval.DenseScores, error) {
+type denseScores struct{ eval.DenseScores }
+
+func (s *denseScores) whole() bool { return len(s.Tuned.Segment.IoU) > 0 }
+
+func annotated(j *job) error {
+	if _, ok := j.train.(data.Annotated); !ok {
+		return fmt.Errorf("sweep: %s has no objects and segments to judge by; scenes has", j.Data.Name)
+	}
+	return nil
+}
+
+func (s *Store) dense(ctx context.Context, j *job, train, test data.Annotated, o eval.DenseOptions) (*denseScores, error) {
 	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: segmentation and detection", j)})
 	store, err := s.encoder(ctx, j)
 	if err != nil {
@@ -161,7 +141,7 @@ func (s *Store) dense(ctx context.Context, j *job, train, test data.Annotated, o
 		return nil, err
 	}
 	scores, err := eval.EvaluateDense(ctx, j.backend, store, j.method, trainScenes, testScenes, o)
-	return &scores, err
+	return &denseScores{scores}, err
 }
 
 // scenes reads examples of src, and of their objects those of which at least such a share is seen.
@@ -183,21 +163,6 @@ func scenes(src data.Annotated, index []int, visible float64) (*eval.Scenes, err
 		s.Images, s.Segments, s.Boxes = append(s.Images, image), append(s.Segments, segments), append(s.Boxes, boxes)
 	}
 	return s, nil
-}
-
-func readDense(path string) (*eval.DenseScores, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	scores := new(eval.DenseScores)
-	if err := json.Unmarshal(text, scores); err != nil {
-		return nil, err
-	}
-	if len(scores.Tuned.Segment.IoU) == 0 {
-		return nil, ErrDamaged
-	}
-	return scores, nil
 }
 
 // Table is the result for people: a head, and rows of percentages.

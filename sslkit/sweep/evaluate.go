@@ -31,7 +31,7 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return once(ctx, s, c, "scores-"+hash(o)+".json", func(j *job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
+	return once(ctx, s, c, "scores-"+hash(o)+".json", labelled, func(j *job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
 }
 
 // measured is what can be kept beside a run.
@@ -43,8 +43,8 @@ type measured[T any] interface {
 func (s *Scores) whole() bool { return len(s.Stages) > 0 }
 
 // once returns what the file beside c's run holds, or else what measure finds, which is kept there; c is trained first if
-// need be.
-func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file string, measure func(j *job, r *Record) (P, error)) (P, error) {
+// need be and if its data are fit for that.
+func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file string, fit func(j *job) error, measure func(j *job, r *Record) (P, error)) (P, error) {
 	j, err := newJob(c)
 	if err != nil {
 		return nil, err
@@ -64,11 +64,8 @@ func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file st
 	if err := j.load(ctx, s); err != nil {
 		return nil, err
 	}
-	if _, moves := j.train.(data.Clips); moves {
-		return nil, fmt.Errorf("sweep: %s has clips, which Track measures", j.Data.Name)
-	}
-	if len(j.train.Classes()) == 0 { // said before it trains
-		return nil, fmt.Errorf("sweep: %s has no labels to evaluate with; a folder has them with one subfolder a class", j.Data.Name)
+	if err := fit(j); err != nil {
+		return nil, err
 	}
 	record, err := s.locked(ctx, j)
 	if err != nil {
@@ -82,6 +79,16 @@ func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file st
 		return nil, err
 	}
 	return found, writeJSON(path, found)
+}
+
+func labelled(j *job) error {
+	if _, moves := j.train.(data.Clips); moves {
+		return fmt.Errorf("sweep: %s has clips, which Track measures", j.Data.Name)
+	}
+	if len(j.train.Classes()) == 0 {
+		return fmt.Errorf("sweep: %s has no labels to evaluate with; a folder has them with one subfolder a class", j.Data.Name)
+	}
+	return nil
 }
 
 func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Options) (*Scores, error) {

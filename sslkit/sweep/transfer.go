@@ -189,9 +189,11 @@ func Baselines(variants []Variant) []Variant {
 	return out
 }
 
-// ImageMethods are the methods that learn from images alone, without captions.
+// ImageMethods are the methods that learn from images alone, without captions or motion.
 func ImageMethods() []string {
-	return slices.DeleteFunc(Methods(), func(name string) bool { return slices.Contains([]string{"clip", "supervised", "random"}, name) })
+	return slices.DeleteFunc(Methods(), func(name string) bool {
+		return slices.Contains([]string{"clip", "tracking", "position", "supervised", "random"}, name)
+	})
 }
 
 // Trainable says why c cannot be trained, beyond what Validate finds: it builds the step, which is not compiled, for what is
@@ -292,7 +294,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 	}
 	t := &Tuned{Options: p, Labels: labels}
 	name := "finetune-" + hash([]any{p, labels})
-	return once(ctx, s, c, name+".json", func(j *job, _ *Record) (*Tuned, error) {
+	return once(ctx, s, c, name+".json", labelled, func(j *job, _ *Record) (*Tuned, error) {
 		index, err := labels.Draw(data.Labels(j.train), len(j.train.Classes()), c.Seed)
 		if err != nil {
 			return nil, err
