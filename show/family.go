@@ -35,7 +35,7 @@ func PretextAndProbe(c *sweep.Comparison) (*widgets.Figure, error) {
 // course is what was measured of a variant after each epoch, for one seed.
 type course struct {
 	pretext, probe []float64 // accuracies
-	seconds        float64   // of an epoch, with compiling and measuring
+	seconds        float64   // of an epoch
 }
 
 // courses trains a variant with each seed, if need be. The probe is k-NN on the features of a block, on up to 500 test images.
@@ -53,7 +53,7 @@ func courses(ctx context.Context, s *sweep.Store, v sweep.Variant, block int, se
 		if probe == nil {
 			return nil, fmt.Errorf("show: %s was not measured at block %d", v.Name, block)
 		}
-		out = append(out, course{h.Reports["accuracy"], probe, h.Seconds / float64(len(h.Loss))})
+		out = append(out, course{h.Reports["accuracy"], probe, r.EpochSeconds()})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("show: name at least one seed")
