@@ -24,9 +24,10 @@ type State struct {
 	Step    int     `json:"step"` // training steps taken
 	History History `json:"history"`
 
-	// Partial sums over the epoch under way: loss first, then the reports.
+	// Sums over the epoch under way: loss first, then the reports.
 	Sums  []float64 `json:"sums,omitempty"`
 	Count int       `json:"count,omitempty"`
+	Spent float64   `json:"spent,omitempty"` // seconds, see History.EpochSeconds
 
 	// GoMLX's checkpoints forget which variables are trained; one that is forgotten here (the
 	// random state, running statistics, a queue of keys) would be changed by the optimizer.

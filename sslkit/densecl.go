@@ -70,6 +70,7 @@ func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
 	fk := nn.Shuffled(scope, Slice(x, AxisRange(n)), func(x *Node) *Node { return m.grid(key, x) })
 	k, t := m.project(key.In("head"), fk)
 	k, t = StopGradient(k), StopGradient(t)
+	nn.Freeze(key)
 
 	places := func(t *Node) *Node { return L2Normalize(Reshape(t, -1, m.Dim), -1) } // NPxD
 	q, k = L2Normalize(q, -1), L2Normalize(k, -1)

@@ -65,6 +65,7 @@ func (m *MoCo) Loss(scope *model.Scope, b Batch) *Node {
 	key := slowKey(scope, g, m.Momentum)
 	k := nn.Shuffled(scope, Slice(x, AxisRange(n)), func(x *Node) *Node { return m.Project(key, x) })
 	k = StopGradient(k) // NxD
+	nn.Freeze(key)
 
 	queue := nn.Queue(scope.In("queue"), k, m.Queue) // KxD, without k
 	l, accuracy := loss.InfoNCEWithAccuracy(q, k, queue, m.Temperature)

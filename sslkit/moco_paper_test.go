@@ -12,6 +12,7 @@ import (
 
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/optim"
 )
 
 func paperMoCo() *MoCo {
@@ -152,6 +153,49 @@ func float32s(x [][]float64) (y [][]float32) {
 		}
 	}
 	return y
+}
+
+// "The parameters θ_k are updated by" Eq. 2 alone, also where layer norms make themselves trainable when they are built: the
+// optimizer has no moments of the key's encoder, and with m = 1 nothing of it changes, bit by bit.
+// Reference: He et al. 2020, Sec. 3.2, Eq. 2.
+func TestKeyOfViTIsFrozen(t *testing.T) {
+	vit := paperMoCo()
+	vit.Backbone = nn.ViT(2, 32, 4)
+	if wrong := followMoCo(t, vit, vit); wrong != nil {
+		t.Errorf("moco: wrong %v", wrong)
+	}
+	still := *vit
+	still.Momentum = 1
+	dense := &DenseCL{Backbone: vit.Backbone, View: toyView, Dim: 8, Queue: 48, Momentum: 1, Temperature: 0.2, Lambda: 0.5, Split: 1}
+	for name, m := range map[string]Method{"moco": &still, "densecl": dense} {
+		r := &Run{Method: m, Backend: goBackend(t), Train: waves{n: 16, s: 12, batch: 16}, Epochs: 3, Seed: 1, Optimizer: optim.AdamW{Rate: optim.Constant(0.01), WeightDecay: 0.1}}
+		var first, last map[string]string
+		r.Progress = func(p Progress) {
+			if last = variables(t, r.Store); first == nil {
+				first = last
+			}
+		}
+		if _, err := r.Pretrain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		keys := 0
+		for path, value := range last {
+			switch {
+			case strings.HasPrefix(path, "/key/"):
+				keys++
+				if value != first[path] || !strings.HasPrefix(value, "false") {
+					t.Errorf("%s: %s has changed, or is to be trained", name, path)
+				}
+			case strings.Contains(path, "/key/"):
+				t.Errorf("%s: there is %s", name, path)
+			case strings.HasPrefix(path, "/encoder/") && value == first[path]:
+				t.Errorf("%s: %s has not changed", name, path)
+			}
+		}
+		if keys < 20 {
+			t.Errorf("%s: %d variables of keys", name, keys)
+		}
+	}
 }
 
 // A step is Algorithm 1: the key encoder moves first, keys have no gradient, they are compared with the K keys of earlier

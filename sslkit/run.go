@@ -67,6 +67,10 @@ type History struct {
 	Reports map[string][]float64 `json:"reports,omitempty"` // likewise, what the method reports
 	Figures map[string][]float64 `json:"figures,omitempty"` // what Monitor measured at the epoch's end
 	Seconds float64              `json:"seconds"`           // spent training, over all resumptions
+
+	// EpochSeconds are those of the epoch's steps, without Monitor and checkpoints. The first step of a
+	// run, and of its resumption, compiles.
+	EpochSeconds []float64 `json:"epoch_seconds,omitempty"`
 }
 
 // Pretrain trains for r.Epochs epochs and returns the history, going on from the newest checkpoint
@@ -79,7 +83,7 @@ func (r *Run) Pretrain(ctx context.Context) (History, error) {
 	if r.Epochs < 1 || r.Train.Steps() < 1 {
 		return History{}, fmt.Errorf("sslkit: %d epochs of %d batches: both must be at least 1", r.Epochs, r.Train.Steps())
 	}
-	l := &loop{Run: r, ctx: ctx, began: time.Now(), saved: time.Now()}
+	l := &loop{Run: r, ctx: ctx, began: time.Now(), step: time.Now(), saved: time.Now()}
 	if m, ok := r.Method.(Reporter); ok {
 		l.reports = m.Reports()
 	}
@@ -111,6 +115,7 @@ type loop struct {
 	reports []string
 	state   State
 	began   time.Time // of the time that History does not hold yet
+	step    time.Time // when the step under way began
 	saved   time.Time // when the last checkpoint was written
 	second  time.Time // when the second step of this call began: the first one compiles
 	from    int       // steps taken by then
@@ -193,6 +198,8 @@ func (l *loop) initialise(trainer *train.Trainer) error {
 // after follows each step: metrics are the batch's loss, its moving average, and the reports.
 func (l *loop) after(metrics []*tensors.Tensor) error {
 	s := &l.state
+	s.Spent += time.Since(l.step).Seconds()
+	defer func() { l.step = time.Now() }()
 	s.Step++
 	values := make([]float64, 1+len(l.reports))
 	values[0] = shapes.ConvertTo[float64](metrics[0].Value())
@@ -239,7 +246,8 @@ func (l *loop) endEpoch(epoch int) error {
 	for i, name := range l.reports {
 		record(&h.Reports, name, mean(1+i))
 	}
-	l.state.Sums, l.state.Count = nil, 0
+	h.EpochSeconds = append(h.EpochSeconds, l.state.Spent)
+	l.state.Sums, l.state.Count, l.state.Spent = nil, 0, 0
 	if l.Monitor == nil {
 		return nil
 	}

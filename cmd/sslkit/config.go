@@ -45,9 +45,9 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	if seed {
 		s.Int64Var(&f.seed, "seed", 1, "of parameters, order and augmentation")
 	}
-	s.StringVar(&f.arch, "arch", "", "backbone: nin or resnet (default the preset's)")
-	s.IntVar(&f.depth, "depth", 0, "of the backbone: 3 to 5 blocks of nin, 6n+2 layers of resnet (default the preset's)")
-	s.IntVar(&f.width, "width", 0, "of the backbone: channels (default the preset's)")
+	s.StringVar(&f.arch, "arch", "", "backbone: nin, resnet, or vit, whose patches are 4 pixels wide unless --set patch=N (default the preset's)")
+	s.IntVar(&f.depth, "depth", 0, "of the backbone: 3 to 5 blocks of nin, 6n+2 layers of resnet, blocks of vit (default the preset's)")
+	s.IntVar(&f.width, "width", 0, "of the backbone: channels, of a vit's tokens a multiple of 32 (default the preset's)")
 	s.IntVar(&f.epochs, "epochs", 0, "passes over the images; drops of the rate move along (default the preset's)")
 	s.IntVar(&f.batch, "batch", 0, "images a step (default the preset's)")
 	s.Float64Var(&f.rate, "rate", 0, "peak of the learning rate (default the preset's)")
@@ -164,6 +164,12 @@ func (f *configFlags) setBackbone(b *nn.Backbone) error {
 	if f.flags.Changed("arch") {
 		if f.arch != b.Arch && !(f.flags.Changed("depth") && f.flags.Changed("width")) {
 			return usagef("--arch %s needs its --depth and --width beside it: those of %s mean something else", f.arch, b.Arch)
+		}
+		switch {
+		case f.arch != "vit":
+			b.Patch = 0
+		case b.Patch == 0:
+			b.Patch = 4
 		}
 		b.Arch = f.arch
 	}

@@ -34,6 +34,7 @@ when it was stopped. Ctrl-C saves and stops.`,
 				return c.printJSON(config)
 			}
 			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+				store.Alone = true
 				record, err := store.Pretrain(ctx, config)
 				if err != nil {
 					return err

@@ -37,15 +37,23 @@ func (f *resultFiles) check() error {
 		path    string
 		endings []string // none: any
 	}{{f.md, nil}, {f.csv, nil}, {f.svg, []string{".svg", ".png"}}, {f.blocks, []string{".svg", ".png"}}} {
-		if file.path == "" {
-			continue
+		if err := writable(file.path, file.endings...); err != nil {
+			return err
 		}
-		if file.endings != nil && !slices.Contains(file.endings, filepath.Ext(file.path)) {
-			return usagef("%s: give it a name that ends with %s", file.path, strings.Join(file.endings, " or "))
-		}
-		if info, err := os.Stat(filepath.Dir(file.path)); err != nil || !info.IsDir() {
-			return usagef("there is no folder for %s", file.path)
-		}
+	}
+	return nil
+}
+
+// writable says what will keep a file from being written, which may be none; without endings it may have any.
+func writable(path string, endings ...string) error {
+	if path == "" {
+		return nil
+	}
+	if endings != nil && !slices.Contains(endings, filepath.Ext(path)) {
+		return usagef("%s: give it a name that ends with %s", path, strings.Join(endings, " or "))
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return usagef("there is no folder for %s", path)
 	}
 	return nil
 }
@@ -143,7 +151,6 @@ func saveCSV(result *sweep.Comparison, path string) error {
 		if s == nil || s.N == 0 {
 			return
 		}
-		number := func(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
 		at := ""
 		if block > 0 {
 			at = strconv.Itoa(block)

@@ -1,5 +1,6 @@
 // Package eval measures what a frozen encoder has learnt: k-NN, linear and non-linear probes on cached features of every
-// stage, beside a random and a supervised encoder, and figures that show collapse.
+// stage, with all labels or few, beside a random and a supervised encoder, and figures that show collapse. [FineTune] goes
+// on training a copy of it.
 //
 // It sees only Method.Encode and a store. The encoder is in evaluation mode, and nothing here changes the store.
 package eval

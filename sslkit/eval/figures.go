@@ -16,17 +16,14 @@ func FeatureStd(features [][]float32) (float64, error) {
 		return 0, err
 	}
 	d, n := len(features[0]), float64(len(features))
-	rows, mean := unit(features), make([]float64, d)
-	for _, row := range rows {
-		for j, v := range row {
-			mean[j] += v / n
-		}
+	rows, mean := unitRows(features), make([]float64, d)
+	for i, v := range rows.Data {
+		mean[i%d] += float64(v) / n
 	}
 	variance := make([]float64, d)
-	for _, row := range rows {
-		for j, v := range row {
-			variance[j] += (v - mean[j]) * (v - mean[j]) / n
-		}
+	for i, v := range rows.Data {
+		off := float64(v) - mean[i%d]
+		variance[i%d] += off * off / n
 	}
 	std := 0.0
 	for _, v := range variance {

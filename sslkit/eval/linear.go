@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -30,9 +29,9 @@ type Linear struct {
 
 // Fit is the outcome of a trained probe.
 type Fit struct {
-	Test     float64 // accuracy in [0, 1] of the final classifier
-	Train    float64 // likewise, on the examples it was trained on
-	Examples int     // how many these were
+	Test     float64 `json:"test"`     // accuracy in [0, 1] of the final classifier
+	Train    float64 `json:"train"`    // likewise, on the examples it was trained on
+	Examples int     `json:"examples"` // how many these were
 }
 
 // Validate says what cannot be run.
@@ -59,10 +58,47 @@ func (p Linear) Fit(ctx context.Context, backend compute.Backend, train, test Se
 	if err := checkPair(train, test, classes); err != nil {
 		return Fit{}, err
 	}
-	train, err := train.draw(p.PerClass, classes, seed)
+	train, err := train.draw(Labels{PerClass: p.PerClass}, classes, seed)
 	if err != nil {
 		return Fit{}, err
 	}
+	f, err := p.compile(backend)
+	if err != nil {
+		return Fit{}, err
+	}
+	defer f.close()
+	return f.fit(ctx, train, test, classes)
+}
+
+// fitter is the probe's loss, with its gradient, and its predictions: compiled once for all sets of the same size.
+type fitter struct {
+	Linear
+	step, predict *Exec
+}
+
+func (p Linear) compile(backend compute.Backend) (*fitter, error) {
+	step, err := NewExec(backend, func(x, y, w, b *Node) []*Node {
+		l := loss.CrossEntropy(Add(DotProduct(x, w), InsertAxes(b, 0)), y)
+		l = Add(l, MulScalar(ReduceAllSum(Square(w)), p.L2/2))
+		return append([]*Node{l}, Gradient(l, w, b)...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("eval: building the linear probe: %w", err)
+	}
+	predict, err := NewExec(backend, func(x, w, b *Node) *Node { return ArgMax(Add(DotProduct(x, w), InsertAxes(b, 0)), -1) })
+	if err != nil {
+		step.Finalize()
+		return nil, fmt.Errorf("eval: building the linear probe: %w", err)
+	}
+	return &fitter{p, step, predict}, nil
+}
+
+func (f *fitter) close() {
+	f.step.Finalize()
+	f.predict.Finalize()
+}
+
+func (f *fitter) fit(ctx context.Context, train, test Set, classes int) (Fit, error) {
 	n, d := len(train.Features), len(train.Features[0])
 	shift, scale := moments(train.Features)
 	x := standardized(train.Features, shift, scale)
@@ -70,23 +106,14 @@ func (p Linear) Fit(ctx context.Context, backend compute.Backend, train, test Se
 	y := tensors.FromFlatDataAndDimensions(train.Labels, n)
 	defer y.MustFinalizeAll()
 
-	step, err := NewExec(backend, func(x, y, w, b *Node) []*Node {
-		l := loss.CrossEntropy(Add(DotProduct(x, w), InsertAxes(b, 0)), y)
-		l = Add(l, MulScalar(ReduceAllSum(Square(w)), p.L2/2))
-		return append([]*Node{l}, Gradient(l, w, b)...)
-	})
-	if err != nil {
-		return Fit{}, fmt.Errorf("eval: building the linear probe: %w", err)
-	}
-	defer step.Finalize()
-	theta, err := minimize(make([]float64, d*classes+classes), p.Iterations, func(theta, grad []float64) (float64, error) {
+	theta, err := minimize(make([]float64, d*classes+classes), f.Iterations, func(theta, grad []float64) (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		w, b := split(theta, d, classes)
 		defer w.MustFinalizeAll()
 		defer b.MustFinalizeAll()
-		out, err := step.Call(x, y, w, b)
+		out, err := f.step.Call(x, y, w, b)
 		if err != nil {
 			return 0, fmt.Errorf("eval: linear probe: %w", err)
 		}
@@ -96,16 +123,11 @@ func (p Linear) Fit(ctx context.Context, backend compute.Backend, train, test Se
 		return Fit{}, err
 	}
 
-	predict, err := NewExec(backend, func(x, w, b *Node) *Node { return ArgMax(Add(DotProduct(x, w), InsertAxes(b, 0)), -1) })
-	if err != nil {
-		return Fit{}, fmt.Errorf("eval: building the linear probe: %w", err)
-	}
-	defer predict.Finalize()
 	w, b := split(theta, d, classes)
 	defer w.MustFinalizeAll()
 	defer b.MustFinalizeAll()
 	measure := func(x *tensors.Tensor, labels []int32) (float64, error) {
-		out, err := predict.Call1(x, w, b)
+		out, err := f.predict.Call1(x, w, b)
 		if err != nil {
 			return 0, fmt.Errorf("eval: linear probe: %w", err)
 		}
@@ -124,28 +146,6 @@ func (p Linear) Fit(ctx context.Context, backend compute.Backend, train, test Se
 	defer xt.MustFinalizeAll()
 	fit.Test, err = measure(xt, test.Labels)
 	return fit, err
-}
-
-// draw keeps perClass examples of each class, or all if it is 0.
-func (s Set) draw(perClass, classes int, seed int64) (Set, error) {
-	if perClass == 0 {
-		return s, nil
-	}
-	var out Set
-	count := make([]int, classes)
-	for _, i := range rand.New(rand.NewPCG(uint64(seed), 0)).Perm(len(s.Labels)) {
-		if l := s.Labels[i]; count[l] < perClass {
-			count[l]++
-			out.Features = append(out.Features, s.Features[i])
-			out.Labels = append(out.Labels, l)
-		}
-	}
-	for c, n := range count {
-		if n < perClass {
-			return Set{}, fmt.Errorf("eval: class %d has %d training examples, the probe wants %d of each", c, n, perClass)
-		}
-	}
-	return out, nil
 }
 
 // moments returns each dimension's mean, and one over its standard deviation, or 0 for a dimension that is constant up to

@@ -139,7 +139,7 @@ func TestLinearPerClass(t *testing.T) {
 	train, test := blobs(300, 6, 3, 0.8, 1), blobs(200, 6, 3, 0.8, 2)
 	p := Defaults().Linear
 	p.PerClass = 4
-	drawn, err := train.draw(4, 3, 1)
+	drawn, err := train.draw(Labels{PerClass: 4}, 3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestLinearPerClass(t *testing.T) {
 	if fits[0].Examples != 12 || fits[0] != fits[1] {
 		t.Errorf("%+v and %+v with one seed, want 12 examples and the same", fits[0], fits[1])
 	}
-	other, err := train.draw(4, 3, 2)
+	other, err := train.draw(Labels{PerClass: 4}, 3, 2)
 	if err != nil || &other.Features[0][0] == &drawn.Features[0][0] {
 		t.Errorf("two seeds drew the same example first")
 	}

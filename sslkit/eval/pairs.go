@@ -59,13 +59,10 @@ func (v viewed) Encode(scope *model.Scope, image *Node) []*Node {
 
 // Similarities returns the cosines of the N positive pairs, and of the N*(N-1) negative ones, A's rows with B's.
 func (p Pairs) Similarities() (positive, negative []float64) {
-	a, b := unit(p.A), unit(p.B)
-	for i := range a {
-		for j := range b {
-			s := 0.0
-			for k := range a[i] {
-				s += a[i][k] * b[j][k]
-			}
+	cosine := product(p.A, p.B)
+	for i := range p.A {
+		for j := range p.B {
+			s := float64(cosine.Data[i*cosine.Stride+j])
 			if i == j {
 				positive = append(positive, s)
 			} else {
@@ -141,18 +138,4 @@ func ColorHistogram(x *Node, bins int) *Node {
 	index := Reshape(ReduceSum(Mul(box, place), -1), d[0], d[1]*d[2], 1) // NxHWx1
 	boxes := Iota(g, shapes.Make(dtypes.Int32, 1, 1, bins*bins*bins), 2)
 	return ReduceMean(ConvertDType(Equal(index, boxes), x.DType()), 1)
-}
-
-// unit scales rows to length 1; rows of zeros stay.
-func unit(rows [][]float32) [][]float64 {
-	out := make([][]float64, len(rows))
-	for i, row := range rows {
-		out[i] = make([]float64, len(row))
-		if norm := length(row); norm > 0 {
-			for j, v := range row {
-				out[i][j] = float64(v) / norm
-			}
-		}
-	}
-	return out
 }

@@ -23,6 +23,7 @@ type Options struct {
 	Temperature float64    `json:"temperature"`         // of k-NN
 	Linear      Linear     `json:"linear"`              // at every stage
 	NonLinear   *NonLinear `json:"nonlinear,omitempty"` // at its stage; nil: not measured
+	Few         *FewShot   `json:"few,omitempty"`       // the linear probe of the last stage with few labels; nil: not measured
 	Seed        int64      `json:"seed"`                // of what is random in the probes
 	Cache       Cache      `json:"-"`                   // of the features
 }
@@ -38,20 +39,22 @@ func (o Options) Validate() error {
 	if o.NonLinear != nil {
 		err = errors.Join(err, o.NonLinear.Validate())
 	}
+	if o.Few != nil {
+		err = errors.Join(err, o.Few.Validate())
+	}
 	return err
 }
 
 // String is one line for the foot of a table.
 func (o Options) String() string {
-	labels := "all labels"
-	if o.Linear.PerClass > 0 {
-		labels = fmt.Sprintf("%d labels a class", o.Linear.PerClass)
-	}
 	s := fmt.Sprintf("k-NN: k=%d, T=%g, cosine, %s; linear probe: %s, standardised, L2 %g, L-BFGS to its end (at most %d iterations), %s",
-		o.K, o.Temperature, grid(1), grid(o.Linear.Side), o.Linear.L2, o.Linear.Iterations, labels)
+		o.K, o.Temperature, grid(1), grid(o.Linear.Side), o.Linear.L2, o.Linear.Iterations, Labels{PerClass: o.Linear.PerClass})
 	if p := o.NonLinear; p != nil {
 		s += fmt.Sprintf("; non-linear probe: stage %d, %s, %d-%d-classes, %d epochs, last one, batch %d, learning rate %g, weight decay %g",
 			p.Stage, grid(p.Side), p.Hidden, p.Hidden, p.Epochs, p.Batch, p.LearningRate, p.WeightDecay)
+	}
+	if f := o.Few; f != nil {
+		s += fmt.Sprintf("; few labels: the linear probe of the last stage, mean of %d draws", f.Draws)
 	}
 	return s + fmt.Sprintf("; seed %d", o.Seed)
 }
@@ -73,6 +76,7 @@ type Scores struct {
 	Test    int     `json:"test"`
 	Classes int     `json:"classes"`
 	Stages  []Stage `json:"stages"` // shallow to deep, at least one
+	Few     []Few   `json:"few,omitempty"`
 }
 
 // Stage is the measure of one feature map.
@@ -114,6 +118,9 @@ func (s Scores) String() string {
 		}
 		fmt.Fprintf(&b, "%5d %5d  %5.1f   %5.1f  (%5.1f)  %10s  %11.3f     (%.3f)  %14.1f\n", t.Stage, t.Dims,
 			100*t.KNN, 100*t.Linear, 100*t.LinearTrain, nonlinear, t.FeatureStd, 1/math.Sqrt(float64(t.Dims)), t.EffectiveRank)
+	}
+	for _, f := range s.Few {
+		fmt.Fprintf(&b, "linear, last stage, %v (%d): %.1f, over draws ± %.1f\n", f.Labels, f.Examples, 100*f.Test.Mean, 100*f.Test.Std)
 	}
 	fmt.Fprintf(&b, "accuracy in %%, %d training and %d test examples, %d classes; %s\n", s.Train, s.Test, s.Classes, s.Options)
 	return b.String()
@@ -180,7 +187,11 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 		}
 		s.Stages = append(s.Stages, t)
 	}
-	return s, nil
+	if o.Few != nil {
+		last := len(train.grid) - 1
+		s.Few, err = o.Few.Fit(ctx, backend, o.Linear, train.grid[last], test.grid[last], classes, o.Seed)
+	}
+	return s, err
 }
 
 // Live measures an encoder that reads Pooled, for sslkit.Run.Monitor: "knn" (test accuracy with the k and temperature of

@@ -111,5 +111,29 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 	return resnet(scope, x, (b.Depth-2)/6, b.Width)
 }
 
+// Parts are the scopes, within that of Stages, which hold the variables of each stage, shallow to deep: those that its map
+// depends on and the one before does not.
+func (b Backbone) Parts() [][]string {
+	stages, name := 3, "stage_%d"
+	switch b.Arch {
+	case "nin":
+		stages, name = b.Depth, "block_%d"
+	case "vit":
+		stages = min(b.Depth, 4)
+	}
+	parts := make([][]string, stages)
+	for i := range parts {
+		parts[i] = []string{fmt.Sprintf(name, i+1)}
+	}
+	switch b.Arch {
+	case "resnet":
+		parts[0] = append(parts[0], "stem")
+	case "vit":
+		parts[0] = append(parts[0], "patch")
+		parts[stages-1] = append(parts[stages-1], "norm")
+	}
+	return parts
+}
+
 // Centre maps pixels in [0, 1] to [-2, 2], mid-grey to 0.
 func Centre(image *Node) *Node { return MulScalar(AddScalar(image, -0.5), 1/0.25) }

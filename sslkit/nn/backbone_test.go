@@ -180,3 +180,45 @@ func TestStagesAcrossBackends(t *testing.T) {
 		}
 	}
 }
+
+// A stage's parts are the variables that its map depends on and the one before does not: whoever freezes the first stages
+// by them freezes nothing else.
+func TestParts(t *testing.T) {
+	for _, b := range []Backbone{ResNet(8, 2), NIN(3, 6), NIN(5, 6), ViT(1, 32, 4), ViT(3, 32, 4), ViT(6, 32, 4)} {
+		store, image := newStore(t, 1), random[float32](2, 8, 8, 1)
+		parts := b.Parts()
+		stage := func(i int) []float64 {
+			return flat(t, run(t, goBackend(t), store, true, func(scope *model.Scope, x *Node) *Node {
+				return Identity(b.Stages(scope.In("net"), x)[i])
+			}, image))
+		}
+		before := make([][]float64, len(parts))
+		for i := range parts {
+			before[i] = stage(i)
+		}
+		for v := range store.Scope("/net").IterVariables() {
+			if !v.Trainable || strings.HasSuffix(v.Path(), "/key/biases") {
+				continue // running statistics, of which training makes no use; what softmax ignores
+			}
+			part := slices.IndexFunc(parts, func(scopes []string) bool {
+				return slices.ContainsFunc(scopes, func(s string) bool { return strings.HasPrefix(v.Path(), "/net/"+s+"/") })
+			})
+			if part < 0 {
+				t.Errorf("%+v: %s is in no part", b, v.Path())
+				continue
+			}
+			values := flat(t, v.MustValue())
+			moved := slices.Clone(values)
+			for i := range moved {
+				moved[i] += 0.3 * float64(i%5+1)
+			}
+			set(t, store, v.Path(), moved)
+			for i := range parts {
+				if changed := !slices.Equal(stage(i), before[i]); i < part && changed || i == part && !changed {
+					t.Errorf("%+v: %s, of part %d, changes map %d: %t", b, v.Path(), part+1, i+1, changed)
+				}
+			}
+			set(t, store, v.Path(), values)
+		}
+	}
+}

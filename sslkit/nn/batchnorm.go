@@ -43,7 +43,7 @@ func BatchNorm(scope *model.Scope, x *Node) *Node {
 	mean, variance := runningMean.NodeValue(g), runningVariance.NodeValue(g)
 
 	row := func(v *Node) *Node { return ExpandLeftToRank(v, x.Rank()) } // 1x...xC
-	if !scope.IsTraining(g) {
+	if !scope.IsTraining(g) || model.GetGraphParamOr(scope, g, stillKey, false) {
 		return Add(Mul(Sub(x, row(mean)), row(Div(scale, deviation(variance)))), row(offset))
 	}
 	shape, groups, lead := x.Shape(), model.GetGraphParamOr(scope, g, splitKey, 1), 0
@@ -84,7 +84,14 @@ func BatchNorm(scope *model.Scope, x *Node) *Node {
 	return Reshape(y, shape.Dimensions...)
 }
 
-const splitKey = "batch_norm_split"
+const (
+	splitKey = "batch_norm_split"
+	stillKey = "batch_norm_still"
+)
+
+// StillBatchNorm makes the batch norms that are built under scope in graph g, from now on, normalise by their running
+// statistics in training as well, and leave these as they are.
+func StillBatchNorm(scope *model.Scope, g *Graph) { scope.SetGraphParam(g, stillKey, true) }
 
 // SplitBatchNorm makes the batch norms that are built under scope in graph g, from now on, take their statistics from so
 // many equal groups of the batch apart: its first N/groups examples, the next, and so on. So do as many devices with

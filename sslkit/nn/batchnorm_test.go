@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -244,4 +245,31 @@ func TestBatchNormPanics(t *testing.T) {
 	wantPanic(t, "in 4 group(s)", shapes.Make(dtypes.Float32, 4, 3), split(4))
 	wantPanic(t, "at least 1", shapes.Make(dtypes.Float32, 4, 3), split(0))
 	wantPanic(t, "[N, ..., C]", shapes.Make(dtypes.Int32, 3, 3), BatchNorm)
+}
+
+// Still norms compute in training as in evaluation, and their statistics stay; others go on.
+func TestStillBatchNorm(t *testing.T) {
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		store, x := newStore(t, 1), random[float32](8, 3)
+		two := func(still bool) layer {
+			return func(scope *model.Scope, x *Node) *Node {
+				if still {
+					StillBatchNorm(scope.At("a"), x.Graph())
+				}
+				return Concatenate([]*Node{BatchNorm(scope.At("a").In("norm"), x), BatchNorm(scope.At("b").In("norm"), x)}, 0)
+			}
+		}
+		run(t, backend, store, true, two(false), x)
+		before := snapshot(t, store)
+		evaluated := flat(t, run(t, backend, store, false, two(false), x))
+		trained := flat(t, run(t, backend, store, true, two(true), x))
+		if n := len(evaluated) / 2; !slices.Equal(trained[:n], evaluated[:n]) || slices.Equal(trained[n:], evaluated[n:]) {
+			t.Errorf("evaluation gives %v, training %v, of which the first half is to be the same", evaluated, trained)
+		}
+		for path, values := range snapshot(t, store) {
+			if strings.HasSuffix(path, "mean") && slices.Equal(values, before[path]) != strings.HasPrefix(path, "/a/") {
+				t.Errorf("%s went from %v to %v", path, before[path], values)
+			}
+		}
+	})
 }

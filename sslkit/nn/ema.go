@@ -12,7 +12,7 @@ import (
 // al. 2020, MoCo, Eq. 2), in training mode. Build fast first, then call EMA, then build slow: it computes with what was
 // moved, and no gradient reaches fast through it.
 //
-// No variable of slow is trained from here on. Running statistics are no parameters: those of slow follow what passes
+// No variable of slow is trained from here on, if slow is given to [Freeze] once it is built. Running statistics are no parameters: those of slow follow what passes
 // through slow. To begin with equal ones, see [Copy].
 func EMA(slow, fast *model.Scope, g *Graph, momentum float64) {
 	for v := range fast.IterVariables() {
@@ -23,6 +23,14 @@ func EMA(slow, fast *model.Scope, g *Graph, momentum float64) {
 			moved := Add(MulScalar(s.NodeValue(g), momentum), MulScalar(v.NodeValue(g), 1-momentum))
 			s.SetNodeValue(StopGradient(moved))
 		}
+	}
+}
+
+// Freeze makes no variable under scope be trained. It belongs after what builds there, on every build: checkpoints do not
+// keep it, and [LayerNorm] undoes it. Batch norms go on to follow their statistics, see [StillBatchNorm].
+func Freeze(scope *model.Scope) {
+	for v := range scope.IterVariables() {
+		v.SetTrainable(false)
 	}
 }
 

@@ -27,11 +27,12 @@ func vit(scope *model.Scope, x *Node, b Backbone) []*Node {
 }
 
 // Embed maps patches [N, L, P] of a ViT, centred and ordered by row, column and channel, to tokens [N, L, Width], without
-// positions. With [Backbone.Transform] it is for methods that show the network some patches only; Stages is all of it.
+// positions; no gradient reaches the patches. With [Backbone.Transform] it is for methods that show the network some patches only; Stages is all of it.
 func (b Backbone) Embed(scope *model.Scope, patches *Node) *Node {
 	checkTokens("Backbone.Embed", patches)
 	scope = scope.In("patch")
-	return layers.Dense(scope.WithInitializer(initializer.XavierUniformFn(scope)), patches, true, b.Width)
+	// GoMLX v0.28.1's fused layer on pure Go would ask for the gradient of the pixels, and of the views they come from.
+	return layers.Dense(scope.WithInitializer(initializer.XavierUniformFn(scope)), StopGradient(patches), true, b.Width)
 }
 
 // Transform runs the blocks of a ViT on tokens [N, L, Width], positions added. It returns the tokens after each quarter of

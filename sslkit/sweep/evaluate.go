@@ -21,6 +21,8 @@ type Scores struct {
 	eval.Scores
 	Pretext  *float64 `json:"pretext,omitempty"`    // accuracy on the pretext task in the last epoch of training
 	EndToEnd *float64 `json:"end_to_end,omitempty"` // test accuracy of a supervised network with its own classifier
+
+	Parameters int `json:"parameters,omitempty"` // numbers that are trained in the encoder
 }
 
 // Evaluate returns the scores of c's encoder at each of its stages, training it first if need be.
@@ -29,21 +31,35 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	return once(ctx, s, c, "scores-"+hash(o)+".json", func(j *job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
+}
+
+// measured is what can be kept beside a run.
+type measured[T any] interface {
+	*T
+	whole() bool // not what is left of a damaged file
+}
+
+func (s *Scores) whole() bool { return len(s.Stages) > 0 }
+
+// once returns what the file beside c's run holds, or else what measure finds, which is kept there; c is trained first if
+// need be.
+func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file string, measure func(j *job, r *Record) (P, error)) (P, error) {
 	j, err := newJob(c)
 	if err != nil {
 		return nil, err
 	}
-	path := s.path(j.key, "scores-"+hash(o)+".json")
-	if scores, err := readScores(path); err == nil {
-		return scores, nil
+	path := s.path(j.key, file)
+	if found, err := readMeasured[T, P](path); err == nil {
+		return found, nil
 	}
 	unlock, err := s.lock(ctx, j.key)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if scores, err := readScores(path); err == nil { // by the process that had the lock
-		return scores, nil
+	if found, err := readMeasured[T, P](path); err == nil { // by the process that had the lock
+		return found, nil
 	}
 	if err := j.load(ctx, s); err != nil {
 		return nil, err
@@ -55,14 +71,14 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 	if err != nil {
 		return nil, err
 	}
-	scores, err := s.evaluate(ctx, j, record, o)
+	found, err := measure(j, record)
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(err, sslkit.ErrInterrupted) {
 			err = fmt.Errorf("%w while probing run %s", sslkit.ErrInterrupted, j.key)
 		}
 		return nil, err
 	}
-	return scores, writeJSON(path, scores)
+	return found, writeJSON(path, found)
 }
 
 func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Options) (*Scores, error) {
@@ -87,6 +103,11 @@ func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Opt
 	if err != nil {
 		return nil, err
 	}
+	for v := range store.Scope("/encoder").IterVariables() {
+		if v.Trainable {
+			scores.Parameters += v.Shape().Size()
+		}
+	}
 	if accuracy := record.History.Reports["accuracy"]; len(accuracy) > 0 && j.Method.SelfSupervised() {
 		scores.Pretext = &accuracy[len(accuracy)-1]
 	}
@@ -109,26 +130,26 @@ func (s *Store) Scores(key string) ([]*Scores, error) {
 	}
 	var all []*Scores
 	for _, path := range paths {
-		if scores, err := readScores(path); err == nil { // a damaged one is measured again when it is asked for
+		if scores, err := readMeasured[Scores](path); err == nil { // a damaged one is measured again when it is asked for
 			all = append(all, scores)
 		}
 	}
 	return all, nil
 }
 
-func readScores(path string) (*Scores, error) {
+func readMeasured[T any, P measured[T]](path string) (P, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	scores := new(Scores)
-	if err := json.Unmarshal(text, scores); err != nil {
+	found := P(new(T))
+	if err := json.Unmarshal(text, found); err != nil {
 		return nil, err
 	}
-	if len(scores.Stages) == 0 {
+	if !found.whole() {
 		return nil, ErrDamaged
 	}
-	return scores, nil
+	return found, nil
 }
 
 // Trained is a method with its parameters, for whoever wants more of it than scores.

@@ -151,6 +151,9 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 			return nil, err
 		}
 	}
+	if s.Alone && run != nil {
+		r.Memory = peakMemory()
+	}
 	r.Done, r.Finished = true, time.Now().UTC()
 	return r, s.write(r)
 }

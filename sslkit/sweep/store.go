@@ -25,6 +25,10 @@ import (
 type Store struct {
 	Dir    string
 	Report func(Progress) // what long work has to tell; nil: nothing
+
+	// Alone says that this process trains one run and does nothing else, so that its peak memory is the
+	// run's: it is kept in the record.
+	Alone bool
 }
 
 // Record is what is kept of a run, beside its checkpoints.
@@ -37,6 +41,36 @@ type Record struct {
 	Backend  pjrt.Choice    `json:"backend"`
 	Started  time.Time      `json:"started"`
 	Finished time.Time      `json:"finished,omitzero"`
+	Memory   int64          `json:"memory,omitempty"` // peak of the process that trained it, in bytes of main memory; 0: not known, see Store.Alone
+}
+
+// EpochSeconds is the median of the run's epochs, see sslkit.History, without the first where there are
+// others: that one compiles. It is 0 where no times were kept.
+func (r *Record) EpochSeconds() float64 {
+	times := slices.Clone(r.History.EpochSeconds)
+	if len(times) > 1 {
+		times = times[1:]
+	}
+	slices.Sort(times)
+	n := len(times)
+	if n == 0 {
+		return 0
+	}
+	return (times[(n-1)/2] + times[n/2]) / 2
+}
+
+// peakMemory is the most main memory that this process has had, in bytes; 0 where only Linux could tell.
+func peakMemory() int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(text), "VmHWM:")
+	var kilobytes int64
+	if _, err := fmt.Sscanf(line, "%d kB", &kilobytes); err != nil {
+		return 0
+	}
+	return kilobytes << 10
 }
 
 // Open returns the store in dir. Without dir it is $SSLKIT_RUNS, or runs within $SSLKIT_HOME, or

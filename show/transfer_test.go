@@ -1,0 +1,43 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/sweep"
+)
+
+func TestTransfer(t *testing.T) {
+	o := sweep.DefaultTransfer()
+	table := &sweep.Transfer{Data: sweep.Data{Name: "toys"}, Options: o, Seeds: []int64{1, 2}, Columns: o.Columns()}
+	names := append(sweep.ImageMethods(), "supervised", "random, norms fitted", "random init")
+	for i, name := range names {
+		row := sweep.TransferRow{Name: name, Backbone: nn.NIN(3, 6), Values: make(map[string]eval.Spread)}
+		for k, c := range table.Columns {
+			if c.Unit == "%" && !(c.Name == "fine-tuned" && name == "random, norms fitted") {
+				row.Values[c.Name] = eval.Spread{Mean: 0.8 - 0.02*float64(i) - 0.03*float64(k*k%5), Std: 0.01, N: 2}
+			}
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	f, err := Transfer(table)
+	says(t, f, err, "k-NN", "linear", "linear 1%", "fine-tuned", "n/a", "supervised", "toys; mean and standard deviation over 2 seeds")
+	if strings.Contains(f.SVG(), "linear 10%") {
+		t.Error("it draws more than one column of few labels")
+	}
+	f, err = Transfer(table, "Linear 10%")
+	says(t, f, err, "linear 10%", fmt.Sprint(names[0]))
+	for column, want := range map[string]string{"s/epoch": "no accuracy", "linaer": `did you mean "linear"`} {
+		if _, err := Transfer(table, column); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("column %s: error %v, want %q", column, err, want)
+		}
+	}
+	g, _ := Transfer(table)
+	if path := "/tmp/transfer.png"; g.Save(path) != nil || false {}
+	if path := t.TempDir() + "/t.png"; f.Save(path) != nil {
+		t.Error("cannot save")
+	}
+}

@@ -1,0 +1,425 @@
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+// TransferOptions is how [Store.Transfer] measures.
+type TransferOptions struct {
+	eval.Options                // k-NN and linear probes, with all labels and few; the seed is that of the run
+	FineTune     *eval.FineTune `json:"finetune,omitempty"` // with all labels and each of Few's; nil: not measured
+}
+
+// DefaultTransfer is eval.Defaults with 1 % and 10 % of the labels, and 10 a class, five draws each, and fine-tuning.
+func DefaultTransfer() TransferOptions {
+	o, tune := TransferOptions{Options: eval.Defaults()}, eval.DefaultFineTune()
+	o.Few = &eval.FewShot{Labels: []eval.Labels{{Share: 0.01}, {Share: 0.1}, {PerClass: 10}}, Draws: 5}
+	o.FineTune = &tune
+	return o
+}
+
+// Validate says what cannot be run.
+func (o TransferOptions) Validate() error {
+	err := o.Options.Validate()
+	if o.FineTune != nil {
+		err = errors.Join(err, o.FineTune.Validate())
+	}
+	return err
+}
+
+// few are the numbers of labels.
+func (o TransferOptions) few() []eval.Labels {
+	if o.Few == nil {
+		return nil
+	}
+	return o.Few.Labels
+}
+
+// Column is one measure of a [Transfer].
+type Column struct {
+	Name string `json:"name"`
+	Unit string `json:"unit,omitempty"` // "%" of what is kept as a fraction, "s", "MB"; "" of a count
+	Less bool   `json:"less,omitempty"` // the less the better
+}
+
+const (
+	columnKNN        = "k-NN"
+	columnLinear     = "linear"
+	columnBest       = "best stage"
+	columnTuned      = "fine-tuned"
+	columnEndToEnd   = "end to end"
+	columnEpoch      = "s/epoch"
+	columnEpochs     = "epochs"
+	columnParameters = "parameters"
+	columnMemory     = "peak MB"
+)
+
+// with is the column of a probe that sees few labels.
+func with(probe string, l eval.Labels) string {
+	switch {
+	case l.Share > 0:
+		return fmt.Sprintf("%s %.4g%%", probe, 100*l.Share)
+	case l.PerClass > 0:
+		return fmt.Sprintf("%s %d each", probe, l.PerClass)
+	}
+	return probe
+}
+
+// Columns are those of a Transfer by these options.
+func (o TransferOptions) Columns() []Column {
+	columns := []Column{{columnKNN, "%", false}, {columnLinear, "%", false}, {columnBest, "%", false}}
+	for _, l := range o.few() {
+		columns = append(columns, Column{with(columnLinear, l), "%", false})
+	}
+	if o.FineTune != nil {
+		for _, l := range append([]eval.Labels{{}}, o.few()...) {
+			columns = append(columns, Column{with(columnTuned, l), "%", false})
+		}
+	}
+	return append(columns, Column{columnEndToEnd, "%", false}, Column{columnEpoch, "s", true}, Column{columnEpochs, "", true},
+		Column{columnParameters, "", true}, Column{columnMemory, "MB", true})
+}
+
+// Transfer is a table of encoders by what they are good for, and by what they cost.
+type Transfer struct {
+	Data    Data            `json:"data"`
+	Options TransferOptions `json:"options"`
+	Seeds   []int64         `json:"seeds"`
+	Columns []Column        `json:"columns"`
+	Rows    []TransferRow   `json:"rows"`
+}
+
+// TransferRow is one encoder over the seeds.
+type TransferRow struct {
+	Name     string                 `json:"name"`
+	Backbone nn.Backbone            `json:"backbone"`
+	Baseline bool                   `json:"baseline,omitempty"`
+	Values   map[string]eval.Spread `json:"values"` // by columns; none where not measured
+}
+
+// Network names the row's backbone, "ResNet(8, 8)".
+func (r TransferRow) Network() string { return network(r.Backbone) }
+
+func network(b nn.Backbone) string {
+	if b.Arch == "vit" {
+		return fmt.Sprintf("ViT(%d, %d, %d)", b.Depth, b.Width, b.Patch)
+	}
+	name := map[string]string{"resnet": "ResNet", "nin": "NIN"}[b.Arch]
+	return fmt.Sprintf("%s(%d, %d)", name, b.Depth, b.Width)
+}
+
+// Transfer trains the variants, which have the same data, with each of the seeds and measures their encoders by the options:
+// k-NN, linear probes with all labels and few, fine-tuning, and what the training cost. Below them stand, for each
+// backbone among them, [Baselines]. What was measured once is kept, like runs.
+//
+// Before anything is trained it says what cannot be.
+func (s *Store) Transfer(ctx context.Context, variants []Variant, o TransferOptions, seeds ...int64) (*Transfer, error) {
+	if len(variants) == 0 {
+		return nil, errors.New("sweep: a comparison needs at least one variant")
+	}
+	if err := errors.Join(o.Validate(), checkSeeds(seeds)); err != nil {
+		return nil, err
+	}
+	for i, v := range variants {
+		if !reflect.DeepEqual(v.Config.Data, variants[0].Config.Data) {
+			return nil, fmt.Errorf("sweep: %s and %s have different data, which makes their figures incomparable", variants[0].Name, v.Name)
+		}
+		if slices.ContainsFunc(variants[:i], func(w Variant) bool { return w.Name == v.Name }) {
+			return nil, fmt.Errorf("sweep: two variants are called %q", v.Name)
+		}
+		if err := s.Trainable(ctx, v.Config); err != nil {
+			return nil, fmt.Errorf("%s: %w", v.Name, err)
+		}
+	}
+	t := &Transfer{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns()}
+	for _, v := range append(variants[:len(variants):len(variants)], Baselines(variants)...) {
+		row := TransferRow{Name: v.Name, Backbone: *v.Config.Method.Network(), Baseline: !v.Config.Method.SelfSupervised(), Values: make(map[string]eval.Spread)}
+		values := make(map[string][]float64)
+		for _, seed := range seeds {
+			v.Config.Seed = seed
+			if err := s.transfer(ctx, v.Config, o, values); err != nil {
+				return nil, fmt.Errorf("%s, seed %d: %w", v.Name, seed, err)
+			}
+		}
+		for column, of := range values {
+			row.Values[column] = eval.Summarize(of)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t, nil
+}
+
+// Baselines are, for each backbone of the variants, its random-init, random-fitted and supervised rows: with the data of all
+// and the schedule of the first variant that has it. They are named by the backbone where there are several.
+func Baselines(variants []Variant) []Variant {
+	var first []Config
+	for _, v := range variants {
+		same := func(c Config) bool { return *c.Method.Network() == *v.Config.Method.Network() }
+		if !slices.ContainsFunc(first, same) {
+			first = append(first, v.Config)
+		}
+	}
+	var out []Variant
+	for _, c := range first {
+		of := ""
+		if len(first) > 1 {
+			of = ", " + network(*c.Method.Network())
+		}
+		out = append(out, Variant{"random init" + of, c.RandomInit()}, Variant{"random, norms fitted" + of, c.RandomFitted()},
+			Variant{"supervised" + of, c.Supervised()})
+	}
+	return out
+}
+
+// ImageMethods are the methods that learn from images alone, without captions.
+func ImageMethods() []string {
+	return slices.DeleteFunc(Methods(), func(name string) bool { return slices.Contains([]string{"clip", "supervised", "random"}, name) })
+}
+
+// Trainable says why c cannot be trained, beyond what Validate finds: it builds the step, which is not compiled, for what is
+// known only then, such as that the batch fits the queue, or patches the tiles. It is nil of a run that is done.
+func (s *Store) Trainable(ctx context.Context, c Config) error {
+	j, err := newJob(c)
+	if err != nil {
+		return err
+	}
+	if r, err := s.read(j.key); err == nil && r.Done {
+		return nil
+	}
+	if err := j.load(ctx, s); err != nil {
+		return err
+	}
+	store, err := sslkit.NewStore(j.Seed)
+	if err != nil {
+		return err
+	}
+	g := NewGraph(j.backend, "step")
+	defer g.Finalize()
+	h, w, channels := j.train.Shape()
+	return exceptions.TryCatch[error](func() {
+		store.SetTraining(g, true)
+		b := sslkit.Batch{
+			Image: Parameter(g, "image", shapes.Make(dtypes.Float32, j.Batch, h, w, channels)),
+			Index: Parameter(g, "index", shapes.Make(dtypes.Int32, j.Batch)),
+		}
+		if m := j.Method.CLIP; m != nil {
+			b.Text = Parameter(g, "text", shapes.Make(dtypes.Int32, j.Batch, m.Length))
+		}
+		if _, ok := j.method.(sslkit.EpochStarter); ok { // its step needs what an epoch starts with
+			j.method.Encode(store.RootScope(), b.Image)
+			return
+		}
+		j.method.Loss(store.RootScope(), b)
+	})
+}
+
+// transfer adds to values, by columns, what one run came to.
+func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, values map[string][]float64) error {
+	add := func(column string, v float64) { values[column] = append(values[column], v) }
+	o.Seed = c.Seed // the labelled examples are others for each seed, and the same for all methods
+	scores, err := s.Evaluate(ctx, c, o.Options)
+	if err != nil {
+		return err
+	}
+	add(columnKNN, scores.Last().KNN)
+	add(columnLinear, scores.Last().Linear)
+	add(columnBest, scores.Best().Linear)
+	add(columnParameters, float64(scores.Parameters))
+	for _, f := range scores.Few {
+		add(with(columnLinear, f.Labels), f.Test.Mean)
+	}
+	if scores.EndToEnd != nil {
+		add(columnEndToEnd, *scores.EndToEnd)
+	}
+	record, err := s.Find(c)
+	if err != nil {
+		return err
+	}
+	if seconds := record.EpochSeconds(); seconds > 0 {
+		add(columnEpoch, seconds)
+	}
+	if c.Epochs > 0 {
+		add(columnEpochs, float64(c.Epochs))
+	}
+	if record.Memory > 0 {
+		add(columnMemory, float64(record.Memory)/(1<<20))
+	}
+	if o.FineTune == nil || c.Method.Random != nil && c.Method.Random.Fitted { // whose norms are fitted on the way in any case
+		return nil
+	}
+	for _, l := range append([]eval.Labels{{}}, o.few()...) {
+		fit, err := s.FineTune(ctx, c, *o.FineTune, l)
+		if err != nil {
+			return err
+		}
+		add(with(columnTuned, l), fit.Test)
+	}
+	return nil
+}
+
+// Tuned is what fine-tuning came to.
+type Tuned struct {
+	eval.Fit
+	Options eval.FineTune `json:"options"`
+	Labels  eval.Labels   `json:"labels"`
+}
+
+func (t *Tuned) whole() bool { return t.Examples > 0 }
+
+// FineTune goes on training a copy of c's encoder with so many of the labels, drawn by c's seed, see eval.FineTune, and trains c
+// first if need be. Like runs, the results are kept, and what was interrupted goes on.
+func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels eval.Labels) (*Tuned, error) {
+	if err := errors.Join(p.Validate(), labels.Validate()); err != nil {
+		return nil, err
+	}
+	t := &Tuned{Options: p, Labels: labels}
+	name := "finetune-" + hash([]any{p, labels})
+	return once(ctx, s, c, name+".json", func(j *job, _ *Record) (*Tuned, error) {
+		index, err := labels.Draw(data.Labels(j.train), len(j.train.Classes()), c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		few := picked{j.train, index}
+		loader, err := data.Batches(few, data.Options{Batch: min(p.Batch, few.Len()), Seed: c.Seed, Shuffle: true})
+		if err != nil {
+			return nil, err
+		}
+		test, err := inOrder(j.test)
+		if err != nil {
+			return nil, err
+		}
+		store, err := s.encoder(ctx, j)
+		if err != nil {
+			return nil, err
+		}
+		p := p
+		p.Dir = s.path(j.key, name)
+		p.Progress = func(at sslkit.Progress) {
+			s.report(Progress{Key: j.key, Name: fmt.Sprintf("%v: fine-tuning, %v", j, labels), Step: at})
+		}
+		t.Fit, err = p.Fit(ctx, j.backend, store, *j.Method.Network(), loader, test.loader, data.Labels(few), test.labels, len(j.train.Classes()), c.Seed)
+		if err == nil {
+			err = os.RemoveAll(p.Dir)
+		}
+		return t, err
+	})
+}
+
+// picked is the examples of a source that have an index.
+type picked struct {
+	data.Source
+	index []int
+}
+
+func (p picked) Len() int                         { return len(p.index) }
+func (p picked) Label(i int) int32                { return p.Source.Label(p.index[i]) }
+func (p picked) Read(i int, pixels []uint8) error { return p.Source.Read(p.index[i], pixels) }
+
+// Column finds a column by its name, in capitals or not.
+func (t *Transfer) Column(name string) (Column, error) { return findColumn(t.Columns, name) }
+
+func findColumn(columns []Column, name string) (Column, error) {
+	var names []string
+	for _, c := range columns {
+		if strings.EqualFold(c.Name, name) {
+			return c, nil
+		}
+		names = append(names, c.Name)
+	}
+	return Column{}, fmt.Errorf("sweep: no column is called %q%s", name, suggest(name, names))
+}
+
+// Column finds a column that the table will have by its name, in capitals or not.
+func (o TransferOptions) Column(name string) (Column, error) { return findColumn(o.Columns(), name) }
+
+// Sort puts the best row by a column first, and those without a figure last.
+func (t *Transfer) Sort(column string) error {
+	c, err := t.Column(column)
+	if err != nil {
+		return err
+	}
+	key := func(r TransferRow) float64 { // rising
+		v, measured := r.Values[c.Name]
+		switch {
+		case !measured:
+			return math.Inf(1)
+		case c.Less:
+			return v.Mean
+		}
+		return -v.Mean
+	}
+	slices.SortStableFunc(t.Rows, func(a, b TransferRow) int { return cmp.Compare(key(a), key(b)) })
+	return nil
+}
+
+// Table is the result for people: a head, and a row for each encoder; columns without any figure are left out.
+func (t *Transfer) Table() (head []string, rows [][]string) {
+	head = []string{"encoder", "backbone"}
+	for _, r := range t.Rows {
+		rows = append(rows, []string{r.Name, r.Network()})
+	}
+	for _, c := range t.Columns {
+		if !slices.ContainsFunc(t.Rows, func(r TransferRow) bool { return r.Values[c.Name].N > 0 }) {
+			continue
+		}
+		head = append(head, c.Name)
+		for i, r := range t.Rows {
+			rows[i] = append(rows[i], c.cell(r.Values[c.Name]))
+		}
+	}
+	return head, rows
+}
+
+func (c Column) cell(s eval.Spread) string {
+	switch {
+	case s.N == 0:
+		return ""
+	case c.Unit == "%":
+		return percent(&s)
+	case c.Unit == "s" && s.N > 1:
+		return fmt.Sprintf("%.1f ± %.1f", s.Mean, s.Std)
+	case c.Unit == "s":
+		return fmt.Sprintf("%.1f", s.Mean)
+	}
+	return fmt.Sprintf("%.0f", s.Mean)
+}
+
+// Caption says under the table what its numbers are.
+func (t *Transfer) Caption() string {
+	over := "one seed"
+	if n := len(t.Seeds); n > 1 {
+		over = fmt.Sprintf("mean ± standard deviation over %d seeds", n)
+	}
+	o := t.Options
+	text := fmt.Sprintf("%s: test accuracy in %%, %s, of the last stage after the last epoch. Best stage: the linear probe of the stage where it "+
+		"is highest, chosen by the test set. %v.", t.Data.Name, over, o.Options)
+	if o.FineTune != nil {
+		text += fmt.Sprintf(" %v; one draw of few labels.", *o.FineTune)
+	}
+	if o.Few != nil {
+		text += " The supervised encoder has seen all labels before it is probed with few."
+	}
+	text += " Seconds are of the clock, on a machine that may have had other work."
+	if slices.ContainsFunc(t.Rows, func(r TransferRow) bool { return r.Values[columnMemory].N > 0 }) {
+		text += " Peak MB: main memory of the process that trained, where it did nothing else."
+	}
+	return text
+}
