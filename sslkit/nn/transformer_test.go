@@ -2,6 +2,7 @@ package nn
 
 import (
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers/attention"
 	"github.com/gomlx/gomlx/ml/model"
 )
 
@@ -129,6 +131,32 @@ func TestTransformerIsItsEquations(t *testing.T) {
 			}
 			// Both in float64; backends approximate erf and exp to about 1e-9.
 			near(t, "tokens", got, want, 1e-7)
+		}
+	})
+}
+
+// Checkpoints with GoMLX's attention must load: the variables are the same, as they start and in what they do.
+func TestAttendIsGoMLXs(t *testing.T) {
+	const d, heads = 6, 3
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		for _, causal := range []bool{false, true} {
+			theirs := func(scope *model.Scope, x *Node) *Node {
+				return attention.SelfAttention(scope, x, heads, d/heads).UseQKVProjection().WithCausalMask(causal).Done()
+			}
+			ours := func(scope *model.Scope, x *Node) *Node { return attend(scope, x, heads, causal) }
+			store, fresh, x := newStore(t, 1), newStore(t, 1), random[float64](2, 5, d)
+			run(t, backend, store, true, theirs, x)
+			run(t, backend, fresh, true, ours, x)
+			if started := snapshot(t, fresh); !reflect.DeepEqual(started, snapshot(t, store)) {
+				t.Errorf("causal %t: variables start as %v, want %v", causal, started, snapshot(t, store))
+			}
+			shake(t, store)
+			before := snapshot(t, store)
+			want := flat(t, run(t, backend, store, true, theirs, x))
+			near(t, "tokens", flat(t, run(t, backend, store, true, ours, x)), want, 1e-12)
+			if !reflect.DeepEqual(before, snapshot(t, store)) {
+				t.Errorf("causal %t: other variables than GoMLX's", causal)
+			}
 		}
 	})
 }

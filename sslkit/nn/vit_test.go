@@ -65,12 +65,12 @@ func TestViTMaps(t *testing.T) {
 }
 
 func TestViTHeads(t *testing.T) {
-	// Scores [N, L, heads, L] are the only nodes of their shape.
+	// Scores [N, heads, L, L] are the only nodes of their shape.
 	for width, heads := range map[int]int{32: 1, 96: 3, 160: 5, 192: 3, 224: 7, 768: 12} {
 		g := NewGraph(goBackend(t), "heads")
 		ViT(1, width, 2).Stages(newStore(t, 1).RootScope(), Parameter(g, "x", shapes.Make(dtypes.Float32, 2, 10, 10, 1)))
 		if !slices.ContainsFunc(g.Nodes(), func(n *Node) bool {
-			return n.NumOutputs() == 1 && slices.Equal(n.Shape().Dimensions, []int{2, 25, heads, 25})
+			return n.NumOutputs() == 1 && slices.Equal(n.Shape().Dimensions, []int{2, heads, 25, 25})
 		}) {
 			t.Errorf("width %d has not %d heads", width, heads)
 		}
