@@ -4,17 +4,20 @@
 //
 // # Map
 //
-//	lecture item                 method             paper                      file            notebook
-//	2 transformation prediction  ContextPrediction  Doersch et al., 2015       context.go
-//	                             Jigsaw             Noroozi & Favaro, 2016     jigsaw.go
-//	                             Rotation           Gidaris et al., 2018       rotation.go     2_transformation_prediction
-//	3 contrastive                SimCLR             Chen et al., 2020          simclr.go       3_contrastive
-//	                             MoCo               He et al., 2020; v2, 2020  moco.go         3_contrastive
-//	                             DenseCL            Wang et al., 2021          densecl.go      3_contrastive
-//	                             CLIP               Radford et al., 2021       clip.go         3_contrastive
-//	4 clustering                 DeepCluster        Caron et al., 2018         deepcluster.go
-//	                             SwAV               Caron et al., 2020         swav.go
-//	5 masked autoencoder         MAE                He et al., 2022            mae.go
+//	lecture item                 method             paper                      file             notebook
+//	1 data prediction            Colorization       Zhang et al., 2016         colorization.go  1_data_prediction
+//	                             ContextEncoder     Pathak et al., 2016        inpainting.go    1_data_prediction
+//	                             VideoColorization  Vondrick et al., 2018      tracking.go      1_data_prediction
+//	2 transformation prediction  ContextPrediction  Doersch et al., 2015       context.go       2_transformation_prediction
+//	                             Jigsaw             Noroozi & Favaro, 2016     jigsaw.go        2_transformation_prediction
+//	                             Rotation           Gidaris et al., 2018       rotation.go      2_transformation_prediction
+//	3 contrastive                SimCLR             Chen et al., 2020          simclr.go        3_contrastive
+//	                             MoCo               He et al., 2020; v2, 2020  moco.go          3_contrastive
+//	                             DenseCL            Wang et al., 2021          densecl.go       3_contrastive
+//	                             CLIP               Radford et al., 2021       clip.go          3_contrastive
+//	4 clustering                 DeepCluster        Caron et al., 2018         deepcluster.go   4_clustering
+//	                             SwAV               Caron et al., 2020         swav.go          4_clustering
+//	5 masked autoencoder         MAE                He et al., 2022            mae.go           5_masked_autoencoder
 //
 // # How it fits together
 //
@@ -25,8 +28,10 @@
 //
 // The packages below are used in one direction:
 //
-//	sweep   requests and records: the same request never trains twice; ablations, the Task Gap
-//	eval    k-NN, linear and non-linear probes, zero-shot and retrieval; random-init and supervised rows
+//	sweep   requests and records: the same request never trains twice; ablations, the Task Gap,
+//	        all methods in one table
+//	eval    k-NN, probes, few labels, fine-tuning, segmentation, detection, tracking, zero-shot and
+//	        retrieval; random-init and supervised rows
 //	sslkit  methods, the run, checkpoints
 //	nn, view, loss, optim, cluster    encoders, views, losses, optimizers, clustering
 //	pjrt    which backend is used, and where its plugin comes from
