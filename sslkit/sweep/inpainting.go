@@ -32,7 +32,7 @@ func inpainting(preset, dataset string, m *sslkit.ContextEncoder) (Config, error
 		c.Epochs = 4
 		c.Data.PerPhoto /= 2
 	case Class:
-		c.Epochs = 5
+		c.Epochs = 3
 	case Paper:
 		c.Epochs = 500
 		m.Backbone, m.Decoder, m.Critic = nn.ResNet(20, 64), 64, 2*m.Critic

@@ -80,7 +80,7 @@ func sized(preset, dataset string) (Data, error) {
 		case "photos":
 			d.PerPhoto = 24
 		case "scenes":
-			d.Train, d.Test = 4000, 1000
+			d.Train, d.Test = 2000, 1000
 		}
 	case Paper:
 	default:
