@@ -26,7 +26,9 @@ test: setup ## Run all tests, and all notebooks with the smallest preset.
 	env/lab go test ./...
 	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
-	SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke $(run_notebook) --out $(OUT)/test $(NOTEBOOKS)
+	@echo "notebooks, two at a time; the output of one that fails is shown:"
+	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
+		'log=$(TEST)/$$(basename {}).log; if $(run_notebook) --out $(OUT)/test {} >"$$log" 2>&1; then tail -n 1 "$$log"; else cat "$$log"; exit 255; fi'
 
 verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, tidiness and imports; run the fast tests.
 	@files=$$(gofmt -l $(GOFILES)); test -z "$$files" || { printf 'not formatted (gofmt -w):\n%s\n' "$$files"; exit 1; }

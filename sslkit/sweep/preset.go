@@ -263,7 +263,7 @@ func Colorization(preset, dataset string) (Config, error) {
 	c.Batch = 32
 	c.Optimizer = Optimizer{Kind: "adamw", Rate: 3e-3, Beta2: 0.99, WeightDecay: 1e-3, Warmup: 0.5}
 	if preset != Paper {
-		c.Epochs = 8
+		c.Epochs = 6
 	} else { // Zhang et al. 2016, Sec. 2, with a network and images of a quarter of the size
 		m.Backbone, m.Stride, m.Hidden = nn.ResNet(20, 64), 4, 256
 		if dataset == "photos" || dataset == "scenes" || strings.HasPrefix(dataset, "folder:") {
