@@ -34,14 +34,15 @@ func (c *cli) compare() *cobra.Command {
 	var methods, labels []string
 	var seeds []int64
 	var by, md, table, svg string
-	var epochs int
+	var epochs, dense int
 	var memory bool
 	o := sweep.DefaultTransfer()
 	cmd := &cobra.Command{
 		Use:   "compare",
 		Short: "Every method in one table: probes, few labels, fine-tuning, cost",
 		Long: `compare trains methods on the same data and measures what their encoders are good for: k-NN, a
-linear probe with all labels and with few, fine-tuning with all and with few, and what training cost.
+linear probe with all labels and with few, fine-tuning with all and with few, segmentation and
+detection where that is asked for, and what training cost.
 Below stand, for each backbone, random-init and supervised rows.
 
 Each method has its own preset, with its own backbone and number of epochs. --arch gives all of them
@@ -52,6 +53,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 		Example: `  sslkit compare --preset smoke --md table.md --svg table.svg
   sslkit compare --methods rotation,simclr,moco --arch resnet --epochs 10
   sslkit compare --data photos --seeds 1,2,3 --labels 1%,10% --sort "linear 1%"
+  sslkit compare --data scenes --methods colorization,inpainting,rotation --dense 500
   sslkit compare --methods clip,simclr --data emoji --finetune 0`,
 		Args: count(0, 0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -73,6 +75,10 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 			}
 			if o.FineTune.Epochs = epochs; epochs == 0 {
 				o.FineTune = nil
+			}
+			if dense > 0 {
+				d := eval.DenseDefaults()
+				d.Labels, o.Dense = dense, &d
 			}
 			if err := o.Validate(); err != nil {
 				return usageError{err}
@@ -129,6 +135,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	flags.IntVar(&epochs, "finetune", o.FineTune.Epochs, "`EPOCHS` of fine-tuning; 0: none")
 	flags.IntVar(&o.FineTune.Steps, "finetune-steps", o.FineTune.Steps, "at least so many, over few labels in more epochs")
 	flags.IntVar(&o.FineTune.From, "finetune-from", o.FineTune.From, "the first `STAGE` that fine-tuning changes; those before are frozen")
+	flags.IntVar(&dense, "dense", 0, "also segmentation and detection, with so many annotated images; --data scenes has them; 0: neither")
 	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
 	flags.StringVar(&by, "sort", "linear", "best first by this `COLUMN`")

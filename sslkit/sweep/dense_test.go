@@ -81,6 +81,20 @@ func TestDense(t *testing.T) {
 		t.Errorf("they pass for probes: %v, %v", all, err)
 	}
 
+	// In one table with the other measures.
+	all := TransferOptions{Options: eval.Defaults(), Dense: &o}
+	all.K = 5
+	table, err := s.Transfer(context.Background(), []Variant{{"rotation", c}}, all, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"rotation", "random init"} {
+		v := table.Rows[i].Values
+		if table.Rows[i].Name != name || v["mIoU"] != result.Rows[i].Frozen.MIoU || v["AP50 tuned"] != result.Rows[i].Tuned.AP50 || v["AP"] != result.Rows[i].Frozen.AP {
+			t.Errorf("%s in one table with the rest: %+v, want %+v", name, v, result.Rows[i])
+		}
+	}
+
 	ctx, cancel := context.WithCancel(context.Background())
 	s.Report = func(Progress) { cancel() } // with the news that it begins
 	o.Epochs++
@@ -106,6 +120,8 @@ func TestDenseRefuses(t *testing.T) {
 	_, err = s.Dense(ctx, []Variant{{"rotation", c}, {"larger", other}}, o, 1)
 	wantError(t, "two datasets", err, "larger has other data than rotation")
 	_, err = s.Dense(ctx, []Variant{{"bars", tiny(t)}}, o, 1)
+	wantError(t, "no segments", err, "has no objects and segments")
+	_, err = s.Transfer(ctx, []Variant{{"bars", tiny(t)}}, TransferOptions{Options: eval.Defaults(), Dense: &o}, 1)
 	wantError(t, "no segments", err, "has no objects and segments")
 	if notes.steps > 0 {
 		t.Errorf("it trained %d steps before", notes.steps)

@@ -26,6 +26,8 @@ import (
 type TransferOptions struct {
 	eval.Options                // k-NN and linear probes, with all labels and few; the seed is that of the run
 	FineTune     *eval.FineTune `json:"finetune,omitempty"` // with all labels and each of Few's; nil: not measured
+
+	Dense *eval.DenseOptions `json:"dense,omitempty"` // segmentation and detection, of data.Annotated; nil: not measured
 }
 
 // DefaultTransfer is eval.Defaults with 1 % and 10 % of the labels, and 10 a class, five draws each, and fine-tuning.
@@ -41,6 +43,9 @@ func (o TransferOptions) Validate() error {
 	err := o.Options.Validate()
 	if o.FineTune != nil {
 		err = errors.Join(err, o.FineTune.Validate())
+	}
+	if o.Dense != nil {
+		err = errors.Join(err, o.Dense.Validate())
 	}
 	return err
 }
@@ -72,6 +77,9 @@ const (
 	columnMemory     = "peak MB"
 )
 
+// denseColumns are of what DenseScores measures, frozen; each has another for what is fine-tuned.
+var denseColumns = []string{"mIoU", "AP50", "AP"}
+
 // with is the column of a probe that sees few labels.
 func with(probe string, l eval.Labels) string {
 	switch {
@@ -92,6 +100,11 @@ func (o TransferOptions) Columns() []Column {
 	if o.FineTune != nil {
 		for _, l := range append([]eval.Labels{{}}, o.few()...) {
 			columns = append(columns, Column{with(columnTuned, l), "%", false})
+		}
+	}
+	if o.Dense != nil {
+		for _, name := range denseColumns {
+			columns = append(columns, Column{name, "%", false}, Column{name + " tuned", "%", false})
 		}
 	}
 	return append(columns, Column{columnEndToEnd, "%", false}, Column{columnEpoch, "s", true}, Column{columnEpochs, "", true},
@@ -127,7 +140,7 @@ func network(b nn.Backbone) string {
 }
 
 // Transfer trains the variants, which have the same data, with each of the seeds and measures their encoders by the options:
-// k-NN, linear probes with all labels and few, fine-tuning, and what the training cost. Below them stand, for each
+// k-NN, linear probes with all labels and few, fine-tuning, segmentation and detection, and what the training cost. Below them stand, for each
 // backbone among them, [Baselines]. What was measured once is kept, like runs.
 //
 // Before anything is trained it says what cannot be.
@@ -147,6 +160,18 @@ func (s *Store) Transfer(ctx context.Context, variants []Variant, o TransferOpti
 		}
 		if err := s.Trainable(ctx, v.Config); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Name, err)
+		}
+	}
+	if o.Dense != nil { // said before anything is trained
+		j, err := newJob(variants[0].Config)
+		if err == nil {
+			err = j.load(ctx, s)
+		}
+		if err == nil {
+			err = annotated(j)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	t := &Transfer{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns()}
@@ -264,7 +289,26 @@ func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, value
 	if record.Memory > 0 {
 		add(columnMemory, float64(record.Memory)/(1<<20))
 	}
-	if o.FineTune == nil || c.Method.Random != nil && c.Method.Random.Fitted { // whose norms are fitted on the way in any case
+	if c.Method.Random != nil && c.Method.Random.Fitted { // whose norms are fitted on the way in any case
+		return nil
+	}
+	if o.Dense != nil {
+		dense := *o.Dense
+		dense.Seed = c.Seed
+		scores, err := s.DenseScores(ctx, c, dense)
+		if err != nil {
+			return err
+		}
+		for i, of := range []func(eval.DenseFit) float64{
+			func(f eval.DenseFit) float64 { return f.Segment.MIoU },
+			func(f eval.DenseFit) float64 { return f.Detect.AP50 },
+			func(f eval.DenseFit) float64 { return f.Detect.AP },
+		} {
+			add(denseColumns[i], of(scores.Frozen))
+			add(denseColumns[i]+" tuned", of(scores.Tuned))
+		}
+	}
+	if o.FineTune == nil {
 		return nil
 	}
 	for _, l := range append([]eval.Labels{{}}, o.few()...) {
@@ -415,6 +459,9 @@ func (t *Transfer) Caption() string {
 		"is highest, chosen by the test set. %v.", t.Data.Name, over, o.Options)
 	if o.FineTune != nil {
 		text += fmt.Sprintf(" %v; one draw of few labels.", *o.FineTune)
+	}
+	if o.Dense != nil {
+		text += fmt.Sprintf(" Segmentation and detection: %v.", *o.Dense)
 	}
 	if o.Few != nil {
 		text += " The supervised encoder has seen all labels before it is probed with few."
