@@ -26,6 +26,8 @@ type Supervised struct {
 	Pad      int         `json:"pad"`  // shift by up to so many pixels
 	Flip     bool        `json:"flip"` // mirror half of the images
 	Labels   []int32     `json:"-"`    // of the training set, in the order of Batch.Index
+
+	encoder sslkit.Method // whose Encode is trained, by fine-tuning; nil: the backbone
 }
 
 // Validate says what cannot be trained.
@@ -63,6 +65,9 @@ func (m *Supervised) Loss(scope *model.Scope, b sslkit.Batch) *Node {
 
 // Encode is the backbone without its classifier.
 func (m *Supervised) Encode(scope *model.Scope, image *Node) []*Node {
+	if m.encoder != nil {
+		return m.encoder.Encode(scope, image)
+	}
 	return m.Backbone.Stages(scope.In("encoder"), image)
 }
 

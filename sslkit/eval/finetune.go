@@ -71,11 +71,11 @@ func (p FineTune) String() string {
 		s, p.Epochs, p.Steps, p.Batch, p.Rate, p.WeightDecay, p.Pad, p.Flip)
 }
 
-// Fit trains a copy of the encoder that store holds under /encoder, as all methods keep theirs, and measures it on test; the
-// store stays as it is. Train yields the labelled examples, shuffled, with their indices in trainLabels, and test its examples
+// Fit trains a copy of m's encoder, which is of this backbone and which store holds under /encoder, as all methods keep theirs,
+// and measures it on test; the store stays as it is. Train yields the labelled examples, shuffled, with their indices in trainLabels, and test its examples
 // in the order of testLabels. The classifier, the views and the order follow from seed. Fit.Train is the accuracy on the views
 // of the last epoch. A cancelled context stops it with [sslkit.ErrInterrupted].
-func (p FineTune) Fit(ctx context.Context, backend compute.Backend, store *model.Store, backbone nn.Backbone,
+func (p FineTune) Fit(ctx context.Context, backend compute.Backend, store *model.Store, encoder sslkit.Method, backbone nn.Backbone,
 	trainDS sslkit.Dataset, testDS train.Dataset, trainLabels, testLabels []int32, classes int, seed int64) (Fit, error) {
 	if err := p.Validate(); err != nil {
 		return Fit{}, err
@@ -83,7 +83,7 @@ func (p FineTune) Fit(ctx context.Context, backend compute.Backend, store *model
 	if err := checkSplits(trainLabels, testLabels, classes); err != nil {
 		return Fit{}, err
 	}
-	m := &tuned{Supervised: &Supervised{Backbone: backbone, Classes: classes, Pad: p.Pad, Flip: p.Flip, Labels: trainLabels}, from: store}
+	m := &tuned{Supervised: &Supervised{Backbone: backbone, Classes: classes, Pad: p.Pad, Flip: p.Flip, Labels: trainLabels, encoder: encoder}, from: store}
 	if err := m.Validate(); err != nil {
 		return Fit{}, err
 	}

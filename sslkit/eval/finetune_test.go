@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/sslkit/lab/sslkit"
@@ -53,7 +54,7 @@ func TestFineTuneFreezes(t *testing.T) {
 			t.Run(fmt.Sprintf("%s from %d", b.Arch, from), func(t *testing.T) {
 				p := DefaultFineTune()
 				p.From, p.Epochs, p.Steps, p.Dir = from, 2, 0, t.TempDir()
-				fit, err := p.Fit(context.Background(), quickBackend(t), store, b, d, d, d.labels(), d.labels(), 2, 1)
+				fit, err := p.Fit(context.Background(), quickBackend(t), store, &Supervised{Backbone: b}, b, d, d, d.labels(), d.labels(), 2, 1)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -96,7 +97,7 @@ func TestFineTuneLearns(t *testing.T) {
 	p := DefaultFineTune()
 	p.Rate, p.Pad, p.Steps = 0.01, 1, 36
 	tune := func(ctx context.Context, p FineTune) (Fit, error) {
-		return p.Fit(ctx, quickBackend(t), store, b, train, test, train.labels(), test.labels(), 2, 1)
+		return p.Fit(ctx, quickBackend(t), store, &Supervised{Backbone: b}, b, train, test, train.labels(), test.labels(), 2, 1)
 	}
 	steps := 0
 	p.Progress = func(at sslkit.Progress) { steps = at.Steps }
@@ -128,6 +129,30 @@ func TestFineTuneLearns(t *testing.T) {
 	}
 }
 
+// doubled sees each channel twice.
+type doubled struct{ Supervised }
+
+func (m *doubled) Encode(scope *model.Scope, image *Node) []*Node {
+	return m.Supervised.Encode(scope, Concatenate([]*Node{image, image}, -1))
+}
+
+// What is tuned is the method's encoder, with all that it does to images before they reach the backbone.
+func TestFineTuneEncodes(t *testing.T) {
+	b, d := nn.ResNet(8, 4), bars{n: 32, classes: 2, batch: 16}
+	m := &doubled{Supervised{Backbone: b}}
+	store, err := RandomInit(context.Background(), quickBackend(t), m, d, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := DefaultFineTune()
+	p.Epochs, p.Steps = 1, 0
+	if _, err := p.Fit(context.Background(), quickBackend(t), store, m, b, d, d, d.labels(), d.labels(), 2, 1); err != nil {
+		t.Error(err)
+	}
+	_, err = p.Fit(context.Background(), quickBackend(t), store, &m.Supervised, b, d, d, d.labels(), d.labels(), 2, 1)
+	wantError(t, "the backbone alone", err, "is not one of this backbone")
+}
+
 func TestFineTuneRefuses(t *testing.T) {
 	for want, change := range map[string]func(p *FineTune){
 		"from stage 0":      func(p *FineTune) { p.From = 0 },
@@ -145,7 +170,7 @@ func TestFineTuneRefuses(t *testing.T) {
 	d := bars{n: 32, classes: 2, batch: 16}
 	store := untrained(t, nn.ResNet(8, 4), d)
 	tune := func(p FineTune, store *model.Store, b nn.Backbone, d bars) error {
-		_, err := p.Fit(context.Background(), quickBackend(t), store, b, d, d, d.labels(), d.labels(), 2, 1)
+		_, err := p.Fit(context.Background(), quickBackend(t), store, &Supervised{Backbone: b}, b, d, d, d.labels(), d.labels(), 2, 1)
 		return err
 	}
 	p := DefaultFineTune()

@@ -361,7 +361,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 		p.Progress = func(at sslkit.Progress) {
 			s.report(Progress{Key: j.key, Name: fmt.Sprintf("%v: fine-tuning, %v", j, labels), Step: at})
 		}
-		t.Fit, err = p.Fit(ctx, j.backend, store, *j.Method.Network(), loader, test.loader, data.Labels(few), test.labels, len(j.train.Classes()), c.Seed)
+		t.Fit, err = p.Fit(ctx, j.backend, store, j.method, *j.Method.Network(), loader, test.loader, data.Labels(few), test.labels, len(j.train.Classes()), c.Seed)
 		if err == nil {
 			err = os.RemoveAll(p.Dir)
 		}
