@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"notebooks":  {"data", "show", "sslkit", "sslkit/*", "widgets"},
 	"show":       {"data", "sslkit", "sslkit/*", "widgets"},
 
-	"sslkit/sweep": {"data", "sslkit", "sslkit/eval", "sslkit/pjrt", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
+	"sslkit/sweep": {"data", "sslkit", "sslkit/eval", "sslkit/pjrt", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 	"sslkit/eval":  {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
 	"sslkit":       {"sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
