@@ -181,7 +181,7 @@ func (f *configFlags) variants(methods []string, all bool) (variants []sweep.Var
 	if err != nil {
 		return nil, nil, err
 	}
-	size := 0
+	size, perPhoto := 0, 0
 	for _, name := range methods {
 		if name == "supervised" || name == "random" {
 			return nil, nil, usagef("--methods: %s is a row of the table in any case", name)
@@ -192,13 +192,16 @@ func (f *configFlags) variants(methods []string, all bool) (variants []sweep.Var
 			left = append(left, usagef("%s: %w", name, err))
 			continue
 		}
+		if variants == nil {
+			perPhoto = config.Data.PerPhoto
+		}
 		variants, size = append(variants, sweep.Variant{Name: name, Config: config}), max(size, config.Data.Size)
 	}
 	if len(left) > 0 && (!all || len(variants) == 0) {
 		return nil, nil, left[0]
 	}
 	for i := range variants { // what is cut into parts must be large enough for all
-		variants[i].Config.Data.Size = size
+		variants[i].Config.Data.Size, variants[i].Config.Data.PerPhoto = size, perPhoto
 	}
 	return variants, left, nil
 }
