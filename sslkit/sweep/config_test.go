@@ -105,7 +105,7 @@ func change(v reflect.Value, path string, visit func(path string)) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.Tag.Get("json") != "-" {
+			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("json") != "-" {
 				change(v.Field(i), path+"."+f.Name, visit)
 			}
 		}
