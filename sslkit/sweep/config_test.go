@@ -294,7 +294,7 @@ func TestValidate(t *testing.T) {
 		edit func(*Config)
 		want string
 	}{
-		{func(c *Config) { c.Method = Method{} }, "0 methods are given: name one of rotation, "},
+		{func(c *Config) { c.Method = Method{} }, "0 methods are given: name one of colorization, "},
 		{func(c *Config) { c.Method.Random = new(Random) }, "2 methods are given"},
 		{func(c *Config) { c.Method.Supervised, c.Method.Random = new(eval.Supervised), new(Random) }, "3 methods are given"},
 		{rotation(func(m *sslkit.Rotation) { m.Angles = []int{90} }), "at least 2 angles"},
