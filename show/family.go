@@ -141,7 +141,7 @@ func PretextAgainst(ctx context.Context, s *sweep.Store, block int, variants []s
 
 // Critique is a table, in Markdown, of how much each task's own accuracy says of its use. Solved is the share, from guessing
 // to perfection, of the pretext task; used is the share of the way from random init to supervised that the linear probe of the
-// last block goes; the gap is their difference. r is the correlation, over epochs, of pretext accuracy with k-NN on the block. The
+// last block goes, if the supervised one is above; the gap is their difference. r is the correlation, over epochs, of pretext accuracy with k-NN on the block. The
 // comparison's rows must begin with the variants.
 func Critique(ctx context.Context, s *sweep.Store, c *sweep.Comparison, block int, variants []sweep.Variant, seeds ...int64) (string, error) {
 	at := make(map[string]float64)
@@ -164,9 +164,13 @@ func Critique(ctx context.Context, s *sweep.Store, c *sweep.Comparison, block in
 		}
 		chance := math.Exp(-v.Config.ChanceLoss())
 		solved := (row.Pretext.Mean - chance) / (1 - chance)
-		used := (at[row.Name] - at["random init"]) / (at["supervised"] - at["random init"])
+		share, gap := "no way to go", ""
+		if way := at["supervised"] - at["random init"]; way > 0 {
+			used := (at[row.Name] - at["random init"]) / way
+			share, gap = fmt.Sprintf("%.0f", 100*used), fmt.Sprintf("%.0f", 100*(solved-used))
+		}
 		t.Rows = append(t.Rows, []string{v.Name, fmt.Sprintf("%.1f", 100*row.Pretext.Mean), fmt.Sprintf("%.0f", 100*solved),
-			fmt.Sprintf("%.0f", 100*used), fmt.Sprintf("%.0f", 100*(solved-used)), fmt.Sprintf("%.2f", eval.Summarize(r).Mean)})
+			share, gap, fmt.Sprintf("%.2f", eval.Summarize(r).Mean)})
 	}
 	return t.Markdown()
 }
