@@ -17,7 +17,7 @@ func TestFullDisk(t *testing.T) {
 	old := put(t, s, keyA, 0)
 	big := *old
 	big.Version = "v2"
-	big.History.Loss = make([]float64, 100_000)
+	big.History.Loss = make([]float64, 1_000_000)
 
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
@@ -26,7 +26,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	low := limit
-	low.Cur = 64 << 10
+	low.Cur = 1 << 20 // above what go test itself logs to a file meanwhile
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &low); err != nil {
 		t.Skip(err)
 	}
