@@ -80,7 +80,7 @@ func Pace(ctx context.Context, s *sweep.Store, block int, variants []sweep.Varia
 			line.X, line.Y, line.Err = append(line.X, eval.Summarize(seconds).Mean), append(line.Y, spread.Mean), append(line.Err, spread.Std)
 		}
 		c.Series = append(c.Series, line)
-		c.Note = fmt.Sprintf("%s, up to 500 test images; %d seeds; a point an epoch", v.Config.Data.Name, len(seeds))
+		c.Note = fmt.Sprintf("%s, up to 500 test images; %s; a point an epoch", v.Config.Data.Name, counted(seeds))
 	}
 	return c.Figure()
 }
@@ -134,9 +134,16 @@ func PretextAgainst(ctx context.Context, s *sweep.Store, block int, variants []s
 			p.X, p.Y = append(p.X, percents(one.pretext)...), append(p.Y, percents(one.probe)...)
 		}
 		g.Points = append(g.Points, p)
-		g.Note = fmt.Sprintf("%s; a point for each epoch of %d seeds", v.Config.Data.Name, len(seeds))
+		g.Note = fmt.Sprintf("%s; a point for each epoch of %s", v.Config.Data.Name, counted(seeds))
 	}
 	return g.Figure()
+}
+
+func counted(seeds []int64) string {
+	if len(seeds) == 1 {
+		return "one seed"
+	}
+	return fmt.Sprintf("%d seeds", len(seeds))
 }
 
 // Critique is a table, in Markdown, of how much each task's own accuracy says of its use. Solved is the share, from guessing

@@ -248,7 +248,7 @@ func Aberration(ctx context.Context, s *sweep.Store, src data.Source, variants [
 		spread := eval.Summarize(errors)
 		b.Groups = append(b.Groups, v.Name)
 		off.Y, off.Err = append(off.Y, spread.Mean), append(off.Err, spread.Std)
-		b.Note = fmt.Sprintf("%s, test images: root of the mean squared distance; %d seeds", v.Config.Data.Name, len(seeds))
+		b.Note = fmt.Sprintf("%s, test images: root of the mean squared distance; %s", v.Config.Data.Name, counted(seeds))
 	}
 	b.Series = []widgets.Series{off}
 	return b.Figure()

@@ -57,7 +57,7 @@ func TestAberration(t *testing.T) {
 	s, _ := small(t)
 	c := contrastive(t, "position", "fashion-mnist-10k")
 	f, err := Aberration(t.Context(), s, clothes(t), []sweep.Variant{{Name: "unguarded", Config: c}}, 1)
-	says(t, f, err, "unguarded", "always the centre", "1 seeds")
+	says(t, f, err, "unguarded", "always the centre", "one seed")
 }
 
 func TestFamily(t *testing.T) {
@@ -77,7 +77,7 @@ func TestFamily(t *testing.T) {
 	f, err = Pace(ctx, s, 3, variants, 1)
 	says(t, f, err, "seconds of training", "k-NN accuracy, block 3", "jigsaw")
 	f, err = PretextAgainst(ctx, s, 3, variants, 1)
-	says(t, f, err, "accuracy on the pretext task", "a point for each epoch of 1 seeds")
+	says(t, f, err, "accuracy on the pretext task", "a point for each epoch of one seed")
 	text, err := TimeTo(ctx, s, 3, 0.01, variants, 1)
 	tells(t, text, err, "epochs to 1 %", "| context |", "| 1.0 |") // any encoder is right once in a hundred
 	text, err = TimeTo(ctx, s, 3, 1, variants, 1)
