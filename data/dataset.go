@@ -267,21 +267,35 @@ func Subset(src Source, n int, seed int64) (Source, error) {
 	}
 	index := order[:n]
 	slices.Sort(index)
-	s := &subset{Source: src, name: fmt.Sprintf("%s[%d of %d, seed %d]", src.Name(), n, src.Len(), seed), index: index}
+	return pick(src, fmt.Sprintf("%s[%d of %d, seed %d]", src.Name(), n, src.Len(), seed), index), nil
+}
+
+// Pick returns the examples of src that index names, in its order and under
+// src's name.
+func Pick(src Source, index ...int) Source {
+	at := make([]int32, len(index))
+	for k, i := range index {
+		at[k] = int32(i)
+	}
+	return pick(src, src.Name(), at)
+}
+
+func pick(src Source, name string, index []int32) Source {
+	s := &subset{Source: src, name: name, index: index}
 	captioned, hasCaptions := src.(Captioned)
 	annotated, hasObjects := src.(Annotated)
 	clips, hasFrames := src.(Clips)
 	switch {
 	case hasFrames:
-		return &clipsSubset{s, clips}, nil
+		return &clipsSubset{s, clips}
 	case hasObjects && hasCaptions:
-		return &sceneSubset{captionedSubset{s, captioned}, annotatedSubset{s, annotated}}, nil
+		return &sceneSubset{captionedSubset{s, captioned}, annotatedSubset{s, annotated}}
 	case hasObjects:
-		return &annotatedSubset{s, annotated}, nil
+		return &annotatedSubset{s, annotated}
 	case hasCaptions:
-		return &captionedSubset{s, captioned}, nil
+		return &captionedSubset{s, captioned}
 	}
-	return s, nil
+	return s
 }
 
 // balanced returns the first examples of order with n/classes of each class;

@@ -9,6 +9,12 @@ type Object struct {
 	Visible                  float64 // share of its area in the picture that nothing hides
 }
 
+// Seen reports whether something of the object is seen, and at least such a
+// share of it.
+func (o Object) Seen(share float64) bool {
+	return o.Visible >= share && o.Top < o.Bottom && o.Left < o.Right
+}
+
 // Annotated is a Source with the ground truth of dense tasks.
 type Annotated interface {
 	Source

@@ -243,30 +243,13 @@ func guess(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source)
 	if err != nil {
 		return g, err
 	}
-	ds, err := first(src, paired)
-	if err != nil {
-		return g, err
-	}
-	exec, err := model.NewExec(t.Backend, t.Store, func(scope *model.Scope, x *Node) []*Node {
-		x = DivScalar(ConvertDType(x, dtypes.Float32), 255)
+	n := 0
+	err = calls(ctx, t, src, paired, func(scope *model.Scope, x *Node) []*Node {
 		pred, ab := m.Predict(scope, x), m.Colours(x)
 		best, mean := m.Decode(pred, m.Temperature)
 		chroma := func(ab *Node) *Node { return Reshape(Sqrt(ReduceSum(Square(ab), -1)), -1) }
 		return []*Node{Reshape(view.NearestBin(ab), -1), Reshape(best, -1), chroma(ab), chroma(mean), judged(x, m.Paint(x, pred, m.Temperature))}
-	})
-	if err != nil {
-		return g, fmt.Errorf("show: colouring: %w", err)
-	}
-	defer exec.Finalize()
-	n := 0
-	for batch, err := range ds.Iter() {
-		if err != nil {
-			return g, err
-		}
-		out, err := exec.Call(batch.Inputs[0])
-		if err != nil {
-			return g, fmt.Errorf("show: colouring: %w", err)
-		}
+	}, func(out []*tensors.Tensor) error {
 		g.bin = append(g.bin, out[0].Value().([]int32)...)
 		g.best = append(g.best, out[1].Value().([]int32)...)
 		g.chroma, g.made = appended(g.chroma, out[2]), appended(g.made, out[3])
@@ -276,11 +259,12 @@ func guess(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source)
 			}
 			n += len(row)
 		}
-	}
+		return nil
+	})
 	for i := range g.score {
 		g.score[i] /= float64(n) / 3
 	}
-	return g, nil
+	return g, err
 }
 
 func appended(to []float64, t *tensors.Tensor) []float64 {

@@ -141,12 +141,18 @@ func Pairs(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source)
 	return eval.DrawPairs(ctx, m.Backend, m.Store, c.Method.Recipe().View, projector.Project, few)
 }
 
+// few are up to n examples of src, always the same.
+func few(src data.Source, n int) (data.Source, error) {
+	if src.Len() <= n {
+		return src, nil
+	}
+	return data.Subset(src, n, 0)
+}
+
 func first(src data.Source, n int) (*data.Loader, error) {
-	if src.Len() > n {
-		var err error
-		if src, err = data.Subset(src, n, 0); err != nil {
-			return nil, err
-		}
+	src, err := few(src, n)
+	if err != nil {
+		return nil, err
 	}
 	return data.Batches(src, data.Options{Batch: min(200, src.Len()), KeepLast: true})
 }

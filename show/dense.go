@@ -109,7 +109,7 @@ func panels(ctx context.Context, s *sweep.Store, c *sweep.DenseComparison, tuned
 // truth is the objects that are to be found in an image.
 func truth(src data.Annotated, i int, visible float64) (boxes []widgets.Box) {
 	for _, o := range src.Objects(i) {
-		if o.Visible >= visible && o.Top < o.Bottom && o.Left < o.Right {
+		if o.Seen(visible) {
 			boxes = append(boxes, widgets.Box{Top: o.Top, Left: o.Left, Bottom: o.Bottom, Right: o.Right, Class: int(o.Class), Label: src.Classes()[o.Class]})
 		}
 	}

@@ -73,11 +73,9 @@ func Inpainted(ctx context.Context, s *sweep.Store, src data.Source, variants []
 
 // firstImages are up to n examples of src, equally of each class.
 func firstImages(src data.Source, n int) ([]widgets.Image, error) {
-	if src.Len() > n {
-		var err error
-		if src, err = data.Subset(src, n, 0); err != nil {
-			return nil, err
-		}
+	src, err := few(src, n)
+	if err != nil {
+		return nil, err
 	}
 	index := make([]int, src.Len())
 	for i := range index {

@@ -270,7 +270,7 @@ func Puzzles(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Sourc
 	}
 	g := widgets.Gallery{Rows: []string{"shuffled", "put right", "image"}, Images: make([][]widgets.Image, 3), Roles: make([][]widgets.Role, 3), Size: 96,
 		Note: fmt.Sprintf("%s, test images, %d permutations, seed %d", c.Data.Name, m.Permutations, c.Seed)}
-	err = calls(ctx, trained, pick{src, index}, len(index), func(scope *model.Scope, image *Node) []*Node {
+	err = calls(ctx, trained, data.Pick(src, index...), len(index), func(scope *model.Scope, image *Node) []*Node {
 		before, after, drawn, guess := m.Solve(scope, image)
 		return []*Node{before, after, drawn, guess}
 	}, func(out []*tensors.Tensor) error {

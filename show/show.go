@@ -65,7 +65,7 @@ func Attention(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Sou
 	if err != nil {
 		return nil, err
 	}
-	picked, err := data.Batches(pick{src, index}, data.Options{Batch: len(index), KeepLast: true})
+	picked, err := data.Batches(data.Pick(src, index...), data.Options{Batch: len(index), KeepLast: true})
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +94,6 @@ func Attention(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Sou
 	}
 	return g.Figure()
 }
-
-// pick is a few examples of a dataset.
-type pick struct {
-	data.Source
-	index []int
-}
-
-func (p pick) Len() int                         { return len(p.index) }
-func (p pick) Label(i int) int32                { return p.Source.Label(p.index[i]) }
-func (p pick) Read(i int, pixels []uint8) error { return p.Source.Read(p.index[i], pixels) }
 
 func read(src data.Source, index []int) (images []widgets.Image, names []string, err error) {
 	if len(index) == 0 {

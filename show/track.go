@@ -100,7 +100,7 @@ func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking,
 	for ; len(pixels) > 0; pixels = pixels[h*w*channels:] {
 		clip.images = append(clip.images, widgets.Image{Pixels: pixels[:h*w*channels], H: h, W: w, C: channels})
 	}
-	ds, truth, err := sweep.Clips(clipAt{src, index}, 1)
+	ds, truth, err := sweep.Clips(data.Pick(src, index), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -114,17 +114,6 @@ func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking,
 	}
 	return clip, nil
 }
-
-// clipAt is one clip of many.
-type clipAt struct {
-	data.Clips
-	index int
-}
-
-func (c clipAt) Len() int                      { return 1 }
-func (c clipAt) Label(int) int32               { return c.Clips.Label(c.index) }
-func (c clipAt) Read(_ int, pix []uint8) error { return c.Clips.Read(c.index, pix) }
-func (c clipAt) Tracks(_ int, id []uint8)      { c.Clips.Tracks(c.index, id) }
 
 func (c *carriedClip) gallery(row string, images []widgets.Image) widgets.Gallery {
 	g := widgets.Gallery{Rows: []string{row}, Images: [][]widgets.Image{images}, Size: 64}

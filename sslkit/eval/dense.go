@@ -254,15 +254,8 @@ func (m *onImages) Start(r *sslkit.Run) error {
 		if v == nil {
 			return fmt.Errorf("eval: the store lacks %s of the encoder: load the checkpoint of this very method and backbone, or take the store of RandomInit", path)
 		}
-		value, err := v.Value()
-		if err == nil {
-			value, err = value.LocalClone()
-		}
-		if err == nil {
-			err = r.Store.GetVariable(path).SetValue(value)
-		}
-		if err != nil {
-			return fmt.Errorf("eval: copying %s: %w", path, err)
+		if err := copyValue(r.Store.GetVariable(path), v); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -175,12 +175,17 @@ func (c *Comparison) Neighbours() (head []string, rows [][]string) {
 	return head, rows
 }
 
+// over says what a figure of these seeds is.
+func over(seeds []int64) string {
+	if len(seeds) == 1 {
+		return "one seed"
+	}
+	return fmt.Sprintf("mean ± standard deviation over %d seeds", len(seeds))
+}
+
 // Caption says under the table what its numbers are.
 func (c *Comparison) Caption() string {
-	over := fmt.Sprintf("mean ± standard deviation over %d seeds", len(c.Seeds))
-	if len(c.Seeds) == 1 {
-		over = "one seed"
-	}
+	over := over(c.Seeds)
 	return fmt.Sprintf("%s: test accuracy in %%, on the pretext task training accuracy, %s, after the last epoch. %s.", c.Config.Data.Name, over, c.Options)
 }
 

@@ -156,7 +156,7 @@ func scenes(src data.Annotated, index []int, visible float64) (*eval.Scenes, err
 		src.Segments(i, segments)
 		var boxes []eval.Box
 		for _, o := range src.Objects(i) {
-			if o.Visible >= visible && o.Top < o.Bottom && o.Left < o.Right {
+			if o.Seen(visible) {
 				boxes = append(boxes, eval.Box{Class: o.Class, Top: o.Top, Left: o.Left, Bottom: o.Bottom, Right: o.Right})
 			}
 		}
@@ -177,9 +177,6 @@ func (c *DenseComparison) Table() (head []string, rows [][]string) {
 
 // Caption says under the table what its numbers are.
 func (c *DenseComparison) Caption() string {
-	over := fmt.Sprintf("mean ± standard deviation over %d seeds", len(c.Seeds))
-	if len(c.Seeds) == 1 {
-		over = "one seed"
-	}
+	over := over(c.Seeds)
 	return fmt.Sprintf("%s: in %%, %s. %s.", c.Config.Data.Name, over, c.Options)
 }

@@ -147,10 +147,7 @@ func number(s *eval.Spread) string {
 
 // Caption says under the table what its numbers are.
 func (t *TrackTable) Caption() string {
-	over := fmt.Sprintf("mean ± standard deviation over %d seeds", len(t.Seeds))
-	if len(t.Seeds) == 1 {
-		over = "one seed"
-	}
+	over := over(t.Seeds)
 	first := t.Rows[0].Seeds[0]
 	return fmt.Sprintf("%s: %d objects of the test clips, %d frames after the first, %s. Copied from the %v. The true colours flicker by %.1f.",
 		t.Config.Data.Name, first.Objects, len(first.ByFrame), over, t.Options, first.TrueFlicker)

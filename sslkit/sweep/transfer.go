@@ -343,7 +343,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 		if err != nil {
 			return nil, err
 		}
-		few := picked{j.train, index}
+		few := data.Pick(j.train, index...)
 		loader, err := data.Batches(few, data.Options{Batch: min(p.Batch, few.Len()), Seed: c.Seed, Shuffle: true})
 		if err != nil {
 			return nil, err
@@ -368,16 +368,6 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 		return t, err
 	})
 }
-
-// picked is the examples of a source that have an index.
-type picked struct {
-	data.Source
-	index []int
-}
-
-func (p picked) Len() int                         { return len(p.index) }
-func (p picked) Label(i int) int32                { return p.Source.Label(p.index[i]) }
-func (p picked) Read(i int, pixels []uint8) error { return p.Source.Read(p.index[i], pixels) }
 
 // Column finds a column by its name, in capitals or not.
 func (t *Transfer) Column(name string) (Column, error) { return findColumn(t.Columns, name) }
@@ -450,11 +440,7 @@ func (c Column) cell(s eval.Spread) string {
 
 // Caption says under the table what its numbers are.
 func (t *Transfer) Caption() string {
-	over := "one seed"
-	if n := len(t.Seeds); n > 1 {
-		over = fmt.Sprintf("mean ± standard deviation over %d seeds", n)
-	}
-	o := t.Options
+	over, o := over(t.Seeds), t.Options
 	text := fmt.Sprintf("%s: test accuracy in %%, %s, of the last stage after the last epoch. Best stage: the linear probe of the stage where it "+
 		"is highest, chosen by the test set. %v.", t.Data.Name, over, o.Options)
 	if o.FineTune != nil {

@@ -259,10 +259,10 @@ func TestPicked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := picked{train, []int{7, 3}}
+	p := data.Pick(train, 7, 3)
 	a, b := make([]uint8, 12*12*3), make([]uint8, 12*12*3)
 	if err := errors.Join(p.Read(1, a), train.Read(3, b)); err != nil || !reflect.DeepEqual(a, b) || p.Label(0) != train.Label(7) || p.Len() != 2 {
-		t.Errorf("picked %+v, %v", p.index, err)
+		t.Errorf("picked %+v, %v", p, err)
 	}
 }
 
