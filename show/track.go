@@ -3,6 +3,8 @@ package show
 import (
 	"context"
 	"fmt"
+	"image"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -17,12 +19,19 @@ import (
 // Tracked is the table, in Markdown, of how well the test clips were followed.
 func Tracked(t *sweep.TrackTable) (string, error) {
 	head, rows := t.Table()
-	text, err := widgets.Table{Head: head, Rows: rows, Best: []int{1, 2, 3}}.Markdown()
+	best := []int{1, 2, 3}
+	if t.Objects() == 0 {
+		best = nil
+	}
+	text, err := widgets.Table{Head: head, Rows: rows, Best: best}.Markdown()
 	return text + "\n\n" + t.Caption(), err
 }
 
 // Overlap draws how far into the clips the masks hold: region similarity J from frame to frame.
 func Overlap(t *sweep.TrackTable) (*widgets.Figure, error) {
+	if t.Objects() == 0 {
+		return nil, fmt.Errorf("show: nobody knows the objects of %s: there is no overlap with them", t.Config.Data.Name)
+	}
 	c := widgets.Curves{XLabel: "frame", YLabel: "region J, %", YRange: [2]float64{0, 100},
 		Note: fmt.Sprintf("%s, %d objects; %v", t.Config.Data.Name, t.Rows[0].Seeds[0].Objects, t.Options)}
 	for _, row := range t.Rows {
@@ -37,13 +46,20 @@ func Overlap(t *sweep.TrackTable) (*widgets.Figure, error) {
 }
 
 // Masks draws a test clip with its objects as they are, and as they are carried on from the first frame by c's method, trained
-// first if need be, and by the baselines.
-func Masks(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking, index int) (*widgets.Figure, error) {
-	clip, err := carry(ctx, s, c, o, index)
+// first if need be, and by the baselines. Boxes, in pixels of the first frame, are followed in place of what is known of the clip;
+// a film of which nothing is known needs at least one.
+func Masks(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking, index int, boxes ...image.Rectangle) (*widgets.Figure, error) {
+	clip, err := carry(ctx, s, c, o, index, boxes...)
 	if err != nil {
 		return nil, err
 	}
-	g := clip.gallery("truth", clip.overlay(clip.truth))
+	name := "truth"
+	if len(boxes) > 0 {
+		name = "marked"
+	} else if slices.Max(clip.truth) == 0 {
+		return nil, fmt.Errorf("show: nobody knows what clip %d of %s shows: give boxes of its first frame to follow", index, clip.trained.Test.Name())
+	}
+	g := clip.gallery(name, clip.overlay(clip.truth))
 	for i, name := range clip.names {
 		g.Rows, g.Images = append(g.Rows, name), append(g.Images, clip.overlay(clip.carried[i].Masks))
 	}
@@ -82,7 +98,7 @@ type carriedClip struct {
 	carried []eval.Carried
 }
 
-func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking, index int) (*carriedClip, error) {
+func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking, index int, boxes ...image.Rectangle) (*carriedClip, error) {
 	trained, trackers, err := s.Trackers(ctx, c)
 	if err != nil {
 		return nil, err
@@ -103,6 +119,19 @@ func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking,
 	ds, truth, err := sweep.Clips(data.Pick(src, index), 1)
 	if err != nil {
 		return nil, err
+	}
+	if len(boxes) > 0 {
+		clear(truth[0])
+	}
+	for k, box := range boxes {
+		if box = box.Intersect(image.Rect(0, 0, w, h)); box.Empty() {
+			return nil, fmt.Errorf("show: box %d, %v, has nothing of a frame of %dx%d pixels", k, boxes[k], w, h)
+		}
+		for y := box.Min.Y; y < box.Max.Y; y++ {
+			for x := box.Min.X; x < box.Max.X; x++ {
+				truth[0][y*w+x] = uint8(1 + k)
+			}
+		}
 	}
 	clip.truth = truth[0]
 	for _, t := range trackers {

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"image"
 	"strings"
 	"testing"
 
@@ -35,6 +36,11 @@ func TestTracking(t *testing.T) {
 	says(t, f, err, "region J, %", "identity", "tracking")
 	f, err = Masks(t.Context(), s, c, eval.TrackingDefaults(), 3)
 	says(t, f, err, "truth", "pixels, grey", "<image")
+	f, err = Masks(t.Context(), s, c, eval.TrackingDefaults(), 3, image.Rect(2, 2, 9, 20))
+	says(t, f, err, "marked", "pixels, grey")
+	if _, err := Masks(t.Context(), s, c, eval.TrackingDefaults(), 3, image.Rect(16, 0, 20, 4)); err == nil || !strings.Contains(err.Error(), "box 0") {
+		t.Errorf("a box beside the frame: %v", err)
+	}
 	f, err = CopiedColors(t.Context(), s, c, eval.TrackingDefaults(), 3)
 	says(t, f, err, "in grey", "tracking", "truth")
 	if _, err := Masks(t.Context(), s, c, eval.TrackingDefaults(), 10); err == nil || !strings.Contains(err.Error(), "which has 10") {

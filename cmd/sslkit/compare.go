@@ -118,7 +118,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 				if err != nil {
 					return err
 				}
-				return c.print(result, func() error { return c.printTransfer(result, md, table, svg) })
+				return c.print(result, func() error { return c.printCaptioned(result, md, table, svg) })
 			})
 		},
 	}
@@ -271,32 +271,36 @@ func (c *cli) trainAlone(ctx context.Context, store *sweep.Store, variants []swe
 	return nil
 }
 
-func (c *cli) printTransfer(t *sweep.Transfer, files ...string) error {
+// captioned is a table for people.
+type captioned interface {
+	Table() (head []string, rows [][]string)
+	Caption() string
+}
+
+// printCaptioned writes the table, what its numbers are, and where files were written.
+func (c *cli) printCaptioned(t captioned, files ...string) error {
 	if err := c.printTable(t.Table()); err != nil {
 		return err
 	}
 	if err := c.printf("\n%s\n", t.Caption()); err != nil {
 		return err
 	}
-	for _, path := range files {
-		if path == "" {
-			continue
-		}
-		if err := c.printf("written: %s\n", path); err != nil {
-			return err
-		}
+	return c.printWritten(files...)
+}
+
+// saveTable writes the table as Markdown.
+func saveTable(t captioned, path string) error {
+	head, rows := t.Table()
+	text, err := widgets.Table{Head: head, Rows: rows}.Markdown()
+	if err != nil {
+		return err
 	}
-	return nil
+	return renameio.WriteFile(path, []byte(text+"\n"+t.Caption()+"\n"), 0o644)
 }
 
 func saveTransfer(t *sweep.Transfer, md, table, svg string) error {
 	if md != "" {
-		head, rows := t.Table()
-		text, err := widgets.Table{Head: head, Rows: rows}.Markdown()
-		if err == nil {
-			err = renameio.WriteFile(md, []byte(text+"\n"+t.Caption()+"\n"), 0o644)
-		}
-		if err != nil {
+		if err := saveTable(t, md); err != nil {
 			return err
 		}
 	}

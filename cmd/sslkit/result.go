@@ -93,7 +93,12 @@ func (c *cli) printResult(result *sweep.Comparison, finding string, files result
 			return err
 		}
 	}
-	for _, path := range []string{files.md, files.csv, files.svg, files.blocks} {
+	return c.printWritten(files.md, files.csv, files.svg, files.blocks)
+}
+
+// printWritten says where files were written; "" was not.
+func (c *cli) printWritten(files ...string) error {
+	for _, path := range files {
 		if path == "" {
 			continue
 		}

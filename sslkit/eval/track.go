@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -123,19 +122,16 @@ type Carried struct {
 	Colors, Truth          []float32      // [T*Rows*Columns*2]: ab as copied, and as it is
 }
 
-// Carry tracks what truth, [T*H*W] for each clip of ds, shows in its first frame; the rest of truth is not looked at. ds yields
-// uint8 [N, T, H, W, 3]. An embed of nil stands for nothing moving at all: the identity. Parameters that the store lacks are
+// Carry tracks what truth, [T*H*W] for each clip of ds, shows in its first frame; the rest of truth is not looked at, and where it
+// is all 0 colours are carried alone. ds yields uint8 [N, T, H, W, 3]. An embed of nil stands for nothing moving at all: the identity. Parameters that the store lacks are
 // initialised.
 func Carry(ctx context.Context, backend compute.Backend, store *model.Store, embed Embedder, ds train.Dataset, truth [][]uint8, o Tracking) ([]Carried, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	objects := 0
+	objects := 1 // one that is nowhere, if nobody knows of any
 	for _, ids := range truth {
 		objects = max(objects, int(slices.Max(ids)))
-	}
-	if objects == 0 {
-		return nil, errors.New("eval: no object to track: the clips have no truth")
 	}
 	exec, err := model.NewExec(backend, store, func(scope *model.Scope, clip, id *Node) []*Node { return o.carry(scope, embed, clip, id, objects) })
 	if err != nil {

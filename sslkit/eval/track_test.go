@@ -182,6 +182,35 @@ func TestTrack(t *testing.T) {
 	}
 }
 
+// A film of which nobody knows the objects is judged by its colours, place by place.
+func TestTrackWithoutTruth(t *testing.T) {
+	store, err := sslkit.NewStore(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blank := [][]uint8{make([]uint8, 1024), make([]uint8, 1024)}
+	for name, embed := range map[string]Embedder{"colour": Pixels(false), "identity": nil} {
+		of := func(truth [][]uint8) *Tracked {
+			got, err := Track(t.Context(), quickBackend(t), store, embed, sliding{}, truth, TrackingDefaults())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		got, known := of(blank), of(sliding{}.truth())
+		if got.Objects != 0 || got.Region != 0 || got.PCK != 0 {
+			t.Errorf("%s: %+v of nothing", name, got)
+		}
+		if math.Abs(got.ColorError-known.ColorError) > 1e-4 {
+			t.Errorf("%s: colour error %g, and %g with the truth", name, got.ColorError, known.ColorError)
+		}
+		// The square moves by one column of the map a frame: some places change, and the copied colours with them, or not at all.
+		if got.TrueFlicker < 5 || embed == nil && got.Flicker != 0 || embed != nil && math.Abs(got.Flicker-got.TrueFlicker) > 1 {
+			t.Errorf("%s: places flicker by %g, in truth by %g", name, got.Flicker, got.TrueFlicker)
+		}
+	}
+}
+
 func TestCarryPoints(t *testing.T) {
 	store, err := sslkit.NewStore(1)
 	if err != nil {
@@ -212,7 +241,6 @@ func TestCarryErrors(t *testing.T) {
 		return err
 	}
 	whole := sliding{}.truth()
-	wantError(t, "nothing to track", carry([][]uint8{make([]uint8, 1024), make([]uint8, 1024)}, TrackingDefaults()), "no truth")
 	wantError(t, "one truth", carry(whole[:1], TrackingDefaults()), "the truth of each")
 	wantError(t, "three truths", carry(append(whole, whole[0]), TrackingDefaults()), "truth of 3 clips for 2")
 	wantError(t, "zero options", carry(whole, Tracking{}), "temperature 0")

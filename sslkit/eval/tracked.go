@@ -17,9 +17,9 @@ type Tracked struct {
 	PointError  float64   `json:"point_error"`  // pixels from where the middle of what is seen of an object was carried to where it is
 	PCK         float64   `json:"pck"`          // share of these that are within a tenth of the image's longer side
 	ColorError  float64   `json:"color_error"`  // distance in ab of the copied colour from the true one, over all places of the map
-	Flicker     float64   `json:"flicker"`      // distance in ab of an object's mean copied colour from the one in the frame before
+	Flicker     float64   `json:"flicker"`      // distance in ab of an object's mean copied colour from the one in the frame before; without objects, of a place's
 	TrueFlicker float64   `json:"true_flicker"` // likewise of its true colour
-	Objects     int       `json:"objects"`
+	Objects     int       `json:"objects"`      // 0: the clips have no truth, and their colours alone were measured
 }
 
 // leastObject is how many pixels the first frame must show of an object that is tracked: a cell of a map at a quarter of the size.
@@ -75,6 +75,16 @@ func Measure(carried []Carried, truth [][]uint8) *Tracked {
 						m.to.add(change)
 					}
 				}
+			}
+		}
+	}
+	if out.Objects == 0 {
+		for i := range carried {
+			c := &carried[i]
+			frame := 2 * c.Rows * c.Columns
+			for j := frame; j < len(c.Colors); j += 2 {
+				flicker.add(distance(c.Colors[j:], c.Colors[j-frame:]))
+				still.add(distance(c.Truth[j:], c.Truth[j-frame:]))
 			}
 		}
 	}

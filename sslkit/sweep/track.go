@@ -123,20 +123,40 @@ func Clips(src data.Source, batch int) (*data.Loader, [][]uint8, error) {
 	return ds, truth, err
 }
 
-// Table is the result for people.
+// Table is the result for people. Clips without truth have their colours alone.
 func (t *TrackTable) Table() (head []string, rows [][]string) {
-	head = []string{"features", "region J", "contour F", "points within 10 %", "point error, pixels", "colour error, ab", "flicker, ab"}
+	type column struct {
+		name string
+		text func(*eval.Spread) string
+		of   func(eval.Tracked) float64
+	}
+	columns := []column{
+		{"region J", percent, func(t eval.Tracked) float64 { return t.Region }},
+		{"contour F", percent, func(t eval.Tracked) float64 { return t.Contour }},
+		{"points within 10 %", percent, func(t eval.Tracked) float64 { return t.PCK }},
+		{"point error, pixels", number, func(t eval.Tracked) float64 { return t.PointError }},
+		{"colour error, ab", number, func(t eval.Tracked) float64 { return t.ColorError }},
+		{"flicker, ab", number, func(t eval.Tracked) float64 { return t.Flicker }},
+	}
+	if t.Objects() == 0 {
+		columns = columns[4:]
+	}
+	head = []string{"features"}
+	for _, c := range columns {
+		head = append(head, c.name)
+	}
 	for _, r := range t.Rows {
-		rows = append(rows, []string{r.Name,
-			percent(r.Spread(func(t eval.Tracked) float64 { return t.Region })),
-			percent(r.Spread(func(t eval.Tracked) float64 { return t.Contour })),
-			percent(r.Spread(func(t eval.Tracked) float64 { return t.PCK })),
-			number(r.Spread(func(t eval.Tracked) float64 { return t.PointError })),
-			number(r.Spread(func(t eval.Tracked) float64 { return t.ColorError })),
-			number(r.Spread(func(t eval.Tracked) float64 { return t.Flicker }))})
+		row := []string{r.Name}
+		for _, c := range columns {
+			row = append(row, c.text(r.Spread(c.of)))
+		}
+		rows = append(rows, row)
 	}
 	return head, rows
 }
+
+// Objects is how many were followed: 0 where nobody knows of any.
+func (t *TrackTable) Objects() int { return t.Rows[0].Seeds[0].Objects }
 
 func number(s *eval.Spread) string {
 	if s.N == 1 {
@@ -149,6 +169,10 @@ func number(s *eval.Spread) string {
 func (t *TrackTable) Caption() string {
 	over := over(t.Seeds)
 	first := t.Rows[0].Seeds[0]
-	return fmt.Sprintf("%s: %d objects of the test clips, %d frames after the first, %s. Copied from the %v. The true colours flicker by %.1f.",
-		t.Config.Data.Name, first.Objects, len(first.ByFrame), over, t.Options, first.TrueFlicker)
+	what := fmt.Sprintf("%d objects of the test clips", first.Objects)
+	if first.Objects == 0 {
+		what = "test clips without truth, place by place"
+	}
+	return fmt.Sprintf("%s: %s, %d frames after the first, %s. Copied from the %v. The true colours flicker by %.1f.",
+		t.Config.Data.Name, what, len(first.ByFrame), over, t.Options, first.TrueFlicker)
 }
