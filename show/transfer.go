@@ -3,15 +3,17 @@ package show
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/sslkit/lab/sslkit/sweep"
 	"github.com/sslkit/lab/widgets"
 )
 
 // Transfer draws a table's rows in their order, and of its columns the given ones, which are accuracies, or all of these that
-// were measured. The spread over seeds is in the table.
+// were measured: mean and standard deviation over the seeds.
 func Transfer(t *sweep.Transfer, columns ...string) (*widgets.Figure, error) {
-	h := widgets.Heatmap{Decimals: 1, Note: fmt.Sprintf("%s; test accuracy in %%, mean over %d seeds", t.Data.Name, len(t.Seeds)), Values: make([][]float64, len(t.Rows))}
+	h := widgets.Heatmap{Decimals: 1, Note: fmt.Sprintf("%s; test accuracy in %%, mean ± deviation over %s", t.Data.Name, counted(t.Seeds)),
+		Values: make([][]float64, len(t.Rows)), Spread: make([][]float64, len(t.Rows))}
 	if len(t.Seeds) == 1 {
 		h.Note = t.Data.Name + "; test accuracy in %, one seed"
 	}
@@ -32,20 +34,20 @@ func Transfer(t *sweep.Transfer, columns ...string) (*widgets.Figure, error) {
 		if c.Unit != "%" {
 			return nil, fmt.Errorf("show: %s is no accuracy", c.Name)
 		}
-		column, any := make([]float64, len(t.Rows)), false
-		for i, r := range t.Rows {
-			v, measured := r.Values[c.Name]
-			if column[i] = 100 * v.Mean; !measured {
-				column[i] = math.NaN()
-			}
-			any = any || measured
-		}
-		if all && !any {
+		measured := func(r sweep.TransferRow) bool { return r.Values[c.Name].N > 0 }
+		if all && !slices.ContainsFunc(t.Rows, measured) {
 			continue
 		}
 		h.Cols = append(h.Cols, c.Name)
-		for i, v := range column {
-			h.Values[i] = append(h.Values[i], v)
+		for i, r := range t.Rows {
+			mean, spread := math.NaN(), math.NaN()
+			if v := r.Values[c.Name]; v.N > 0 {
+				mean = 100 * v.Mean
+				if v.N > 1 {
+					spread = 100 * v.Std
+				}
+			}
+			h.Values[i], h.Spread[i] = append(h.Values[i], mean), append(h.Spread[i], spread)
 		}
 	}
 	return h.Figure()

@@ -23,7 +23,7 @@ func TestTransfer(t *testing.T) {
 		table.Rows = append(table.Rows, row)
 	}
 	f, err := Transfer(table)
-	says(t, f, err, "k-NN", "fine-tuned 10%", "linear 10 each", "random, norms fitted", "deepcluster", "80.0", "toys; test accuracy in %, mean over 2 seeds")
+	says(t, f, err, "k-NN", "fine-tuned 10%", "linear 10 each", "random, norms fitted", "deepcluster", "80.0", "toys; test accuracy in %, mean ± deviation over 2 seeds")
 	if strings.Contains(f.SVG(), "s/epoch") {
 		t.Error("it draws what is no accuracy")
 	}

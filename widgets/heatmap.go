@@ -14,7 +14,17 @@ type Heatmap struct {
 	RowLabel, ColLabel string      // what the rows and the columns are
 	Rows, Cols         []string    // their names
 	Values             [][]float64 // [len(Rows)][len(Cols)]
+	Spread             [][]float64 // as Values; printed after ±. nil, or NaN: none
 	Decimals           int         // of the printed values
+}
+
+// text is what the cell says.
+func (m Heatmap) text(r, c int) string {
+	text := number(m.Values[r][c], m.Decimals)
+	if m.Spread != nil && !math.IsNaN(m.Spread[r][c]) {
+		text += " ± " + number(m.Spread[r][c], m.Decimals)
+	}
+	return text
 }
 
 // Figure draws the matrix, as large as its content. It reports rows of unequal
@@ -47,9 +57,12 @@ func (m Heatmap) figure() (*Figure, error) {
 			if math.IsInf(v, 0) {
 				return nil, fmt.Errorf("row %d, column %d is %v: use NaN for a value not measured", r, c, v)
 			}
+			if m.Spread != nil && !(len(m.Spread) == len(m.Rows) && len(m.Spread[r]) == len(row)) {
+				return nil, fmt.Errorf("the spread of row %d is not as long as its values", r)
+			}
 			if !math.IsNaN(v) {
 				values.add(v)
-				widest = max(widest, textFace.width(number(v, m.Decimals)))
+				widest = max(widest, textFace.width(m.text(r, c)))
 			}
 		}
 	}
@@ -116,7 +129,7 @@ func (m Heatmap) figure() (*Figure, error) {
 				}
 				x := x0 + float64(c)*cellW
 				p.rect(fill, x, top, cellW-px, cellH-px)
-				p.text(ink, textFace, x+(cellW-px)/2, top+(cellH-px)/2+textFace.middle(), center, number(v, m.Decimals))
+				p.text(ink, textFace, x+(cellW-px)/2, top+(cellH-px)/2+textFace.middle(), center, m.text(r, c))
 			}
 		}
 	})

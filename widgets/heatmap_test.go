@@ -31,6 +31,7 @@ func TestHeatmapErrors(t *testing.T) {
 		{"empty", Heatmap{}, "want names"},
 		{"rows", Heatmap{Rows: ab, Cols: ab, Values: [][]float64{{1, 2}}}, "1 rows of values for 2 names"},
 		{"ragged", Heatmap{Rows: ab, Cols: ab, Values: [][]float64{{1, 2}, {3}}}, "row 1 has 1 values"},
+		{"spread", Heatmap{Rows: ab, Cols: ab, Values: [][]float64{{1, 2}, {3, 4}}, Spread: [][]float64{{1, 2}, {3}}}, "the spread of row 1"},
 		{"infinite", Heatmap{Rows: ab[:1], Cols: ab, Values: [][]float64{{1, math.Inf(1)}}}, "row 0, column 1 is +Inf"},
 		{"all NaN", Heatmap{Rows: ab[:1], Cols: ab[:1], Values: [][]float64{{math.NaN()}}}, "all values are NaN"},
 		{"decimals", Heatmap{Rows: ab[:1], Cols: ab[:1], Values: [][]float64{{1}}, Decimals: -1}, "-1 decimals"},
@@ -48,11 +49,12 @@ func ExampleHeatmap() {
 	fig, err := Heatmap{
 		RowLabel: "k", Rows: []string{"5", "20"}, ColLabel: "temperature", Cols: []string{"0.07", "0.2"},
 		Values: [][]float64{{71.2, 70.8}, {72.4, 71.9}}, Decimals: 1,
+		Spread: [][]float64{{0.3, 0.2}, {0.5, math.NaN()}},
 	}.Figure()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(strings.Contains(fig.SVG(), "72.4"))
+	fmt.Println(strings.Contains(fig.SVG(), "72.4 ± 0.5"))
 	// Output: true
 }
