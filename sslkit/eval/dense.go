@@ -43,9 +43,10 @@ type DenseOptions struct {
 	Seed         int64   `json:"seed"`          // of the heads, the order and the draw
 }
 
-// DenseDefaults is what DenseOptions start from; JSON is to be decoded over it.
+// DenseDefaults is what DenseOptions start from; JSON is to be decoded over it. Of rates from 0.001 to 0.1, a factor of 3 apart, these
+// were the best, or as good, for a random and a supervised encoder, on 500 training scenes that the heads did not see.
 func DenseDefaults() DenseOptions {
-	return DenseOptions{Hidden: 64, Epochs: 10, Batch: 32, LearningRate: 1e-2, TuneRate: 3e-3, WeightDecay: 0.01, Labels: 1000, Visible: 0.25}
+	return DenseOptions{Hidden: 64, Epochs: 10, Batch: 32, LearningRate: 3e-2, TuneRate: 1e-2, WeightDecay: 0.01, Labels: 1000, Visible: 0.25}
 }
 
 // Validate says what cannot be run; the zero DenseOptions cannot, see DenseDefaults.

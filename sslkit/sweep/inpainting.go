@@ -26,13 +26,14 @@ func inpainting(preset, dataset string, m *sslkit.ContextEncoder) (Config, error
 	c.Optimizer = Optimizer{Kind: "adamw", Rate: 2e-3, Beta1: 0.5}
 	if dataset == "photos" { // what is painted needs many steps more than images
 		c.Data.PerPhoto = 64
+		if preset == Class {
+			c.Epochs = 3
+		}
 	}
 	switch preset {
 	case Smoke:
 		c.Epochs = 4
 		c.Data.PerPhoto /= 2
-	case Class:
-		c.Epochs = 3
 	case Paper:
 		c.Epochs = 500
 		m.Backbone, m.Decoder, m.Critic = nn.ResNet(20, 64), 64, 2*m.Critic
