@@ -33,12 +33,13 @@ func Seeds(preset string) []int64 {
 	return []int64{1, 2, 3}
 }
 
-// Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset.
+// Preset returns the preset's configuration of a self-supervised method, by its name, on a dataset. Methods that have recipes for
+// more than one purpose come with the one for features.
 func Preset(method, preset, dataset string) (Config, error) {
 	of := map[string]func(preset, dataset string) (Config, error){
 		"context": Context, "position": Position, "jigsaw": Jigsaw, "rotation": Rotation, "simclr": SimCLR, "moco": MoCo, "densecl": DenseCL,
 		"deepcluster": DeepCluster, "swav": SwAV, "clip": CLIP, "mae": MAE,
-		"colorization": Colorization, "inpainting": Inpainting, "tracking": Tracking,
+		"colorization": Colorization, "inpainting": InpaintingFeatures, "tracking": Tracking,
 	}
 	if make, known := of[method]; known {
 		return make(preset, dataset)
