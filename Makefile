@@ -23,7 +23,7 @@ run: setup ## Set up what is missing, run the quick start and show its table and
 	@$(run_notebook) --out $(OUT) notebooks/0_quickstart.ipynb
 
 test: setup ## Run all tests, and all notebooks with the smallest preset.
-	env/lab go test ./...
+	env/lab go test -timeout 20m ./...
 	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
 	@echo "notebooks, two at a time; the output of one that fails is shown:"
