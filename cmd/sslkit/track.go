@@ -52,14 +52,16 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 			if err := o.Validate(); err != nil {
 				return usageError{err}
 			}
+			if masks != "" && len(marked) == 0 && strings.HasPrefix(config.Data.Name, "video:") {
+				return usagef("--masks: nobody knows what a film shows: mark what is to be followed with --box")
+			}
 			if !cmd.Flags().Changed("seeds") {
 				seeds = sweep.Seeds(f.preset)
 			}
+			if len(seeds) == 0 {
+				return usagef("--seeds: give at least one, and three to see a spread")
+			}
 			return c.compute(func(ctx context.Context, store *sweep.Store) error {
-				table, err := store.Track(ctx, config, o, seeds...)
-				if err != nil {
-					return err
-				}
 				config.Seed = seeds[0]
 				for _, figure := range []struct {
 					path string
@@ -74,6 +76,10 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 					if err := saveFigure(figure.draw, figure.path); err != nil {
 						return err
 					}
+				}
+				table, err := store.Track(ctx, config, o, seeds...)
+				if err != nil {
+					return err
 				}
 				if md != "" {
 					if err := saveTable(table, md); err != nil {

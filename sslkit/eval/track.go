@@ -123,8 +123,8 @@ type Carried struct {
 }
 
 // Carry tracks what truth, [T*H*W] for each clip of ds, shows in its first frame; the rest of truth is not looked at, and where it
-// is all 0 colours are carried alone. ds yields uint8 [N, T, H, W, 3]. An embed of nil stands for nothing moving at all: the identity. Parameters that the store lacks are
-// initialised.
+// is all 0 colours are carried alone. ds yields uint8 [N, T, H, W, 3]. An embed of nil stands for nothing moving at all: the
+// identity. Parameters that the store lacks are initialised.
 func Carry(ctx context.Context, backend compute.Backend, store *model.Store, embed Embedder, ds train.Dataset, truth [][]uint8, o Tracking) ([]Carried, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
