@@ -58,9 +58,6 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 			if !cmd.Flags().Changed("seeds") {
 				seeds = sweep.Seeds(f.preset)
 			}
-			if len(seeds) == 0 {
-				return usagef("--seeds: give at least one, and three to see a spread")
-			}
 			return c.compute(func(ctx context.Context, store *sweep.Store) error {
 				config.Seed = seeds[0]
 				for _, figure := range []struct {
