@@ -33,7 +33,7 @@ func Overlap(t *sweep.TrackTable) (*widgets.Figure, error) {
 		return nil, fmt.Errorf("show: nobody knows the objects of %s: there is no overlap with them", t.Config.Data.Name)
 	}
 	c := widgets.Curves{XLabel: "frame", YLabel: "region J, %", YRange: [2]float64{0, 100},
-		Note: fmt.Sprintf("%s, %d objects; %v", t.Config.Data.Name, t.Rows[0].Seeds[0].Objects, t.Options)}
+		Note: fmt.Sprintf("%s, %d objects; %v", t.Config.Data.Name, t.Objects(), t.Options)}
 	for _, row := range t.Rows {
 		s := widgets.Series{Name: row.Name, Role: role(row.Name), X: []float64{1}, Y: []float64{100}, Err: []float64{0}}
 		for i := range row.Seeds[0].ByFrame {

@@ -32,7 +32,6 @@ var usualBackbones = map[string]nn.Backbone{"nin": nn.NIN(4, 24), "resnet": nn.R
 func (c *cli) compare() *cobra.Command {
 	var f configFlags
 	var methods, labels []string
-	var seeds []int64
 	var by, md, table, svg string
 	var epochs, dense int
 	var memory bool
@@ -86,9 +85,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 			if _, err := o.Column(by); err != nil {
 				return usagef("--sort: %w", err)
 			}
-			if !cmd.Flags().Changed("seeds") {
-				seeds = sweep.Seeds(f.preset)
-			}
+			seeds := f.seeds()
 			all := !cmd.Flags().Changed("methods")
 			variants, left, err := f.variants(methods, all)
 			if err != nil {
@@ -129,7 +126,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	if err := flags.MarkHidden("config"); err != nil {
 		panic(err) // no flag of this name
 	}
-	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with; with --preset smoke only 1, unless given")
+	f.addSeeds()
 	flags.StringSliceVar(&labels, "labels", []string{"1%", "10%", "10"}, "few labels: shares of them, or numbers of each class; \"\": all only")
 	flags.IntVar(&o.Few.Draws, "draws", o.Few.Draws, "of few labels, which the linear probe is repeated with")
 	flags.IntVar(&epochs, "finetune", o.FineTune.Epochs, "`EPOCHS` of fine-tuning; 0: none")
@@ -271,52 +268,21 @@ func (c *cli) trainAlone(ctx context.Context, store *sweep.Store, variants []swe
 	return nil
 }
 
-// captioned is a table for people.
-type captioned interface {
-	Table() (head []string, rows [][]string)
-	Caption() string
-}
-
-// printCaptioned writes the table, what its numbers are, and where files were written.
-func (c *cli) printCaptioned(t captioned, files ...string) error {
-	if err := c.printTable(t.Table()); err != nil {
-		return err
-	}
-	if err := c.printf("\n%s\n", t.Caption()); err != nil {
-		return err
-	}
-	return c.printWritten(files...)
-}
-
-// saveTable writes the table as Markdown.
-func saveTable(t captioned, path string) error {
-	head, rows := t.Table()
-	text, err := widgets.Table{Head: head, Rows: rows}.Markdown()
-	if err != nil {
-		return err
-	}
-	return renameio.WriteFile(path, []byte(text+"\n"+t.Caption()+"\n"), 0o644)
-}
-
 func saveTransfer(t *sweep.Transfer, md, table, svg string) error {
-	if md != "" {
-		if err := saveTable(t, md); err != nil {
-			return err
-		}
+	if err := saveTable(t, md); err != nil {
+		return err
 	}
-	if table != "" {
-		if err := saveTransferCSV(t, table); err != nil {
-			return err
-		}
+	if err := saveTransferCSV(t, table); err != nil {
+		return err
 	}
-	if svg != "" {
-		return saveFigure(func() (*widgets.Figure, error) { return show.Transfer(t) }, svg)
-	}
-	return nil
+	return saveFigure(func() (*widgets.Figure, error) { return show.Transfer(t) }, svg)
 }
 
-// saveTransferCSV writes one line for each figure; accuracies are fractions.
+// saveTransferCSV writes one line for each figure, unless path is ""; accuracies are fractions.
 func saveTransferCSV(t *sweep.Transfer, path string) error {
+	if path == "" {
+		return nil
+	}
 	lines := [][]string{{"encoder", "backbone", "measure", "unit", "mean", "std", "seeds"}}
 	for _, r := range t.Rows {
 		for _, column := range t.Columns {

@@ -50,11 +50,7 @@ func TestCompare(t *testing.T) {
 
 func TestCompareMistakes(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing", "t.md")
-	for _, test := range []struct {
-		line string
-		code int
-		want string
-	}{
+	wantMistakes(t, []mistake{
 		{"compare --methods rotation,magic", 2, `no method is called "magic"`},
 		{"compare --methods supervised", 2, "supervised is a row of the table in any case"},
 		{"compare --methods=", 2, "name at least one"},
@@ -72,12 +68,7 @@ func TestCompareMistakes(t *testing.T) {
 		{"compare --seeds 1,1 --methods simclr", 1, "seed 1 is given twice"},
 		{"compare --methods clip", 1, "has no captions to make"},
 		{"compare --methods simclr,jigsaw --arch vit", 1, "jigsaw: "},
-	} {
-		code, stdout, stderr := call(test.line)
-		if code != test.code || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, test.want) {
-			t.Errorf("sslkit %s exits with %d, want %d, and says %q and %q, want one line with %q", test.line, code, test.code, stdout, stderr, test.want)
-		}
-	}
+	})
 }
 
 // By default all methods are meant that can have the backbone; those that cannot are named.

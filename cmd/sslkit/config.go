@@ -26,6 +26,7 @@ type configFlags struct {
 	depth, width       int
 	rate               float64
 	set                []string
+	several            []int64 // seeds, of commands that repeat a run
 }
 
 // add defines the flags that every command on runs has, and those for a choice of method, and for a single
@@ -55,6 +56,19 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
 	cmd.Flags().AddFlagSet(s)
 	f.flags = cmd.Flags()
+}
+
+// addSeeds defines the seeds of a command that repeats its runs, after add.
+func (f *configFlags) addSeeds() {
+	f.flags.Int64SliceVar(&f.several, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with; with --preset smoke only 1, unless given")
+}
+
+// seeds are the ones given, or as many as the preset has time for.
+func (f *configFlags) seeds() []int64 {
+	if f.file != "" || f.flags.Changed("seeds") {
+		return f.several
+	}
+	return sweep.Seeds(f.preset)
 }
 
 // given returns the flags that are there, "" if none of them is.

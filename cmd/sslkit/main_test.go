@@ -78,13 +78,29 @@ func wantAll(t *testing.T, what, text string, parts ...string) {
 	}
 }
 
+// mistake is a command line that cannot be run: how it ends, and a part of the one line it says.
+type mistake struct {
+	line string
+	code int
+	want string
+}
+
+func wantMistakes(t *testing.T, mistakes []mistake) {
+	t.Helper()
+	for _, m := range mistakes {
+		code, stdout, stderr := call(m.line)
+		if code != m.code {
+			t.Errorf("sslkit %s exits with %d, want %d", m.line, code, m.code)
+		}
+		if stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "sslkit: ") || !strings.Contains(stderr, m.want) {
+			t.Errorf("sslkit %s says %q and %q, want one line that begins with sslkit: and has %q", m.line, stdout, stderr, m.want)
+		}
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing", "gap.svg")
-	for _, test := range []struct {
-		line string
-		code int
-		want string
-	}{
+	wantMistakes(t, []mistake{
 		{"pretran --epochs 3", 2, `'sslkit' has no command "pretran" (did you mean pretrain?); see 'sslkit --help'`},
 		{"xyz", 2, `'sslkit' has no command "xyz"; see`},
 		{"runs lst", 2, `'sslkit runs' has no command "lst" (did you mean list?)`},
@@ -122,15 +138,7 @@ func TestMistakes(t *testing.T) {
 		{"runs delete", 2, "takes the keys of one run or more, not nothing"},
 		{"data get", 2, "takes the name of a dataset, not nothing"},
 		{"data get nothing", 1, `no dataset is called "nothing"`},
-	} {
-		code, stdout, stderr := call(test.line)
-		if code != test.code {
-			t.Errorf("sslkit %s exits with %d, want %d", test.line, code, test.code)
-		}
-		if stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "sslkit: ") || !strings.Contains(stderr, test.want) {
-			t.Errorf("sslkit %s says %q and %q, want one line that begins with sslkit: and has %q", test.line, stdout, stderr, test.want)
-		}
-	}
+	})
 }
 
 func TestHelp(t *testing.T) {

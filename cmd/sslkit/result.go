@@ -183,7 +183,41 @@ func saveCSV(result *sweep.Comparison, path string) error {
 	return renameio.WriteFile(path, text.Bytes(), 0o644)
 }
 
+// captioned is a table for people.
+type captioned interface {
+	Table() (head []string, rows [][]string)
+	Caption() string
+}
+
+// printCaptioned writes the table, what its numbers are, and where files were written.
+func (c *cli) printCaptioned(t captioned, files ...string) error {
+	if err := c.printTable(t.Table()); err != nil {
+		return err
+	}
+	if err := c.printf("\n%s\n", t.Caption()); err != nil {
+		return err
+	}
+	return c.printWritten(files...)
+}
+
+// saveTable writes the table as Markdown, unless path is "".
+func saveTable(t captioned, path string) error {
+	if path == "" {
+		return nil
+	}
+	head, rows := t.Table()
+	text, err := widgets.Table{Head: head, Rows: rows}.Markdown()
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(path, []byte(text+"\n"+t.Caption()+"\n"), 0o644)
+}
+
+// saveFigure draws to a file, unless path is "".
 func saveFigure(draw func() (*widgets.Figure, error), path string) error {
+	if path == "" {
+		return nil
+	}
 	figure, err := draw()
 	if err != nil {
 		return err

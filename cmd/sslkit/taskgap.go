@@ -13,7 +13,6 @@ import (
 func (c *cli) taskGap() *cobra.Command {
 	var f configFlags
 	var files resultFiles
-	var seeds []int64
 	o := sweep.GapOptions()
 	cmd := &cobra.Command{
 		Use:   "taskgap",
@@ -40,9 +39,7 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 			if name := config.Method.Name(); name != "rotation" {
 				return usagef("the Task Gap is about rotation, and %s holds %s", f.file, name)
 			}
-			if !cmd.Flags().Changed("seeds") && f.file == "" {
-				seeds = sweep.Seeds(f.preset)
-			}
+			seeds := f.seeds()
 			if len(seeds) == 0 {
 				return usagef("--seeds: give at least one, and three to see a spread")
 			}
@@ -63,7 +60,7 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 	}
 	f.add(cmd, false, false)
 	flags := cmd.Flags()
-	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with; with --preset smoke only 1, unless given")
+	f.addSeeds()
 	probeFlags(flags, &o)
 	files.flags(flags, "the gap beside the paper's")
 	c.storeFlags(cmd)

@@ -17,7 +17,6 @@ import (
 
 func (c *cli) track() *cobra.Command {
 	f := configFlags{method: "tracking"}
-	var seeds []int64
 	var boxes []string
 	var clip int
 	var masks, colors, md string
@@ -55,33 +54,23 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 			if masks != "" && len(marked) == 0 && strings.HasPrefix(config.Data.Name, "video:") {
 				return usagef("--masks: nobody knows what a film shows: mark what is to be followed with --box")
 			}
-			if !cmd.Flags().Changed("seeds") {
-				seeds = sweep.Seeds(f.preset)
-			}
+			seeds := f.seeds()
 			return c.compute(func(ctx context.Context, store *sweep.Store) error {
 				config.Seed = seeds[0]
-				for _, figure := range []struct {
-					path string
-					draw func() (*widgets.Figure, error)
-				}{
-					{masks, func() (*widgets.Figure, error) { return show.Masks(ctx, store, config, o, clip, marked...) }},
-					{colors, func() (*widgets.Figure, error) { return show.CopiedColors(ctx, store, config, o, clip) }},
-				} {
-					if figure.path == "" {
-						continue
-					}
-					if err := saveFigure(figure.draw, figure.path); err != nil {
-						return err
-					}
+				err := saveFigure(func() (*widgets.Figure, error) { return show.Masks(ctx, store, config, o, clip, marked...) }, masks)
+				if err != nil {
+					return err
+				}
+				err = saveFigure(func() (*widgets.Figure, error) { return show.CopiedColors(ctx, store, config, o, clip) }, colors)
+				if err != nil {
+					return err
 				}
 				table, err := store.Track(ctx, config, o, seeds...)
 				if err != nil {
 					return err
 				}
-				if md != "" {
-					if err := saveTable(table, md); err != nil {
-						return err
-					}
+				if err := saveTable(table, md); err != nil {
+					return err
 				}
 				return c.print(table, func() error { return c.printCaptioned(table, md, masks, colors) })
 			})
@@ -89,7 +78,7 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 	}
 	f.add(cmd, false, false)
 	flags := cmd.Flags()
-	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with; with --preset smoke only 1, unless given")
+	f.addSeeds()
 	flags.IntVar(&o.Previous, "previous", o.Previous, "frames just before that are copied from, beside the first")
 	flags.IntVar(&o.Radius, "radius", o.Radius, "in those, copy from places so many rows and columns away or less; 0: from all")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "below 1 it trusts the most alike places more than training did")

@@ -32,11 +32,7 @@ func TestTrack(t *testing.T) {
 }
 
 func TestTrackMistakes(t *testing.T) {
-	for _, test := range []struct {
-		line string
-		code int
-		want string
-	}{
+	wantMistakes(t, []mistake{
 		{"track --box 1,2,3", 2, "write TOP,LEFT,BOTTOM,RIGHT"},
 		{"track --box 1,2,x,4", 2, "in whole pixels"},
 		{"track --box 9,2,3,4", 2, "the top above the bottom"},
@@ -45,10 +41,5 @@ func TestTrackMistakes(t *testing.T) {
 		{"track --data fashion-mnist-10k", 1, "clips"},
 		{"track --data video:nowhere", 1, "nowhere"},
 		{"track --data video:nowhere --masks m.svg", 2, "mark what is to be followed with --box"},
-	} {
-		code, stdout, stderr := call(test.line)
-		if code != test.code || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, test.want) {
-			t.Errorf("sslkit %s exits with %d, want %d, and says %q and %q, want one line with %q", test.line, code, test.code, stdout, stderr, test.want)
-		}
-	}
+	})
 }

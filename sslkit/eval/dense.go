@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/optim"
 )
 
@@ -255,8 +256,8 @@ func (m *onImages) Start(r *sslkit.Run) error {
 		if v == nil {
 			return fmt.Errorf("eval: the store lacks %s of the encoder: load the checkpoint of this very method and backbone, or take the store of RandomInit", path)
 		}
-		if err := copyValue(r.Store.GetVariable(path), v); err != nil {
-			return err
+		if err := nn.CopyValue(r.Store.GetVariable(path), v); err != nil {
+			return fmt.Errorf("eval: %w", err)
 		}
 	}
 	return nil

@@ -141,28 +141,13 @@ func (m *tuned) Start(r *sslkit.Run) error {
 		if t == nil || !t.Shape().Equal(v.Shape()) {
 			return fmt.Errorf("eval: the store's %s %s is not one of this backbone: it holds another encoder", v.Path(), v.Shape())
 		}
-		if err := copyValue(t, v); err != nil {
-			return err
+		if err := nn.CopyValue(t, v); err != nil {
+			return fmt.Errorf("eval: %w", err)
 		}
 		delete(to, v.Path())
 	}
 	if len(to) > 0 {
 		return fmt.Errorf("eval: the store lacks %d variables of the encoder: load the checkpoint of a method with this backbone, or take the store of RandomInit", len(to))
-	}
-	return nil
-}
-
-// copyValue gives to the value of from, and leaves from its own.
-func copyValue(to, from *model.Variable) error {
-	value, err := from.Value()
-	if err == nil {
-		value, err = value.LocalClone()
-	}
-	if err == nil {
-		err = to.SetValue(value)
-	}
-	if err != nil {
-		return fmt.Errorf("eval: copying %s: %w", from.Path(), err)
 	}
 	return nil
 }

@@ -43,16 +43,24 @@ func Copy(store *model.Store, to, from string) error {
 		if t == nil {
 			return fmt.Errorf("nn: copying %s: there is no %s", v.Path(), path)
 		}
-		value, err := v.Value()
-		if err == nil {
-			value, err = value.LocalClone()
+		if err := CopyValue(t, v); err != nil {
+			return err
 		}
-		if err == nil {
-			err = t.SetValue(value)
-		}
-		if err != nil {
-			return fmt.Errorf("nn: copying %s: %w", v.Path(), err)
-		}
+	}
+	return nil
+}
+
+// CopyValue gives to the value of from, and leaves from its own.
+func CopyValue(to, from *model.Variable) error {
+	value, err := from.Value()
+	if err == nil {
+		value, err = value.LocalClone()
+	}
+	if err == nil {
+		err = to.SetValue(value)
+	}
+	if err != nil {
+		return fmt.Errorf("nn: copying %s: %w", from.Path(), err)
 	}
 	return nil
 }
