@@ -1,25 +1,24 @@
 package sslkit
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
 
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/model/checkpoint"
+
+	"github.com/sslkit/lab/internal/sealed"
 )
 
 // ErrNoCheckpoint says that a directory holds no checkpoint to load.
 var ErrNoCheckpoint = errors.New("sslkit: no checkpoint")
 
-// State is what a checkpoint keeps beside the variables.
+// ErrDamaged says that there are checkpoints and that none of them is whole.
+var ErrDamaged = errors.New("sslkit: every checkpoint is damaged, delete the run and start it again")
+
+// State is what a checkpoint keeps beside the parameters.
 type State struct {
 	Step    int     `json:"step"` // training steps taken
 	History History `json:"history"`
@@ -29,93 +28,60 @@ type State struct {
 	Count int       `json:"count,omitempty"`
 	Spent float64   `json:"spent,omitempty"` // seconds, see History.EpochSeconds
 
-	// GoMLX's checkpoints forget which variables are trained; one that is forgotten here (the
-	// random state, running statistics, a queue of keys) would be changed by the optimizer.
-	Frozen []string          `json:"frozen"`
-	SHA256 map[string]string `json:"sha256"` // of GoMLX's files
+	// Parameters is the SHA-256 of the file of parameters: the same for a run that was resumed and one that was not.
+	Parameters string `json:"parameters"`
+	// Damaged are the later checkpoints that were passed over for this one, and why.
+	Damaged []error `json:"-"`
 }
 
 const (
-	stateFile  = "state.json"
-	stepFormat = "step-%09d"
-	keep       = 2 // checkpoints on disk: the newest, and one to fall back on
+	stateFile      = "state.json"
+	parametersFile = "parameters.safetensors"
+	stepFormat     = "step-%09d"
+	keep           = 2 // checkpoints on disk: the newest, and one to fall back on
 )
 
 // saveStore writes a checkpoint under dir in one atomic rename: after a crash at any moment the
 // directory holds the checkpoints that were complete before, and nothing else is read.
-func saveStore(dir string, store *model.Store, state State) error {
+func saveStore(dir string, store *model.Store, state *State) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("sslkit: %w", err)
+		}
+	}()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
+		return err
 	}
 	tmp, err := os.MkdirTemp(dir, "tmp-")
 	if err != nil {
-		return fmt.Errorf("sslkit: %w", err)
+		return err
 	}
 	defer os.RemoveAll(tmp)
-
-	loader := store.Loader() // the handler puts itself in front of it, once for each save
-	defer store.SetLoader(loader)
-	handler, err := checkpoint.Build(store).Dir(tmp).Keep(-1).WithCompression(checkpoint.BinUncompressed).Done()
-	if err != nil {
-		return fmt.Errorf("sslkit: %w", err)
+	if state.Parameters, err = writeParameters(filepath.Join(tmp, parametersFile), store); err != nil {
+		return err
 	}
-	if err := handler.Save(); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
-	}
-	if err := checkWritten(tmp, store.ByteSize()); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
-	}
-	state.Frozen = nil
-	for v := range store.IterVariables() {
-		if !v.Trainable {
-			state.Frozen = append(state.Frozen, v.Path())
-		}
-	}
-	if state.SHA256, err = sumDir(tmp); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
-	}
-	text, err := json.MarshalIndent(state, "", " ")
-	if err != nil {
-		return fmt.Errorf("sslkit: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(tmp, stateFile), text, 0o644); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
+	if err := sealed.Write(filepath.Join(tmp, stateFile), state); err != nil {
+		return err
 	}
 	if err := syncDir(tmp); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
+		return err
 	}
 	final := filepath.Join(dir, fmt.Sprintf(stepFormat, state.Step))
 	if err := os.RemoveAll(final); err != nil { // a damaged one of the same step
-		return fmt.Errorf("sslkit: %w", err)
+		return err
 	}
 	if err := os.Rename(tmp, final); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
+		return err
 	}
 	if err := syncFile(dir); err != nil {
-		return fmt.Errorf("sslkit: %w", err)
+		return err
 	}
 	return prune(dir)
 }
 
-// checkWritten finds out about a full disk: GoMLX v0.28.1 drops the error of a failed write of a
-// variable (it wraps another, nil one) and goes on.
-func checkWritten(dir string, want int64) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*"+checkpoint.BinDataSuffix))
-	if err != nil || len(files) != 1 {
-		return fmt.Errorf("%d data files in %s, want 1: %w", len(files), dir, err)
-	}
-	info, err := os.Stat(files[0])
-	if err != nil {
-		return err
-	}
-	if info.Size() != want {
-		return fmt.Errorf("%d of %d bytes written to %s: is the disk full?", info.Size(), want, dir)
-	}
-	return nil
-}
-
 // LoadStore reads the newest whole checkpoint under dir. A damaged one is passed over for the one
-// before it; the error then names each that could not be read. Without any it is [ErrNoCheckpoint].
+// before it, and State.Damaged says so. Without a whole one the error names each that could not be
+// read; without any it is [ErrNoCheckpoint].
 func LoadStore(dir string) (*model.Store, State, error) {
 	paths, err := checkpoints(dir)
 	if err != nil {
@@ -125,43 +91,28 @@ func LoadStore(dir string) (*model.Store, State, error) {
 	for i := len(paths) - 1; i >= 0; i-- {
 		store, state, err := loadStore(paths[i])
 		if err == nil {
+			state.Damaged = bad
 			return store, state, nil
 		}
 		bad = append(bad, fmt.Errorf("%s: %w", paths[i], err))
 	}
 	if len(bad) > 0 {
-		return nil, State{}, fmt.Errorf("sslkit: every checkpoint is damaged, delete the run and start it again: %w", errors.Join(bad...))
+		return nil, State{}, fmt.Errorf("%w: %w", ErrDamaged, errors.Join(bad...))
 	}
 	return nil, State{}, fmt.Errorf("%w in %s", ErrNoCheckpoint, dir)
 }
 
 func loadStore(path string) (*model.Store, State, error) {
 	var state State
-	text, err := os.ReadFile(filepath.Join(path, stateFile))
+	if err := sealed.Read(filepath.Join(path, stateFile), &state); err != nil {
+		return nil, State{}, err
+	}
+	if filepath.Base(path) != fmt.Sprintf(stepFormat, state.Step) {
+		return nil, State{}, fmt.Errorf("it is of step %d", state.Step)
+	}
+	store, err := readParameters(filepath.Join(path, parametersFile), state.Parameters)
 	if err != nil {
-		return nil, state, err
-	}
-	if err := json.Unmarshal(text, &state); err != nil {
-		return nil, state, fmt.Errorf("%s: %w", stateFile, err)
-	}
-	for name, want := range state.SHA256 {
-		got, err := sumFile(filepath.Join(path, name))
-		if err != nil {
-			return nil, state, err
-		}
-		if got != want {
-			return nil, state, fmt.Errorf("%s does not have the checksum it was written with", name)
-		}
-	}
-	store := model.NewStore()
-	if _, err := checkpoint.Load(store).Dir(path).Immediate().Done(); err != nil {
-		return nil, state, err
-	}
-	store.SetLoader(nil) // all is loaded; a handler left behind would answer for deleted variables
-	for _, name := range state.Frozen {
-		if v := store.GetVariable(name); v != nil {
-			v.SetTrainable(false)
-		}
+		return nil, State{}, fmt.Errorf("%s: %w", parametersFile, err)
 	}
 	return store, state, nil
 }
@@ -191,35 +142,6 @@ func prune(dir string) error {
 		}
 	}
 	return nil
-}
-
-func sumDir(dir string) (map[string]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	sums := make(map[string]string)
-	for _, e := range entries {
-		if e.Type() != fs.ModeDir {
-			if sums[e.Name()], err = sumFile(filepath.Join(dir, e.Name())); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return sums, nil
-}
-
-func sumFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // syncDir flushes the files of dir, and dir itself, to the disk: a rename must not be seen before

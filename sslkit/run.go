@@ -275,10 +275,11 @@ func (l *loop) save() error {
 	now := time.Now()
 	state := l.state
 	state.History.Seconds += now.Sub(l.began).Seconds()
-	if err := saveStore(l.Dir, l.Store, state); err != nil {
+	if err := saveStore(l.Dir, l.Store, &state); err != nil {
 		return err
 	}
-	l.state.History.Seconds, l.began, l.saved = state.History.Seconds, now, time.Now()
+	l.state.History.Seconds, l.state.Parameters = state.History.Seconds, state.Parameters
+	l.began, l.saved = now, time.Now()
 	return nil
 }
 

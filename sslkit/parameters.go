@@ -1,0 +1,182 @@
+package sslkit
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/metric"
+)
+
+// Parameters are kept as safetensors: the header's length (uint64, little-endian), the header (JSON: of each variable its
+// type, shape and place) and the values. Variables come in the order of their paths, so that equal stores are equal files,
+// and which of them are not trained stands in the header's metadata: the random state, running statistics, a queue of keys
+// would else be changed by the optimizer.
+//
+// GoMLX's own checkpoints (v0.28.1) forget that, drop the error of a failed write, and come in random order.
+
+var safetensorTypes = map[dtypes.DType]string{
+	dtypes.Bool: "BOOL", dtypes.Uint8: "U8", dtypes.Int8: "I8", dtypes.Int16: "I16", dtypes.Uint16: "U16", dtypes.Float16: "F16",
+	dtypes.BFloat16: "BF16", dtypes.Int32: "I32", dtypes.Uint32: "U32", dtypes.Float32: "F32", dtypes.Float64: "F64",
+	dtypes.Int64: "I64", dtypes.Uint64: "U64",
+}
+
+// savedVariable is a variable in the header.
+type savedVariable struct {
+	Type    string `json:"dtype"`
+	Shape   []int  `json:"shape"`
+	Offsets [2]int `json:"data_offsets"`
+}
+
+const (
+	metadataKey   = "__metadata__"
+	frozenKey     = "frozen"
+	maxParameters = 16 << 20 // bytes of a header; a ResNet-50's has 30,000
+)
+
+// writeParameters writes the variables of store to a new file and returns its SHA-256. What GoMLX's metrics keep is left
+// out: it is of no use later, and each resumption would add to it.
+func writeParameters(path string, store *model.Store) (digest string, err error) {
+	header := map[string]any{}
+	var variables []*model.Variable
+	var frozen []string
+	for v := range store.IterVariables() {
+		if !strings.HasPrefix(v.Path(), "/"+metric.Scope+"/") {
+			variables = append(variables, v)
+		}
+	}
+	slices.SortFunc(variables, func(a, b *model.Variable) int { return cmp.Compare(a.Path(), b.Path()) })
+	end := 0
+	for _, v := range variables {
+		kind, known := safetensorTypes[v.DType()]
+		if !known {
+			return "", fmt.Errorf("variable %s is of type %s, which cannot be kept", v.Path(), v.DType())
+		}
+		size := int(v.Shape().ByteSize())
+		header[v.Path()] = savedVariable{kind, append([]int{}, v.Shape().Dimensions...), [2]int{end, end + size}}
+		end += size
+		if !v.Trainable {
+			frozen = append(frozen, v.Path())
+		}
+	}
+	header[metadataKey] = map[string]string{frozenKey: strings.Join(frozen, "\n")}
+	text, err := json.Marshal(header)
+	if err != nil {
+		return "", err
+	}
+	text = append(text, strings.Repeat(" ", -len(text)&7)...) // so that values are aligned
+
+	file, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	h := sha256.New()
+	w := bufio.NewWriterSize(io.MultiWriter(file, h), 1<<20)
+	// A bufio.Writer keeps its first error, which Flush returns.
+	w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text))))
+	w.Write(text)
+	for _, v := range variables {
+		value, err := v.Value()
+		if err == nil {
+			err = value.ConstBytes(func(b []byte) { w.Write(b) })
+		}
+		if err != nil {
+			return "", fmt.Errorf("variable %s: %w", v.Path(), err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), w.Flush()
+}
+
+// readParameters reads a file that has this SHA-256 into a new store.
+func readParameters(path, digest string) (*model.Store, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != digest {
+		return nil, errors.New("it does not have the checksum that it was written with")
+	}
+	return decodeParameters(data)
+}
+
+func decodeParameters(data []byte) (*model.Store, error) {
+	if len(data) < 8 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	length := binary.LittleEndian.Uint64(data)
+	if data = data[8:]; length > maxParameters || length > uint64(len(data)) {
+		return nil, fmt.Errorf("a header of %d bytes in a file with %d", length, len(data)+8)
+	}
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(bytes.TrimRight(data[:length], " "), &raw); err != nil {
+		return nil, fmt.Errorf("its header: %w", err)
+	}
+	data = data[length:]
+	var metadata map[string]string
+	if text, ok := raw[metadataKey]; ok {
+		if err := json.Unmarshal(text, &metadata); err != nil {
+			return nil, fmt.Errorf("its metadata: %w", err)
+		}
+		delete(raw, metadataKey)
+	}
+	variables := make(map[string]savedVariable, len(raw))
+	paths := make([]string, 0, len(raw))
+	for path, text := range raw {
+		var s savedVariable
+		if err := json.Unmarshal(text, &s); err != nil {
+			return nil, fmt.Errorf("variable %s: %w", path, err)
+		}
+		variables[path], paths = s, append(paths, path)
+	}
+	slices.Sort(paths)
+	types := make(map[string]dtypes.DType, len(safetensorTypes))
+	for t, name := range safetensorTypes {
+		types[name] = t
+	}
+	store := model.NewStore()
+	for _, path := range paths {
+		s := variables[path]
+		kind, known := types[s.Type]
+		size := 1
+		for _, d := range s.Shape {
+			if d < 1 || size > len(data)/d {
+				return nil, fmt.Errorf("variable %s of shape %v in %d bytes", path, s.Shape, len(data))
+			}
+			size *= d
+		}
+		from, to := s.Offsets[0], s.Offsets[1]
+		if !known || from < 0 || from > to || to > len(data) || to-from != size*int(kind.Size()) {
+			return nil, fmt.Errorf("variable %s: %s %v at %v of %d bytes", path, s.Type, s.Shape, s.Offsets, len(data))
+		}
+		value := tensors.FromShape(shapes.Make(kind, s.Shape...))
+		if err := value.MutableBytes(func(b []byte) { copy(b, data[from:to]) }); err != nil {
+			return nil, fmt.Errorf("variable %s: %w", path, err)
+		}
+		store.VariableWithValue(path, value)
+	}
+	if frozen := metadata[frozenKey]; frozen != "" {
+		for path := range strings.SplitSeq(frozen, "\n") {
+			v := store.GetVariable(path)
+			if v == nil {
+				return nil, fmt.Errorf("no variable %s, which it says is not trained", path)
+			}
+			v.SetTrainable(false)
+		}
+	}
+	return store, nil
+}
