@@ -20,7 +20,8 @@ var ErrDamaged = errors.New("sslkit: every checkpoint is damaged, delete the run
 
 // State is what a checkpoint keeps beside the parameters.
 type State struct {
-	Step    int     `json:"step"` // training steps taken
+	Key     string  `json:"key,omitempty"` // of the run
+	Step    int     `json:"step"`          // training steps taken
 	History History `json:"history"`
 
 	// Sums over the epoch under way: loss first, then the reports.
@@ -100,6 +101,43 @@ func LoadStore(dir string) (*model.Store, State, error) {
 		return nil, State{}, fmt.Errorf("%w: %w", ErrDamaged, errors.Join(bad...))
 	}
 	return nil, State{}, fmt.Errorf("%w in %s", ErrNoCheckpoint, dir)
+}
+
+// LoadFinal reads the newest checkpoint under dir, and none in its place: its parameters must have this SHA-256.
+func LoadFinal(dir, digest string) (*model.Store, error) {
+	paths, err := checkpoints(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("%w in %s", ErrNoCheckpoint, dir)
+	}
+	newest := paths[len(paths)-1]
+	store, state, err := loadStore(newest)
+	if err == nil && state.Parameters != digest {
+		err = errors.New("its parameters are not those that the run ended with")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sslkit: %s: %w", newest, err)
+	}
+	return store, nil
+}
+
+// DropDamaged deletes the checkpoints under dir that are damaged, so that a run goes on from the newest whole one, or begins
+// again.
+func DropDamaged(dir string) error {
+	paths, err := checkpoints(dir)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if _, _, err := loadStore(path); err != nil {
+			if err := os.RemoveAll(path); err != nil {
+				return fmt.Errorf("sslkit: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 func loadStore(path string) (*model.Store, State, error) {

@@ -79,7 +79,7 @@ func TestDamagedCheckpointFallsBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := saved(t)
 			hit := func(step string) {
-				files, _ := filepath.Glob(filepath.Join(dir, step, "*.bin"))
+				files, _ := filepath.Glob(filepath.Join(dir, step, "*.safetensors"))
 				if len(files) != 1 {
 					t.Fatalf("%s holds %v", step, files)
 				}
@@ -87,8 +87,11 @@ func TestDamagedCheckpointFallsBack(t *testing.T) {
 			}
 			hit("step-000000024")
 			_, state, err := LoadStore(dir)
-			if err != nil || state.Step != 23 {
-				t.Fatalf("step %d, error %v: want the checkpoint before the damaged one", state.Step, err)
+			if err != nil || state.Step != 23 || len(state.Damaged) != 1 || !strings.Contains(state.Damaged[0].Error(), "step-000000024") {
+				t.Fatalf("step %d, damaged %v, error %v: want the checkpoint before the damaged one", state.Step, state.Damaged, err)
+			}
+			if _, err := LoadFinal(dir, state.Parameters); err == nil {
+				t.Error("LoadFinal stepped back")
 			}
 			r := newRun(t, dir)
 			if _, err := r.Pretrain(context.Background()); err != nil {
@@ -136,4 +139,56 @@ func TestFullDiskKeepsTheOldCheckpoint(t *testing.T) {
 	if _, err := r.Pretrain(context.Background()); err != nil {
 		t.Errorf("with space again: %v", err)
 	}
+}
+
+// A checkpoint of another run is not gone on from, nor one beyond the run's end.
+func TestOtherCheckpoints(t *testing.T) {
+	dir := saved(t)
+	r := newRun(t, dir)
+	r.Key = "another"
+	if _, err := r.Pretrain(context.Background()); err == nil || !strings.Contains(err.Error(), "give another folder") {
+		t.Errorf("another key: %v", err)
+	}
+	r = newRun(t, dir)
+	r.Epochs = 2
+	if _, err := r.Pretrain(context.Background()); err == nil || !strings.Contains(err.Error(), "of 16 steps") {
+		t.Errorf("beyond the end: %v", err)
+	}
+	if err := os.Rename(filepath.Join(dir, "step-000000024"), filepath.Join(dir, "step-000000025")); err != nil {
+		t.Fatal(err)
+	}
+	if _, state, err := LoadStore(dir); err != nil || state.Step != 23 {
+		t.Errorf("renamed: step %d, %v", state.Step, err)
+	}
+}
+
+func TestParametersRefuseWhatTheyAreNot(t *testing.T) {
+	store, _, err := LoadStore(saved(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "p")
+	if _, err := writeParameters(path, store); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Without the checksum, which finds all of it, nothing panics either, and no number is read from elsewhere.
+	for i := range 400 {
+		changed := append([]byte{}, data...)
+		changed[i] ^= 1 << (i % 8)
+		decodeParameters(changed)
+		decodeParameters(data[:i])
+	}
+	if _, err := decodeParameters(data[:len(data)-1]); err == nil {
+		t.Error("a file that lacks its last byte was read")
+	}
+}
+
+func FuzzParameters(f *testing.F) {
+	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
+	f.Add([]byte("\x40\x00\x00\x00\x00\x00\x00\x00{\"/w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}         \x00\x00\x80\x3f"))
+	f.Fuzz(func(_ *testing.T, data []byte) { decodeParameters(data) })
 }

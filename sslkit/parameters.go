@@ -99,7 +99,10 @@ func writeParameters(path string, store *model.Store) (digest string, err error)
 			return "", fmt.Errorf("variable %s: %w", v.Path(), err)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), w.Flush()
+	if err := w.Flush(); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // readParameters reads a file that has this SHA-256 into a new store.

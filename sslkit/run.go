@@ -43,14 +43,18 @@ type Run struct {
 	Epochs    int
 	Seed      int64         // of the parameters and of all that is random within a step
 	Dir       string        // of the checkpoints; without one nothing is kept
+	Key       string        // written into them; those of another key are refused
 	Save      time.Duration // shortest time between two checkpoints; one is written at the end in any case
 
 	// Monitor measures the run after an epoch, k-NN accuracy for example. It must leave Store alone.
 	Monitor func(r *Run, epoch int) (map[string]float64, error)
 	// Progress is called after each step.
 	Progress func(Progress)
+	// Resumed is called, if set, where Pretrain goes on from a checkpoint. Damaged ones that it passed over are named in it.
+	Resumed func(State)
 
-	Store *model.Store // set by Pretrain: parameters, random state, optimizer
+	Store      *model.Store // set by Pretrain: parameters, random state, optimizer
+	Parameters string       // set by Pretrain: SHA-256 of the last checkpoint's parameters
 }
 
 // Progress is where a run stands.
@@ -80,8 +84,8 @@ type History struct {
 // [ErrInterrupted]. A loss that is not finite stops it with [ErrDiverged]; the checkpoints before
 // it stay.
 func (r *Run) Pretrain(ctx context.Context) (History, error) {
-	if r.Epochs < 1 || r.Train.Steps() < 1 {
-		return History{}, fmt.Errorf("sslkit: %d epochs of %d batches: both must be at least 1", r.Epochs, r.Train.Steps())
+	if r.Epochs < 1 || r.Train.Steps() < 1 || r.Epochs > math.MaxInt32/r.Train.Steps() {
+		return History{}, fmt.Errorf("sslkit: %d epochs of %d batches: both must be at least 1, and their product at most %d", r.Epochs, r.Train.Steps(), math.MaxInt32)
 	}
 	l := &loop{Run: r, ctx: ctx, began: time.Now(), step: time.Now(), saved: time.Now()}
 	if m, ok := r.Method.(Reporter); ok {
@@ -96,6 +100,7 @@ func (r *Run) Pretrain(ctx context.Context) (History, error) {
 	}
 	h := l.state.History
 	h.Seconds += time.Since(l.began).Seconds()
+	r.Parameters = l.state.Parameters
 	return h, err
 }
 
@@ -125,10 +130,21 @@ type loop struct {
 func (l *loop) load() (fresh bool, err error) {
 	if l.Dir != "" {
 		l.Store, l.state, err = LoadStore(l.Dir)
-		if !errors.Is(err, ErrNoCheckpoint) {
+		switch steps := l.Epochs * l.Train.Steps(); {
+		case errors.Is(err, ErrNoCheckpoint):
+		case err != nil:
 			return false, err
+		case l.state.Key != l.Key || l.state.Step > steps:
+			return false, fmt.Errorf("sslkit: the checkpoint in %s is of step %d of run %q, and this is run %q of %d steps: give another folder, or delete it",
+				l.Dir, l.state.Step, l.state.Key, l.Key, steps)
+		default:
+			if l.Resumed != nil {
+				l.Resumed(l.state)
+			}
+			return false, nil
 		}
 	}
+	l.state.Key = l.Key
 	l.Store, err = NewStore(l.Seed)
 	return true, err
 }

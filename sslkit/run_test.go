@@ -89,7 +89,7 @@ func stopAfter(r *Run, step int) context.Context {
 }
 
 func TestInterruptedRunResumesExactly(t *testing.T) {
-	whole := onBest(t, "")
+	whole := onBest(t, t.TempDir())
 	want, err := whole.Pretrain(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +116,9 @@ func TestInterruptedRunResumesExactly(t *testing.T) {
 			t.Errorf("stopped after step %d, resumed with step %d", step+1, first)
 		}
 		sameResult(t, r, got, whole, want)
+		if r.Parameters != whole.Parameters {
+			t.Error("the last checkpoint is another file than that of the uninterrupted run")
+		}
 	}
 }
 

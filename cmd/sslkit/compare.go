@@ -238,7 +238,7 @@ func (c *cli) trainAlone(ctx context.Context, store *sweep.Store, variants []swe
 	for _, v := range append(variants[:len(variants):len(variants)], sweep.Baselines(variants)...) {
 		for _, seed := range seeds {
 			v.Config.Seed = seed
-			record, err := store.Find(v.Config)
+			record, err := store.Find(ctx, v.Config)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -88,7 +88,7 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 	if err != nil {
 		return err
 	}
-	record, err := store.Find(config)
+	record, err := store.Find(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (c *cli) runsGroup() *cobra.Command {
   sslkit runs compare 41f0 e957
   sslkit runs delete 41f0`,
 		RunE: list.RunE,
-	}, list, c.runsShow(), c.runsCompare(), c.runsDelete())
+	}, list, c.runsShow(), c.runsCompare(), c.runsRepair(), c.runsDelete())
 	cmd.PersistentFlags().StringVar(&c.runs, "runs", "", "folder `DIR` of the runs, in place of the usual one")
 	return cmd
 }
@@ -70,6 +71,8 @@ func (c *cli) printRecords(store *sweep.Store, records []*sweep.Record) error {
 		}
 		state := "done"
 		switch {
+		case r.Unchecked:
+			state = "unchecked"
 		case !r.Done:
 			state = "unfinished"
 		case config.Method.Random != nil:
@@ -137,6 +140,11 @@ func (c *cli) printRecord(store *sweep.Store, r *sweep.Record, last int) error {
 		r.Key, state, r.Config.Method, r.Config.Data.Name, r.Config.Seed, r.Backend.Kind, r.Version,
 		r.Started.Local().Format(time.DateTime), r.History.Seconds, filepath.Join(store.Dir, r.Key)); err != nil {
 		return err
+	}
+	if r.Unchecked {
+		if err := c.printf("checked  no: it was written before records had checksums and digests of their data, and no request finds it any more\n"); err != nil {
+			return err
+		}
 	}
 	if last == 0 {
 		config, err := json.Marshal(r.Config)
@@ -219,6 +227,24 @@ func (c *cli) runsCompare() *cobra.Command {
 					short = append(short, shortKey(key))
 				}
 				return c.printTable(short, rows)
+			})
+		},
+	}
+}
+
+func (c *cli) runsRepair() *cobra.Command {
+	return &cobra.Command{
+		Use:     "repair KEY",
+		Short:   "Train a finished run with a damaged last checkpoint on from its newest whole one",
+		Example: "  sslkit runs repair 41f0",
+		Args:    count(1, 1, "the key of a run"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+				record, err := store.Repair(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return c.print(record, func() error { return c.printRecord(store, record, 10) })
 			})
 		},
 	}

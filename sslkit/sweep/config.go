@@ -17,6 +17,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/optim"
 )
 
@@ -39,6 +40,10 @@ type Data struct {
 	PerPhoto int    `json:"per_photo,omitempty"` // crops of each photo; 0: 64
 	Train    int    `json:"train,omitempty"`     // train on so many, equally of each class; 0: all
 	Test     int    `json:"test,omitempty"`      // likewise
+
+	// Digest of what it holds, see data.Digest. A request without one is about what is there now; one with a digest is
+	// refused where the data have changed since.
+	Digest string `json:"digest,omitempty"`
 }
 
 // Optimizer is SGD, LARS or AdamW with a schedule: cosine after a warm-up, or drops.
@@ -99,11 +104,21 @@ func (c Config) Validate() error {
 		}
 		return errors.Join(errs...)
 	}
-	if c.Batch < 1 {
-		bad("batch of %d: choose at least 1", c.Batch)
+	least := 1
+	if m, ok := c.method().(interface{ MinBatch() int }); ok {
+		least = m.MinBatch() // an image alone has nothing to be told from
+	}
+	if c.Batch < least {
+		bad("batch of %d: choose at least %d (--batch)", c.Batch, least)
+	}
+	if c.Batch > maxBatch {
+		bad("batch of %d: choose at most %d (--batch)", c.Batch, maxBatch)
 	}
 	if c.Epochs < 1 {
-		bad("%d epochs: choose at least 1", c.Epochs)
+		bad("%d epochs: choose at least 1 (--epochs)", c.Epochs)
+	}
+	if c.Epochs > maxEpochs {
+		bad("%d epochs: choose at most %d (--epochs)", c.Epochs, maxEpochs)
 	}
 	o := c.Optimizer
 	if o.Kind != "sgd" && o.Kind != "lars" && o.Kind != "adamw" {
@@ -173,13 +188,30 @@ func (o Optimizer) build(steps, epochs int) optimizer.Interface {
 	return optim.SGD{Rate: rate, Momentum: o.Momentum, Nesterov: o.Nesterov, WeightDecay: o.WeightDecay}
 }
 
-// Key is the name of the run's record: 16 hexadecimal digits of the hash of the configuration and
-// of the method's revision.
-func (c Config) Key() string {
+// Limits that no run needs to pass, and numbers beyond them are mistakes.
+const (
+	maxEpochs = 1_000_000
+	maxBatch  = 1 << 20
+	maxConfig = 1 << 20 // bytes of a configuration
+)
+
+// Key is the name of the run's record: 16 hexadecimal digits of the hash of the configuration, of which the digest of the
+// data is a part, and of the method's revision.
+func (c Config) Key() string { return c.key(revision(c.Method.Name())) }
+
+func (c Config) key(revision int) string {
 	return hash(struct {
 		Config
 		Revision int `json:"revision"`
-	}{c, revision(c.Method.Name())})
+	}{c, revision})
+}
+
+// method is the one that is chosen, nil where not just one is.
+func (c Config) method() sslkit.Method {
+	if chosen := c.Method.chosen(); len(chosen) == 1 {
+		return chosen[0]
+	}
+	return nil
 }
 
 const keyDigits = 16
@@ -196,7 +228,10 @@ func hash(v any) string {
 
 // ReadConfig decodes a configuration and refuses fields that it does not know.
 func ReadConfig(r io.Reader) (Config, error) {
-	text, err := io.ReadAll(r)
+	text, err := io.ReadAll(io.LimitReader(r, maxConfig+1))
+	if err == nil && len(text) > maxConfig {
+		err = fmt.Errorf("it has more than %d bytes", maxConfig)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("sweep: reading the configuration: %w", err)
 	}
@@ -268,15 +303,16 @@ func fields(t reflect.Type) []string {
 
 // open returns the training and the test split.
 func (d Data) open(ctx context.Context, o data.OpenOptions) (train, test data.Source, err error) {
-	o.Size, o.PerPhoto = d.Size, d.PerPhoto
 	if train, test, err = data.OpenContext(ctx, d.Name, o); err != nil {
 		return nil, nil, err
 	}
 	if train, err = part(train, d.Train); err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("sweep: --train: %w", err)
 	}
-	test, err = part(test, d.Test)
-	return train, test, err
+	if test, err = part(test, d.Test); err != nil {
+		return nil, nil, fmt.Errorf("sweep: --test: %w", err)
+	}
+	return train, test, nil
 }
 
 // part draws n examples, always the same.

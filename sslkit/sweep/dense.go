@@ -98,18 +98,10 @@ func (s *Store) DenseScores(ctx context.Context, c Config, o eval.DenseOptions) 
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	found, err := once(ctx, s, c, "dense-"+hash(o)+".json", annotated, func(j *job, _ *Record) (*denseScores, error) {
-		return s.dense(ctx, j, j.train.(data.Annotated), j.test.(data.Annotated), o)
+	return once(ctx, s, c, "dense-"+hash(o)+".json", annotated, func(j *job, r *Record) (*eval.DenseScores, error) {
+		return s.dense(ctx, j, r, j.train.(data.Annotated), j.test.(data.Annotated), o)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &found.DenseScores, nil
 }
-
-type denseScores struct{ eval.DenseScores }
-
-func (s *denseScores) whole() bool { return len(s.Tuned.Segment.IoU) > 0 }
 
 func annotated(j *job) error {
 	if _, ok := j.train.(data.Annotated); !ok {
@@ -118,9 +110,9 @@ func annotated(j *job) error {
 	return nil
 }
 
-func (s *Store) dense(ctx context.Context, j *job, train, test data.Annotated, o eval.DenseOptions) (*denseScores, error) {
+func (s *Store) dense(ctx context.Context, j *job, r *Record, train, test data.Annotated, o eval.DenseOptions) (*eval.DenseScores, error) {
 	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: segmentation and detection", j)})
-	store, err := s.encoder(ctx, j)
+	store, err := s.encoder(ctx, j, r)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +133,7 @@ func (s *Store) dense(ctx context.Context, j *job, train, test data.Annotated, o
 		return nil, err
 	}
 	scores, err := eval.EvaluateDense(ctx, j.backend, store, j.method, trainScenes, testScenes, o)
-	return &denseScores{scores}, err
+	return &scores, err
 }
 
 // scenes reads examples of src, and of their objects those of which at least such a share is seen.

@@ -67,7 +67,7 @@ func TestDense(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Find(c)
+	r, err := s.Find(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

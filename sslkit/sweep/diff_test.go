@@ -30,8 +30,8 @@ func TestDiff(t *testing.T) {
 	rotation.Angles = []int{0, 180}
 	b.Method = Method{Rotation: &rotation}
 	for _, r := range []*Record{
-		{Key: "aa00000000000000", Config: a, History: sslkit.History{Loss: []float64{0.5}, Seconds: 2}},
-		{Key: "ab00000000000000", Config: b, History: sslkit.History{Loss: []float64{0.25}, Figures: map[string][]float64{"knn": {0.75}}}},
+		{Key: a.Key(), Config: a, Revision: 1, History: sslkit.History{Loss: []float64{0.5}, Seconds: 2}},
+		{Key: b.Key(), Config: b, Revision: 1, History: sslkit.History{Loss: []float64{0.25}, Figures: map[string][]float64{"knn": {0.75}}}},
 	} {
 		if err := s.write(r); err != nil {
 			t.Fatal(err)
@@ -40,21 +40,22 @@ func TestDiff(t *testing.T) {
 	// Both were measured with the first options, only one with the second.
 	measure := func(key, name string, o eval.Options, knn float64) {
 		scores := &Scores{Scores: eval.Scores{Options: o, Stages: []eval.Stage{{Stage: 1, KNN: knn, Linear: 0.5}}}}
-		if err := writeJSON(s.path(key, "scores-"+name+".json"), scores); err != nil {
+		file := "scores-" + name + ".json"
+		if err := write(s.path(key, file), measurement[Scores]{origin{Key: key, File: file}, scores}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	other := eval.Defaults()
 	other.K = 3
-	measure("aa00000000000000", "1", eval.Defaults(), 0.25)
-	measure("ab00000000000000", "1", eval.Defaults(), 0.5)
-	measure("ab00000000000000", "2", other, 0.9)
+	measure(a.Key(), "1", eval.Defaults(), 0.25)
+	measure(b.Key(), "1", eval.Defaults(), 0.5)
+	measure(b.Key(), "2", other, 0.9)
 
-	head, rows, err := s.Diff("aa", "ab")
+	head, rows, err := s.Diff(a.Key(), b.Key()[:12])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"", "aa00000000000000", "ab00000000000000"}; !reflect.DeepEqual(head, want) {
+	if want := []string{"", a.Key(), b.Key()}; !reflect.DeepEqual(head, want) {
 		t.Errorf("head %q, want %q", head, want)
 	}
 	want := [][]string{
@@ -70,8 +71,8 @@ func TestDiff(t *testing.T) {
 		t.Errorf("got\n%q, want\n%q", rows, want)
 	}
 
-	_, _, err = s.Diff("aa")
+	_, _, err = s.Diff(a.Key())
 	wantError(t, "one run", err, "two runs or more")
-	_, _, err = s.Diff("aa", "a")
-	wantError(t, "an ambiguous key", err, "2 runs begin with", "ab00000000000000")
+	_, _, err = s.Diff(a.Key(), "x")
+	wantError(t, "a key of nothing", err, "no run's key begins with")
 }

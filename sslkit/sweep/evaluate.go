@@ -2,16 +2,16 @@ package sweep
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/internal/sealed"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 )
@@ -34,23 +34,38 @@ func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores
 	return once(ctx, s, c, "scores-"+hash(o)+".json", labelled, func(j *job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
 }
 
-// measured is what can be kept beside a run.
-type measured[T any] interface {
-	*T
-	whole() bool // not what is left of a damaged file
+// measurement is a file beside a run's record: what was found, and of which encoder.
+type measurement[T any] struct {
+	Of    origin `json:"of"`
+	Found *T     `json:"found"`
 }
 
-func (s *Scores) whole() bool { return len(s.Stages) > 0 }
+// origin is what a measurement follows from; the options are in its file's name.
+type origin struct {
+	Key        string `json:"key"`
+	File       string `json:"file"`
+	Parameters string `json:"parameters,omitempty"` // of the encoder, see Record
+}
 
 // once returns what the file beside c's run holds, or else what measure finds, which is kept there; c is trained first if
 // need be and if its data are fit for that.
-func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file string, fit func(j *job) error, measure func(j *job, r *Record) (P, error)) (P, error) {
-	j, err := newJob(c)
+func once[T any](ctx context.Context, s *Store, c Config, file string, fit func(j *job) error, measure func(j *job, r *Record) (*T, error)) (*T, error) {
+	j, err := s.job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	path := s.path(j.key, file)
-	if found, err := readMeasured[T, P](path); err == nil {
+	remembered := func() *T {
+		r, err := s.read(j.key)
+		if err != nil || !r.Done {
+			return nil
+		}
+		found, err := readMeasured[T](s, r, file)
+		if errors.Is(err, ErrDamaged) {
+			s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v; it is measured again", err)})
+		}
+		return found
+	}
+	if found := remembered(); found != nil {
 		return found, nil
 	}
 	unlock, err := s.lock(ctx, j.key)
@@ -58,7 +73,7 @@ func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file st
 		return nil, err
 	}
 	defer unlock()
-	if found, err := readMeasured[T, P](path); err == nil { // by the process that had the lock
+	if found := remembered(); found != nil { // by the process that had the lock
 		return found, nil
 	}
 	if err := j.load(ctx, s); err != nil {
@@ -78,8 +93,10 @@ func once[T any, P measured[T]](ctx context.Context, s *Store, c Config, file st
 		}
 		return nil, err
 	}
-	return found, writeJSON(path, found)
+	return found, write(s.path(j.key, file), measurement[T]{record.origin(file), found})
 }
+
+func (r *Record) origin(file string) origin { return origin{r.Key, file, r.Parameters} }
 
 func labelled(j *job) error {
 	if _, moves := j.train.(data.Clips); moves {
@@ -93,7 +110,7 @@ func labelled(j *job) error {
 
 func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Options) (*Scores, error) {
 	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: probing", j)})
-	store, err := s.encoder(ctx, j)
+	store, err := s.encoder(ctx, j, record)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +123,7 @@ func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Opt
 		return nil, err
 	}
 	if o.NonLinear == nil { // whole maps are large, and soon read again
-		o.Cache = eval.Cache{Dir: s.path(j.key, "features"), Key: j.key}
+		o.Cache = eval.Cache{Dir: s.path(j.key, "features"), Key: j.key + record.Parameters}
 	}
 	scores := new(Scores)
 	scores.Scores, err = eval.Evaluate(ctx, j.backend, store, j.method, train.loader, test.loader, train.labels, test.labels, len(j.train.Classes()), o)
@@ -138,28 +155,36 @@ func (s *Store) Scores(key string) ([]*Scores, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
+	record, err := s.read(key)
+	if err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
 	var all []*Scores
 	for _, path := range paths {
-		if scores, err := readMeasured[Scores](path); err == nil { // a damaged one is measured again when it is asked for
+		if scores, err := readMeasured[Scores](s, record, filepath.Base(path)); err == nil { // a damaged one is measured again when it is asked for
 			all = append(all, scores)
 		}
 	}
 	return all, nil
 }
 
-func readMeasured[T any, P measured[T]](path string) (P, error) {
-	text, err := os.ReadFile(path)
+// readMeasured returns what was measured of this very encoder.
+func readMeasured[T any](s *Store, r *Record, file string) (*T, error) {
+	var m measurement[T]
+	err := sealed.Read(s.path(r.Key, file), &m)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err == nil && m.Found == nil {
+		err = sealed.ErrDamaged
+	}
+	if err == nil && m.Of != r.origin(file) {
+		err = fmt.Errorf("%s is of %+v", s.path(r.Key, file), m.Of)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	found := P(new(T))
-	if err := json.Unmarshal(text, found); err != nil {
-		return nil, err
-	}
-	if !found.whole() {
-		return nil, ErrDamaged
-	}
-	return found, nil
+	return m.Found, nil
 }
 
 // Trained is a method with its parameters, for whoever wants more of it than scores.
@@ -173,17 +198,18 @@ type Trained struct {
 
 // Trained returns c's method with its parameters, training it first if need be.
 func (s *Store) Trained(ctx context.Context, c Config) (*Trained, error) {
-	j, err := newJob(c)
+	j, err := s.job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.pretrain(ctx, j); err != nil {
+	record, err := s.pretrain(ctx, j)
+	if err != nil {
 		return nil, err
 	}
 	if err := j.load(ctx, s); err != nil {
 		return nil, err
 	}
-	store, err := s.encoder(ctx, j)
+	store, err := s.encoder(ctx, j, record)
 	if err != nil {
 		return nil, err
 	}

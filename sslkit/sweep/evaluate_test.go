@@ -29,7 +29,7 @@ func TestEvaluateOnce(t *testing.T) {
 	}
 
 	// Damaged scores are measured again, to the same.
-	r, err := s.Find(c)
+	r, err := s.Find(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestEvaluateOnce(t *testing.T) {
 	}
 	o.K = 4
 	_, err = s.Evaluate(context.Background(), c, o)
-	wantError(t, "without checkpoints", err, "cannot be read", "sslkit runs delete "+r.Key)
+	wantError(t, "without checkpoints", err, "cannot be read", "sslkit runs repair "+r.Key)
 }
 
 func TestEvaluateBaselines(t *testing.T) {
@@ -70,7 +70,7 @@ func TestEvaluateBaselines(t *testing.T) {
 		t.Errorf("supervised: %+v, %v", supervised, err)
 	}
 	for _, c := range []Config{tiny(t).RandomInit(), tiny(t).Supervised()} { // baselines are runs too
-		if r, err := s.Find(c); err != nil || !r.Done {
+		if r, err := s.Find(context.Background(), c); err != nil || !r.Done {
 			t.Errorf("%s: record %+v, %v", c.Method.Name(), r, err)
 		}
 	}
@@ -120,11 +120,11 @@ func TestRelativeFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(filepath.Join(images, "elsewhere"))
-	if _, err := s.Find(c); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Find(context.Background(), c); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("from another folder: %v, want ErrNotExist", err)
 	}
 	c.Data.Name = whole
-	if again, err := s.Find(c); err != nil || again.Key != r.Key {
+	if again, err := s.Find(context.Background(), c); err != nil || again.Key != r.Key {
 		t.Errorf("by its whole path: %+v, %v", again, err)
 	}
 }

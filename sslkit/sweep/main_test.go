@@ -234,7 +234,7 @@ func childPretrain() {
 // childWrite writes one record over and over, with another history each time.
 func childWrite() {
 	s := &Store{Dir: os.Getenv(dirEnv)}
-	r := &Record{Key: hash(0)}
+	r := &Record{Key: keyA, Config: configs[keyA], Revision: 1}
 	for i := 0; ; i++ {
 		r.History.Loss = append(r.History.Loss[:0], make([]float64, 100+i%2000)...)
 		if err := s.write(r); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ var saveEvery = 20 * time.Second
 // Beside the loss, the record has the figures of eval.Live an epoch, measured on up to 1,000 training
 // and 500 test images: k-NN accuracy of each stage, standard deviation and effective rank of the last.
 func (s *Store) Pretrain(ctx context.Context, c Config) (*Record, error) {
-	j, err := newJob(c)
+	j, err := s.job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +46,12 @@ type job struct {
 	method      sslkit.Method
 	train, test data.Source
 	text        *data.Tokenizer // of methods that read captions
+	inventory   *data.Inventory
 }
 
-// newJob opens what c names. The data comes last: a finished run asks for none, so it is opened only
-// by load.
-func newJob(c Config) (*job, error) {
+// job completes c with what its key needs: this machine's backend and the digest of the data, which are opened only by
+// load, since a finished run asks for none.
+func (s *Store) job(ctx context.Context, c Config) (*job, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -72,22 +74,57 @@ func newJob(c Config) (*job, error) {
 			c.Data.Name = kind + path
 		}
 	}
-	return &job{Config: c, key: c.Key(), backend: backend, choice: choice}, nil
+	j := &job{Config: c, backend: backend, choice: choice}
+	digest, err := j.digest(ctx, s)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.Data.Digest != "" && c.Data.Digest != digest:
+		return nil, fmt.Errorf("sweep: %s has changed: the configuration is for data with the digest %s, and what is there has %s; bring the old data back, or leave the digest out",
+			c.Data.Name, c.Data.Digest, digest)
+	}
+	j.Data.Digest = digest
+	j.key = j.Key()
+	return j, nil
 }
+
+func (j *job) digest(ctx context.Context, s *Store) (string, error) {
+	digest, err := data.Digest(ctx, j.Data.Name, j.options(s))
+	return digest, interrupted(ctx, err)
+}
+
+// options to open the data with.
+func (j *job) options(s *Store) data.OpenOptions {
+	return data.OpenOptions{Size: j.Data.Size, PerPhoto: j.Data.PerPhoto, Progress: func(file string, done, total int64) {
+		s.report(Progress{Key: j.key, Name: file, Bytes: done, Total: total})
+	}}
+}
+
+// interrupted makes an error that came of a cancelled context sslkit.ErrInterrupted.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, sslkit.ErrInterrupted) {
+		return fmt.Errorf("%w: %w", sslkit.ErrInterrupted, err)
+	}
+	return err
+}
+
+// userFiles tells from its digest that a dataset is made of the user's files, which may change.
+func userFiles(digest string) bool { return strings.HasPrefix(digest, "sha256:") }
 
 // load opens the data and completes the method with what it needs of it.
 func (j *job) load(ctx context.Context, s *Store) error {
 	if j.train != nil {
 		return nil
 	}
-	train, test, err := j.Data.open(ctx, data.OpenOptions{Progress: func(file string, done, total int64) {
-		s.report(Progress{Key: j.key, Name: file, Bytes: done, Total: total})
-	}})
+	train, test, err := j.Data.open(ctx, j.options(s))
 	if err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("%w: %w", sslkit.ErrInterrupted, err)
-		}
-		return err
+		return interrupted(ctx, err)
+	}
+	if j.inventory, err = data.Check(ctx, j.Data.Name, j.options(s)); err != nil {
+		return interrupted(ctx, err)
+	}
+	if j.inventory.Digest != j.Data.Digest {
+		return fmt.Errorf("sweep: %s has changed since this command began: give it again", j.Data.Name)
 	}
 	j.train, j.test = train, test
 	j.method = j.Method.chosen()[0]
@@ -108,7 +145,8 @@ func (j *job) load(ctx context.Context, s *Store) error {
 func (j *job) String() string { return fmt.Sprintf("%v, %s, seed %d", j.Method, j.Data.Name, j.Seed) }
 
 func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
-	if r, err := s.read(j.key); err == nil && r.Done {
+	r, err := s.read(j.key)
+	if err == nil && r.Done {
 		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: found the finished run %s", j, j.key)})
 		return r, nil
 	}
@@ -127,7 +165,8 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 	case err == nil && r.Done:
 		return r, nil
 	case errors.Is(err, ErrDamaged):
-		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v; going on from its checkpoint", err)})
+		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v; it is made again from its checkpoint", err)})
+		r = nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
@@ -139,7 +178,9 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 		return nil, err
 	}
 	if r == nil { // what cannot be begun leaves no record
-		r = &Record{Key: j.key, Config: j.Config, Version: Version(), Backend: j.choice, Started: time.Now().UTC()}
+		s.announce(j)
+		r = &Record{Key: j.key, Config: j.Config, Revision: revision(j.Method.Name()), Version: Version(), Backend: j.choice,
+			Inventory: j.inventory, Started: time.Now().UTC()}
 		if err := s.write(r); err != nil {
 			return nil, err
 		}
@@ -152,11 +193,51 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 			return nil, err
 		}
 	}
-	if s.Alone && run != nil {
-		r.Memory = peakMemory()
+	if digest, err := j.digest(ctx, s); err != nil {
+		return nil, err
+	} else if digest != j.Data.Digest {
+		return nil, fmt.Errorf("sweep: %s has changed while run %s was trained on it: bring the old data back and give the same command again, or 'sslkit runs delete %s'",
+			j.Data.Name, j.key, j.key)
+	}
+	if run != nil {
+		r.Parameters = run.Parameters
+		if s.Alone {
+			r.Memory = peakMemory()
+		}
 	}
 	r.Done, r.Finished = true, time.Now().UTC()
 	return r, s.write(r)
+}
+
+// announce says of a run that begins what it computes on and what it computes with, where that may not be what was meant.
+func (s *Store) announce(j *job) {
+	note := func(format string, args ...any) { s.report(Progress{Key: j.key, Note: fmt.Sprintf(format, args...)}) }
+	if !userFiles(j.Data.Digest) {
+		return
+	}
+	note("%s", j.inventory.Line())
+	if records, _ := s.List(); records != nil {
+		slices.Reverse(records)
+		for _, r := range records {
+			same := j.Config
+			same.Data.Digest = r.Config.Data.Digest
+			if r.Key != j.key && r.Config.key(0) == same.key(0) {
+				when := "have changed since"
+				if r.Unchecked {
+					when = "may have changed since: it kept no digest of them"
+				}
+				note("run %s of %s is of the same name, but its data %s; this is a new run", r.Key, r.Started.Local().Format(time.DateTime), when)
+				break
+			}
+		}
+	}
+}
+
+// resumed says of a run that goes on which checkpoints it could not go on from.
+func (s *Store) resumed(j *job, state sslkit.State) {
+	for _, err := range state.Damaged {
+		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v; going on from step %d", err, state.Step)})
+	}
 }
 
 // run prepares the training; there is none of the random encoder.
@@ -171,7 +252,8 @@ func (s *Store) run(ctx context.Context, j *job) (*sslkit.Run, error) {
 	run := &sslkit.Run{
 		Method: j.method, Backend: j.backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed,
 		Optimizer: j.Optimizer.build(loader.Steps(), j.Epochs),
-		Dir:       s.path(j.key, "checkpoints"), Save: saveEvery,
+		Dir:       s.path(j.key, "checkpoints"), Key: j.key, Save: saveEvery,
+		Resumed:  func(state sslkit.State) { s.resumed(j, state) },
 		Progress: func(p sslkit.Progress) { s.report(Progress{Key: j.key, Name: j.String(), Step: p}) },
 	}
 	run.Monitor, err = j.monitor(ctx)
@@ -232,7 +314,7 @@ func few(src data.Source, n int) (split, error) {
 }
 
 // encoder returns the store of j's encoder, once its run is done.
-func (s *Store) encoder(ctx context.Context, j *job) (*model.Store, error) {
+func (s *Store) encoder(ctx context.Context, j *job, record *Record) (*model.Store, error) {
 	if j.Method.Random != nil {
 		in, err := inOrder(j.train)
 		if err != nil {
@@ -248,9 +330,9 @@ func (s *Store) encoder(ctx context.Context, j *job) (*model.Store, error) {
 		}
 		return store, err
 	}
-	store, _, err := sslkit.LoadStore(s.path(j.key, "checkpoints"))
+	store, err := sslkit.LoadFinal(s.path(j.key, "checkpoints"), record.Parameters)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: run %s is done, but its encoder cannot be read; 'sslkit runs delete %s' and begin it again: %w", j.key, j.key, err)
+		return nil, fmt.Errorf("sweep: run %s is finished, but its encoder cannot be read; 'sslkit runs repair %s' trains it on from its newest whole checkpoint: %w", j.key, j.key, err)
 	}
 	return store, nil
 }

@@ -29,8 +29,8 @@ func TestPretrainRecord(t *testing.T) {
 	s, notes := newStore(t)
 	c := tiny(t)
 	r := pretrain(t, s, c)
-	c.Backend = "go"
-	if !r.Done || !reflect.DeepEqual(r.Config, c) || r.Key != c.Key() || r.Backend.Kind != "go" || r.Version != Version() {
+	c.Backend, c.Data.Digest = "go", r.Config.Data.Digest
+	if !r.Done || !strings.HasPrefix(c.Data.Digest, "sha256:") || !reflect.DeepEqual(r.Config, c) || r.Key != c.Key() || r.Backend.Kind != "go" || r.Version != Version() {
 		t.Errorf("record %+v", r)
 	}
 	if r.Started.IsZero() || r.Finished.Before(r.Started) {
@@ -146,6 +146,9 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 		if notes.steps != 10-step-1 {
 			t.Errorf("stopped after step %d, then %d more", step+1, notes.steps)
 		}
+		if got.Parameters != want.Parameters {
+			t.Errorf("stopped after step %d, the last checkpoint is another file than that of the undisturbed run", step+1)
+		}
 		if !got.Started.Equal(r.Started) {
 			t.Error("the resumed run is not the one that was begun")
 		}
@@ -213,7 +216,11 @@ func TestTwoProcessesTrainOnce(t *testing.T) {
 	s, notes := newStore(t)
 	lines, goOn, _ := holdAt(t, s, tiny(t), 2)
 
-	_, err := s.Delete(onGo(tiny(t)).Key())
+	records, err := s.List()
+	if err != nil || len(records) != 1 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	_, err = s.Delete(records[0].Key)
 	wantError(t, "deleting the other's run", err, "under way in process")
 
 	type result struct {
@@ -252,12 +259,6 @@ func TestTwoProcessesTrainOnce(t *testing.T) {
 	}
 }
 
-// onGo is c as its record has it.
-func onGo(c Config) Config {
-	c.Backend = "go"
-	return c
-}
-
 func TestDamagedRecordGoesOnFromCheckpoint(t *testing.T) {
 	s, notes := newStore(t)
 	want := pretrain(t, s, tiny(t))
@@ -276,7 +277,7 @@ func TestDamagedRecordGoesOnFromCheckpoint(t *testing.T) {
 		if notes.steps != 0 || !got.Done {
 			t.Errorf("%s: %d steps though all were taken, %+v", name, notes.steps, got)
 		}
-		if text := notes.String(); !strings.Contains(text, "damaged record "+path) || !strings.Contains(text, "going on from its checkpoint") {
+		if text := notes.String(); !strings.Contains(text, "damaged record "+path) || !strings.Contains(text, "made again from its checkpoint") {
 			t.Errorf("%s: news %q", name, text)
 		}
 		if _, err := s.Get(want.Key); err != nil {

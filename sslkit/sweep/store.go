@@ -15,8 +15,9 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/google/renameio/v2"
 
+	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/internal/sealed"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/pjrt"
 )
@@ -34,14 +35,21 @@ type Store struct {
 // Record is what is kept of a run, beside its checkpoints.
 type Record struct {
 	Key      string         `json:"key"`
-	Config   Config         `json:"config"`
+	Config   Config         `json:"config"`   // whose hash with the revision is the key
+	Revision int            `json:"revision"` // of the method's numbers
 	Done     bool           `json:"done"`
 	History  sslkit.History `json:"history"`
 	Version  string         `json:"version"` // of the code that began it
 	Backend  pjrt.Choice    `json:"backend"`
 	Started  time.Time      `json:"started"`
 	Finished time.Time      `json:"finished,omitzero"`
-	Memory   int64          `json:"memory,omitempty"` // peak of the process that trained it, in bytes of main memory; 0: not known, see Store.Alone
+	// Parameters is the SHA-256 of the last checkpoint's, of a run that is done and has any.
+	Parameters string `json:"parameters,omitempty"`
+	// Inventory of the data that it was trained on.
+	Inventory *data.Inventory `json:"inventory,omitempty"`
+
+	Memory    int64 `json:"memory,omitempty"` // peak of the process that trained it, in bytes of main memory; 0: not known, see Store.Alone
+	Unchecked bool  `json:"-"`                // written before records had checksums and digests of their data
 }
 
 // EpochSeconds is the median of the run's epochs, see sslkit.History, without the first where there are
@@ -115,7 +123,12 @@ func (s *Store) read(key string) (*Record, error) {
 		return nil, err
 	}
 	r := new(Record)
-	err = json.Unmarshal(text, r)
+	switch err = sealed.Unmarshal(text, r); {
+	case errors.Is(err, sealed.ErrUnsealed):
+		r, err = old(text)
+	case err == nil && r.Config.key(r.Revision) != r.Key:
+		err = errors.New("its configuration is of another key")
+	}
 	if err == nil && r.Key != key {
 		err = fmt.Errorf("it is of run %q", r.Key)
 	}
@@ -125,18 +138,29 @@ func (s *Store) read(key string) (*Record, error) {
 	return r, nil
 }
 
-func (s *Store) write(r *Record) error { return writeJSON(s.path(r.Key, "record.json"), r) }
+// old reads a record from before there were checksums and digests of data. No request finds it any more, since its key
+// has no digest; it can be shown.
+func old(text []byte) (*Record, error) {
+	r := &Record{Unchecked: true}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, err
+	}
+	if r.Config.Data.Digest != "" {
+		return nil, sealed.ErrDamaged
+	}
+	for r.Revision = 1; r.Revision <= revision(r.Config.Method.Name()); r.Revision++ {
+		if r.Config.key(r.Revision) == r.Key {
+			return r, nil
+		}
+	}
+	return nil, errors.New("its configuration is of another key")
+}
 
-// writeJSON replaces a file at once, or leaves it as it was.
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o755)
-	}
-	if err == nil {
-		err = renameio.WriteFile(path, append(text, '\n'), 0o644)
-	}
-	if err != nil {
+func (s *Store) write(r *Record) error { return write(s.path(r.Key, "record.json"), r) }
+
+// write replaces a file at once, or leaves it as it was.
+func write(path string, v any) error {
+	if err := sealed.Write(path, v); err != nil {
 		return fmt.Errorf("sweep: writing %s: %w", path, err)
 	}
 	return nil
@@ -209,8 +233,8 @@ func (s *Store) Get(prefix string) (*Record, error) {
 }
 
 // Find returns the record of c's run, finished or not; the error is fs.ErrNotExist if there is none.
-func (s *Store) Find(c Config) (*Record, error) {
-	j, err := newJob(c)
+func (s *Store) Find(ctx context.Context, c Config) (*Record, error) {
+	j, err := s.job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -303,4 +327,42 @@ func Version() string {
 		}
 	}
 	return version
+}
+
+// Repair trains a finished run, whose key begins with prefix and whose last checkpoint is damaged, on from its newest whole
+// one, or anew where there is none, and returns its record. On the machine that trained it the parameters are again those
+// that it ended with; where they are not, what was measured of the old ones is measured anew when it is asked for.
+func (s *Store) Repair(ctx context.Context, prefix string) (*Record, error) {
+	r, err := s.Get(prefix)
+	if err != nil {
+		return nil, err
+	}
+	j, err := s.job(ctx, r.Config)
+	if err != nil {
+		return nil, err
+	}
+	if j.key != r.Key {
+		return nil, fmt.Errorf("sweep: run %s is of another version of its method or has no digest of its data: begin it again", r.Key)
+	}
+	unlock, err := s.lock(ctx, j.key)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	dir := s.path(j.key, "checkpoints")
+	if _, err := sslkit.LoadFinal(dir, r.Parameters); err == nil || !r.Done || r.Parameters == "" {
+		return s.locked(ctx, j) // nothing is wrong with it, or it goes on in any case
+	}
+	if err := sslkit.DropDamaged(dir); err != nil {
+		return nil, err
+	}
+	was := r.Parameters
+	r.Done, r.Parameters = false, ""
+	if err := s.write(r); err != nil {
+		return nil, err
+	}
+	if r, err = s.locked(ctx, j); err == nil && r.Parameters != was {
+		s.report(Progress{Key: j.key, Note: fmt.Sprintf("run %s ends with other parameters than before; what was measured of it is measured again when it is asked for", j.key)})
+	}
+	return r, err
 }

@@ -13,13 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 )
 
 // put writes a finished record with this key, begun so many hours after the first of all.
 func put(t testing.TB, s *Store, key string, hour int) *Record {
 	t.Helper()
-	r := &Record{Key: key, Config: full(), Done: true, History: sslkit.History{Loss: []float64{2, 1}, Seconds: 3},
+	r := &Record{Key: key, Config: configs[key], Revision: 1, Done: true, History: sslkit.History{Loss: []float64{2, 1}, Seconds: 3},
 		Version: "v1", Started: time.Date(2024, 5, 6, hour, 0, 0, 0, time.UTC)}
 	if err := s.write(r); err != nil {
 		t.Fatal(err)
@@ -27,11 +28,23 @@ func put(t testing.TB, s *Store, key string, hour int) *Record {
 	return r
 }
 
-const (
-	keyA = "aaaaaaaaaaaaaaaa"
-	keyB = "aabbbbbbbbbbbbbb"
-	keyC = "cccccccccccccccc"
+var (
+	configs = map[string]Config{}
+	keyA    = keyed("aaa")
+	keyB    = keyed("aab")
+	keyC    = keyed("c")
 )
+
+// keyed finds a configuration whose key begins with prefix.
+func keyed(prefix string) string {
+	c := full()
+	for c.Seed = 0; ; c.Seed++ {
+		if key := c.key(1); strings.HasPrefix(key, prefix) {
+			configs[key] = c
+			return key
+		}
+	}
+}
 
 func damage(t testing.TB, s *Store, key string) {
 	t.Helper()
@@ -160,21 +173,27 @@ func TestGetByPrefix(t *testing.T) {
 func TestFind(t *testing.T) {
 	s, _ := newStore(t)
 	c := tiny(t)
-	if _, err := s.Find(c); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Find(context.Background(), c); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a run that was never begun: %v", err)
 	}
 	c.Backend = "go"
+	digest, err := data.Digest(t.Context(), c.Data.Name, data.OpenOptions{Size: c.Data.Size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Data.Digest = digest
+	configs[c.Key()] = c
 	want := put(t, s, c.Key(), 0)
-	c.Backend = ""
-	if got, err := s.Find(c); err != nil || !reflect.DeepEqual(got, want) {
+	c.Backend, c.Data.Digest = "", ""
+	if got, err := s.Find(context.Background(), c); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
 	damage(t, s, want.Key)
-	if _, err := s.Find(c); !errors.Is(err, ErrDamaged) {
+	if _, err := s.Find(context.Background(), c); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a damaged record: %v", err)
 	}
 	c.Epochs = 0
-	_, err := s.Find(c)
+	_, err = s.Find(context.Background(), c)
 	wantError(t, "an invalid configuration", err, "choose at least 1")
 }
 
@@ -290,7 +309,7 @@ func TestRecordsAreAtomic(t *testing.T) {
 		time.Sleep(time.Duration(i*331) * time.Microsecond)
 		cmd.Process.Kill()
 		cmd.Wait()
-		if r, err := s.read(hash(0)); err != nil {
+		if r, err := s.read(keyA); err != nil {
 			t.Fatal(err)
 		} else if len(r.History.Loss) < 100 {
 			t.Fatalf("%d losses", len(r.History.Loss))

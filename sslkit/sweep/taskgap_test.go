@@ -114,7 +114,7 @@ func TestTaskGapSpreads(t *testing.T) {
 		var of [2]*Scores
 		for i, seed := range seeds {
 			config.Seed = seed
-			r, err := s.Find(config)
+			r, err := s.Find(context.Background(), config)
 			if err != nil {
 				t.Fatal(err)
 			}

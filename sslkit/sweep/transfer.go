@@ -163,7 +163,7 @@ func (s *Store) Transfer(ctx context.Context, variants []Variant, o TransferOpti
 		}
 	}
 	if o.Dense != nil { // said before anything is trained
-		j, err := newJob(variants[0].Config)
+		j, err := s.job(ctx, variants[0].Config)
 		if err == nil {
 			err = j.load(ctx, s)
 		}
@@ -224,7 +224,7 @@ func ImageMethods() []string {
 // Trainable says why c cannot be trained, beyond what Validate finds: it builds the step, which is not compiled, for what is
 // known only then, such as that the batch fits the queue, or patches the tiles. It is nil of a run that is done.
 func (s *Store) Trainable(ctx context.Context, c Config) error {
-	j, err := newJob(c)
+	j, err := s.job(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, value
 	if scores.EndToEnd != nil {
 		add(columnEndToEnd, *scores.EndToEnd)
 	}
-	record, err := s.Find(c)
+	record, err := s.Find(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -328,8 +328,6 @@ type Tuned struct {
 	Labels  eval.Labels   `json:"labels"`
 }
 
-func (t *Tuned) whole() bool { return t.Examples > 0 }
-
 // FineTune goes on training a copy of c's encoder with so many of the labels, drawn by c's seed, see eval.FineTune, and trains c
 // first if need be. Like runs, the results are kept, and what was interrupted goes on.
 func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels eval.Labels) (*Tuned, error) {
@@ -338,7 +336,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 	}
 	t := &Tuned{Options: p, Labels: labels}
 	name := "finetune-" + hash([]any{p, labels})
-	return once(ctx, s, c, name+".json", labelled, func(j *job, _ *Record) (*Tuned, error) {
+	return once(ctx, s, c, name+".json", labelled, func(j *job, r *Record) (*Tuned, error) {
 		index, err := labels.Draw(data.Labels(j.train), len(j.train.Classes()), c.Seed)
 		if err != nil {
 			return nil, err
@@ -352,7 +350,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 		if err != nil {
 			return nil, err
 		}
-		store, err := s.encoder(ctx, j)
+		store, err := s.encoder(ctx, j, r)
 		if err != nil {
 			return nil, err
 		}

@@ -234,7 +234,7 @@ func TestFineTune(t *testing.T) {
 	}
 	_, err = s.FineTune(context.Background(), c, p, eval.Labels{PerClass: 21})
 	wantError(t, "21 of 20", err, "class 0 has 20")
-	r, err := s.Find(c)
+	r, err := s.Find(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
