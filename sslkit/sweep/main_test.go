@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleEnv) {
 	case "pretrain":
 		childPretrain()
+	case "evaluate":
+		childEvaluate()
 	case "write":
 		childWrite()
 	case onBest:
