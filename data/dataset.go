@@ -270,6 +270,32 @@ func Subset(src Source, n int, seed int64) (Source, error) {
 	return pick(src, fmt.Sprintf("%s[%d of %d, seed %d]", src.Name(), n, src.Len(), seed), index), nil
 }
 
+// Proportional returns n examples of src, drawn by seed and in the order of src,
+// of each class as many as its share, and one at least: what [Subset] cannot do
+// where classes are very unequal.
+func Proportional(src Source, n int, seed int64) (Source, error) {
+	classes := len(src.Classes())
+	if n < max(1, classes) || n > src.Len() {
+		return nil, fmt.Errorf("data: a subset of %d examples of %s: choose %d to %d", n, src.Name(), max(1, classes), src.Len())
+	}
+	order := identity(src.Len())
+	newStream(uint64(seed), uint64(n)).shuffle(order)
+	// The first of each class come first, then the rest as it is drawn.
+	seen := make([]bool, classes)
+	var first, rest []int32
+	for _, i := range order {
+		if label := src.Label(int(i)); label >= 0 && int(label) < classes && !seen[label] {
+			seen[label] = true
+			first = append(first, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	index := append(first, rest...)[:n]
+	slices.Sort(index)
+	return pick(src, fmt.Sprintf("%s[%d of %d in proportion, seed %d]", src.Name(), n, src.Len(), seed), index), nil
+}
+
 // Pick returns the examples of src that index names, in its order and under
 // src's name.
 func Pick(src Source, index ...int) Source {

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -432,4 +433,29 @@ func ExampleBatches() {
 	// Output:
 	// fashion-mnist-10k/train 39 steps
 	// (Uint8)[256, 28, 28, 1] (Int32)[256] 0 labels
+}
+
+func TestProportional(t *testing.T) {
+	src := &memory{name: "uneven", height: 1, width: 1, channels: 1, pixels: make([]uint8, 100),
+		labels: slices.Concat(make([]uint8, 45), bytes.Repeat([]byte{1}, 45), bytes.Repeat([]byte{2}, 10)), classes: []string{"a", "b", "c"}}
+	all, err := Proportional(src, 20, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := make([]int, 3)
+	for _, l := range Labels(all) {
+		have[l]++
+	}
+	if all.Len() != 20 || have[2] < 1 || have[2] > 6 || have[0] < 5 || have[1] < 5 {
+		t.Errorf("%d examples, of each class %v", all.Len(), have)
+	}
+	again, _ := Proportional(src, 20, 1)
+	if !slices.Equal(Labels(again), Labels(all)) {
+		t.Error("another draw with the same seed")
+	}
+	for _, n := range []int{2, 101} {
+		if _, err := Proportional(src, n, 1); err == nil {
+			t.Errorf("%d of 100 in 3 classes: no error", n)
+		}
+	}
 }

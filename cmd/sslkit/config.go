@@ -121,8 +121,11 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	if given("epochs") {
 		c = c.WithEpochs(f.epochs)
 	}
-	if given("batch") {
+	switch {
+	case given("batch"):
 		c.Batch = f.batch
+	case c.Data.Train > 0 && given("train"):
+		c.Batch = min(c.Batch, c.Data.Train) // a preset's batch is at most so many
 	}
 	if given("rate") {
 		c.Optimizer.Rate = f.rate

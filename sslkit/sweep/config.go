@@ -315,10 +315,41 @@ func (d Data) open(ctx context.Context, o data.OpenOptions) (train, test data.So
 	return train, test, nil
 }
 
-// part draws n examples, always the same.
+// part draws n examples, always the same: equally many of each class, or in proportion where a class has too few for that.
 func part(src data.Source, n int) (data.Source, error) {
 	if n == 0 || n == src.Len() {
 		return src, nil
 	}
-	return data.Subset(src, n, 0)
+	some, err := data.Subset(src, n, 0)
+	if err != nil {
+		if some, err := data.Proportional(src, n, 0); err == nil {
+			return some, nil
+		}
+	}
+	return some, err
+}
+
+// fitted returns a preset's configuration for the images that a folder of the user's has: a preset's numbers are at most so
+// many.
+func (c Config) fitted(ctx context.Context) (Config, error) {
+	if !strings.HasPrefix(c.Data.Name, "folder:") && !strings.HasPrefix(c.Data.Name, "captions:") {
+		return c, nil
+	}
+	train, test, err := data.OpenContext(ctx, c.Data.Name, data.OpenOptions{Size: c.Data.Size})
+	if err != nil {
+		return c, err
+	}
+	atMost := func(n *int, all int) int {
+		if *n >= all {
+			*n = 0
+		}
+		if *n == 0 {
+			return all
+		}
+		return *n
+	}
+	n := atMost(&c.Data.Train, train.Len())
+	atMost(&c.Data.Test, test.Len())
+	c.Batch = min(c.Batch, n)
+	return c, nil
 }

@@ -414,3 +414,42 @@ func TestWithEpochs(t *testing.T) {
 		t.Errorf("the original's drops are %v now", paper.Optimizer.Drops)
 	}
 }
+
+// A preset's numbers are at most so many: the first command on a few images of one's own uses all of them.
+func TestPresetFitsTheUsersImages(t *testing.T) {
+	c, err := Preset("simclr", Smoke, folder(t, true))
+	if err != nil || c.Data.Train != 0 || c.Data.Test != 0 || c.Batch != 80 {
+		t.Errorf("of 80 and 40 images %+v and a batch of %d, %v", c.Data, c.Batch, err)
+	}
+	if _, err := Preset("simclr", Smoke, "folder:"+t.TempDir()); err == nil {
+		t.Error("an empty folder: no error")
+	}
+}
+
+// Where a class has too few images for an even draw, it is in proportion.
+func TestUnevenClasses(t *testing.T) {
+	c := tiny(t)
+	c.Data.Train = 30
+	train, _, err := c.Data.open(t.Context(), data.OpenOptions{Size: 12})
+	if err != nil || train.Len() != 30 {
+		t.Errorf("%v, %v", train, err)
+	}
+	c.Data.Train = 81
+	_, _, err = c.Data.open(t.Context(), data.OpenOptions{Size: 12})
+	wantError(t, "more than there are", err, "--train", "choose 1 to 80")
+}
+
+func TestLimits(t *testing.T) {
+	c := tiny(t)
+	c.Epochs = math.MaxInt64
+	wantError(t, "epochs", c.Validate(), "at most", "--epochs")
+	c = tiny(t)
+	c.Batch = math.MaxInt64
+	wantError(t, "batch", c.Validate(), "at most", "--batch")
+	_, err := ReadConfig(zeros{})
+	wantError(t, "a configuration without end", err, "more than")
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -42,7 +43,11 @@ func Preset(method, preset, dataset string) (Config, error) {
 		"colorization": Colorization, "inpainting": InpaintingFeatures, "tracking": Tracking,
 	}
 	if make, known := of[method]; known {
-		return make(preset, dataset)
+		c, err := make(preset, dataset)
+		if err != nil {
+			return c, err
+		}
+		return c.fitted(context.Background())
 	}
 	return Config{}, fmt.Errorf("sweep: no method is called %q%s", method, suggest(method, Methods()))
 }
