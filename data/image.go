@@ -68,7 +68,7 @@ var codecs = []codec{
 	{"PNG", begins("\x89PNG\r\n\x1a\n"), png.DecodeConfig, reading(png.Decode), pngOrientation},
 	{"GIF", begins("GIF87a", "GIF89a"), gif.DecodeConfig, decodeGIF, gifOrientation},
 	{"WebP", isWebP, webpConfig, decodeWebP, webpOrientation},
-	{"TIFF", begins("II*\x00", "MM\x00*"), tiff.DecodeConfig, decodeTIFF, tiffFileOrientation},
+	{"TIFF", begins("II*\x00", "MM\x00*"), tiffConfig, decodeTIFF, tiffFileOrientation},
 	{"BMP", begins("BM"), bmpConfig, decodeBMP, upstanding},
 	{"PNM", isPNM, pnmConfig, decodePNM, upstanding},
 }
@@ -189,8 +189,8 @@ func decodeGIF(file []byte) (image.Image, error) {
 }
 
 // noAdobe is what image/jpeg says of four components without the APP14 segment
-// that tells what they are. By the JPEG standard's own rule they are CMYK, and
-// unlike Adobe's not inverted.
+// that tells what they are. They are CMYK, and inverted as Adobe's: so do others
+// take them.
 const noAdobe = "4-component JPEG doesn't have Adobe APP14 metadata"
 
 // adobeCMYK is an APP14 segment for components as they are.
@@ -217,17 +217,7 @@ func decodeJPEG(file []byte) (image.Image, error) {
 	if err == nil || !strings.Contains(err.Error(), noAdobe) {
 		return img, err
 	}
-	if img, err = jpeg.Decode(withAdobe(file)); err != nil {
-		return nil, err
-	}
-	cmyk, ok := img.(*image.CMYK)
-	if !ok {
-		return nil, errors.New("JPEG of four components of an unknown kind")
-	}
-	for i := range cmyk.Pix {
-		cmyk.Pix[i] = 255 - cmyk.Pix[i]
-	}
-	return cmyk, nil
+	return jpeg.Decode(withAdobe(file))
 }
 
 // decodeTIFF decodes the first page. It refuses what x/image/tiff would take
@@ -245,7 +235,22 @@ func decodeTIFF(file []byte) (image.Image, error) {
 	if errors.As(err, &unsupported) {
 		return nil, fmt.Errorf("TIFF of a kind that is not read (%s): convert it to PNG", string(unsupported))
 	}
+	// x/image takes 0 for white in faxes (compression 3 and 4), whatever the tag says that tells which it is.
+	if fax, ok := img.(*image.Gray); ok && (tags[259] == 3 || tags[259] == 4) && tags[262] == 1 {
+		for i := range fax.Pix {
+			fax.Pix[i] = 255 - fax.Pix[i]
+		}
+	}
 	return img, err
+}
+
+func tiffConfig(r io.Reader) (image.Config, error) {
+	c, err := tiff.DecodeConfig(r)
+	var unsupported tiff.UnsupportedError
+	if errors.As(err, &unsupported) {
+		return c, fmt.Errorf("TIFF of a kind that is not read (%s): convert it to PNG", string(unsupported))
+	}
+	return c, err
 }
 
 // turn returns the image as its Exif orientation says it is to be seen (Exif

@@ -130,6 +130,10 @@ func extractVideo(ctx context.Context, path string, o OpenOptions) (string, *ext
 	if f, err := readFilm(root); err == nil && f.Digest == digest {
 		return root, f, nil
 	}
+	note, err := lookAtFilm(full)
+	if err != nil {
+		return "", nil, err
+	}
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		return "", nil, errors.New("reading a video file takes ffmpeg, which is not on the PATH: install it, or give a folder of frames")
@@ -145,6 +149,9 @@ func extractVideo(ctx context.Context, path string, o OpenOptions) (string, *ext
 	f := &extracted{Digest: digest}
 	if f.Notes, err = runFFmpeg(ctx, ffmpeg, full, part, o.Size); err != nil {
 		return "", nil, err
+	}
+	if note != "" && len(f.Notes) == 0 {
+		f.Notes = []string{note}
 	}
 	if err := f.list(part); err != nil {
 		return "", nil, err
@@ -182,6 +189,39 @@ func hashFile(ctx context.Context, path string, o OpenOptions) (string, error) {
 		}
 	}})
 	return fmt.Sprintf("%x", h.Sum(nil)), err
+}
+
+// lookAtFilm refuses lists of other files, whose content nobody would look at,
+// and notes what ffmpeg says nothing of.
+func lookAtFilm(path string) (note string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, 512))
+	if err != nil {
+		return "", err
+	}
+	stat, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimLeft(string(head), "\ufeff \t\r\n")
+	for _, list := range []string{"ffconcat ", "#EXTM3U", "<?xml", "<MPD", "[playlist]"} {
+		if strings.HasPrefix(text, list) {
+			return "", errors.New("it is a list of films, not a film: give one of them")
+		}
+	}
+	// A transport stream (ISO 13818-1, 2.4.3.2) is packets of 188 bytes that each begin with 0x47, without a length.
+	const packet = 188
+	switch {
+	case len(head) <= 2*packet || head[0] != 0x47 || head[packet] != 0x47 || head[2*packet] != 0x47:
+		return "", nil
+	case stat.Size()%packet != 0:
+		return "the film is truncated: it ends within a packet", nil
+	}
+	return "a film of this kind (MPEG transport stream) does not tell its length: whether it is whole is not known", nil
 }
 
 // list writes the list of the frames beside them.
@@ -250,16 +290,17 @@ func runFFmpeg(ctx context.Context, ffmpeg, path, part string, size int) (notes 
 }
 
 var (
-	errorLine    = regexp.MustCompile(`(?m)^(?:\[[^\]]*\] )*\[(?:error|fatal|panic)\] (.*)$`)
+	errorLine    = regexp.MustCompile(`(?m)^(?:\[[^\]]*\] )*(?:\[(?:error|fatal|panic)\] (.*)|\[warning\] (.*(?:corrupt|truncated|prematurely|partial|damaged).*))$`)
 	addresses    = regexp.MustCompile(` @ 0x[0-9a-f]+`)
 	durationLine = regexp.MustCompile(`Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)`)
 	outTimeLine  = regexp.MustCompile(`(?m)^out_time_us=(\d+)`)
 )
 
-// complaintsOf are ffmpeg's messages of the level error or above.
+// complaintsOf are ffmpeg's messages of the level error or above, and warnings
+// of damage.
 func complaintsOf(log string) (all []string) {
 	for _, m := range errorLine.FindAllStringSubmatch(addresses.ReplaceAllString(log, ""), -1) {
-		all = append(all, strings.TrimSpace(m[1]))
+		all = append(all, strings.TrimSpace(m[1]+m[2]))
 	}
 	return all
 }
