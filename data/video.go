@@ -153,7 +153,7 @@ func extractVideo(ctx context.Context, path string, o OpenOptions) (string, *ext
 	if note != "" && len(f.Notes) == 0 {
 		f.Notes = []string{note}
 	}
-	if err := f.list(part); err != nil {
+	if err := f.list(part, maxFrames); err != nil {
 		return "", nil, err
 	}
 	// What is there is damaged or of an earlier version, or another process was faster: both are as good.
@@ -224,8 +224,8 @@ func lookAtFilm(path string) (note string, err error) {
 	return "a film of this kind (MPEG transport stream) does not tell its length: whether it is whole is not known", nil
 }
 
-// list writes the list of the frames beside them.
-func (f *extracted) list(part string) error {
+// list writes the list of the frames beside them, of the given number at most.
+func (f *extracted) list(part string, most int) error {
 	entries, err := os.ReadDir(part)
 	if err != nil {
 		return err
@@ -238,13 +238,13 @@ func (f *extracted) list(part string) error {
 		f.Frames = append(f.Frames, filmFrame{e.Name(), fmt.Sprintf("%x", sha256.Sum256(b))})
 	}
 	slices.SortFunc(f.Frames, func(a, b filmFrame) int { return cmp.Compare(a.Name, b.Name) })
-	if len(f.Frames) > maxFrames {
-		last := f.Frames[maxFrames]
+	if len(f.Frames) > most {
+		last := f.Frames[most] // the only one, see runFFmpeg
 		if err := os.Remove(filepath.Join(part, last.Name)); err != nil {
 			return err
 		}
-		f.Frames = f.Frames[:maxFrames]
-		f.Notes = append(f.Notes, fmt.Sprintf("the film is cut to its first %d frames", maxFrames))
+		f.Frames = f.Frames[:most]
+		f.Notes = append(f.Notes, fmt.Sprintf("the film is cut to its first %d frames", most))
 	}
 	text, err := json.Marshal(f)
 	if err != nil {
