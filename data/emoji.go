@@ -68,7 +68,7 @@ var emojiSheets = sync.OnceValues(func() (sheets []*image.RGBA, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("data: emoji: %w", err)
 		}
-		img, _, err := decodeImage(bytes.NewReader(file))
+		img, err := decodeImage(file)
 		if err != nil {
 			return nil, fmt.Errorf("data: emoji: %s.png: %w", vendor, err)
 		}

@@ -1,148 +1,33 @@
 package data
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/binary"
-	"errors"
+	"context"
 	"fmt"
-	"image"
-	_ "image/gif"  // decoder
-	_ "image/jpeg" // decoder
-	_ "image/png"  // decoder
 	"io"
 	"io/fs"
 	"maps"
 	"math"
 	"os"
-	"path"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
-	_ "golang.org/x/image/bmp"  // decoder
-	_ "golang.org/x/image/webp" // decoder
+	"golang.org/x/text/unicode/norm"
 )
-
-// maxPixels is the size of the largest image that is decoded. A file of a few
-// kilobytes can ask for any amount of memory.
-const maxPixels = 100_000_000
-
-// decodeImage decodes an image of any known format as it is stored, and tells
-// its Exif orientation (1 to 8, 1 is upright). It refuses an image over the
-// limit by its header.
-func decodeImage(r io.ReadSeeker) (img image.Image, orientation int, err error) {
-	config, format, err := image.DecodeConfig(r)
-	switch {
-	case errors.Is(err, image.ErrFormat):
-		return nil, 0, errors.New("not a JPEG, PNG, GIF, WebP or BMP image, or damaged")
-	case err != nil:
-		return nil, 0, truncated(err)
-	case config.Width < 1 || config.Height < 1:
-		return nil, 0, fmt.Errorf("image of %dx%d pixels", config.Width, config.Height)
-	case config.Width > maxPixels/config.Height:
-		return nil, 0, fmt.Errorf("image of %dx%d pixels is over the limit of %d million: make it smaller", config.Width, config.Height, maxPixels/1_000_000)
-	}
-	orientation = 1
-	if format == "jpeg" {
-		// The Exif segment is at the beginning and at most 64 kB.
-		if _, err := r.Seek(0, io.SeekStart); err != nil {
-			return nil, 0, err
-		}
-		head, err := io.ReadAll(io.LimitReader(r, 128<<10))
-		if err != nil {
-			return nil, 0, err
-		}
-		orientation = exifOrientation(head)
-	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return nil, 0, err
-	}
-	if img, _, err = image.Decode(r); err != nil {
-		return nil, 0, truncated(err)
-	}
-	return img, orientation, nil
-}
-
-// exifOrientation returns the orientation 1 to 8 of a JPEG file, 1 if it has
-// none or an invalid one (Exif 2.3, 4.6.4 A: tag 0x0112 of the 0th IFD). Photos
-// from telephones lie on their side without it, which would teach a method of
-// rotations something wrong.
-func exifOrientation(jpeg []byte) int {
-	for b := jpeg[min(2, len(jpeg)):]; len(b) >= 4 && b[0] == 0xff && b[1] != 0xda; {
-		size := 2 + int(binary.BigEndian.Uint16(b[2:]))
-		if size < 4 || size > len(b) {
-			break
-		}
-		if tiff, ok := bytes.CutPrefix(b[4:size], []byte("Exif\x00\x00")); ok && b[1] == 0xe1 {
-			return tiffOrientation(tiff)
-		}
-		b = b[size:]
-	}
-	return 1
-}
-
-func tiffOrientation(tiff []byte) int {
-	if len(tiff) < 8 {
-		return 1
-	}
-	var order binary.ByteOrder = binary.BigEndian
-	if tiff[0] == 'I' {
-		order = binary.LittleEndian
-	}
-	start := int64(order.Uint32(tiff[4:]))
-	if start+2 > int64(len(tiff)) {
-		return 1
-	}
-	entries := tiff[start+2:]
-	for n := order.Uint16(tiff[start:]); n > 0 && len(entries) >= 12; n, entries = n-1, entries[12:] {
-		if order.Uint16(entries) == 0x0112 {
-			if o := int(order.Uint16(entries[8:])); o >= 1 && o <= 8 {
-				return o
-			}
-			break
-		}
-	}
-	return 1
-}
-
-// upright turns a square image as its Exif orientation says.
-func upright(img *image.RGBA, orientation int) *image.RGBA {
-	if orientation == 1 {
-		return img
-	}
-	last := img.Rect.Dx() - 1
-	turned := image.NewRGBA(img.Rect)
-	for y := range last + 1 {
-		for x := range last + 1 {
-			tx, ty := x, y
-			if orientation >= 5 { // 5 is the transpose, 6 to 8 follow it like 2 to 4 the identity
-				tx, ty = y, x
-			}
-			switch orientation {
-			case 2, 6:
-				tx = last - tx
-			case 3, 7:
-				tx, ty = last-tx, last-ty
-			case 4, 8:
-				ty = last - ty
-			}
-			turned.SetRGBA(tx, ty, img.RGBAAt(x, y))
-		}
-	}
-	return turned
-}
 
 // openFolder opens a folder of images:
 //
-//	root/CLASS/...       a class each subfolder; a fifth of the images is the test split
-//	root/train/CLASS/... and root/test/CLASS/... (or val): splits as given
+//	root/CLASS/...       a class each subfolder; a fifth of its images is the test split
+//	root/train/CLASS/... and root/test/CLASS/... (or val, and others): splits as given
 //	root/*.jpg           no labels
 //
 // Images are in the order of their paths; subfolders of a class belong to it.
-// Hidden files and those which don't end as images do are passed over.
-func openFolder(root string, size int) (train, test Source, err error) {
+// Links are followed. Hidden files and those which don't end as images do are
+// passed over.
+func openFolder(ctx context.Context, root string, size int) (train, test Source, err error) {
 	stat, err := os.Stat(root)
 	if err != nil {
 		return nil, nil, fmt.Errorf("data: folder of images: %w", err)
@@ -150,43 +35,42 @@ func openFolder(root string, size int) (train, test Source, err error) {
 	if !stat.IsDir() {
 		return nil, nil, fmt.Errorf("data: %s is not a folder", root)
 	}
-	files, err := imageFiles(os.DirFS(root))
+	w, err := walk(ctx, root)
 	if err != nil {
 		return nil, nil, fmt.Errorf("data: folder of images: %w", err)
 	}
-	if len(files) == 0 {
-		return nil, nil, fmt.Errorf("data: no images in %s: it needs files that end in %s, in one subfolder a class or without subfolders",
-			root, strings.Join(extensions, ", "))
+	if len(w.images) == 0 {
+		passed := ""
+		for _, p := range w.passed {
+			passed += fmt.Sprintf("; %s", p)
+		}
+		return nil, nil, fmt.Errorf("data: no images in %s: it needs files that end in %s, in one subfolder a class or without subfolders%s",
+			root, strings.Join(extensions, ", "), passed)
 	}
-	trainFiles, testFiles := splitFiles(files)
-	if len(trainFiles) == 0 || len(testFiles) == 0 {
-		return nil, nil, fmt.Errorf("data: %s has %d training and %d test images: both splits need one", root, len(trainFiles), len(testFiles))
-	}
-	classes, err := folderClasses(slices.Concat(trainFiles, testFiles))
+	a, err := arrange(w.images)
 	if err != nil {
 		return nil, nil, fmt.Errorf("data: %s: %w", root, err)
 	}
-	return newFolder(root, "train", size, classes, trainFiles), newFolder(root, "test", size, classes, testFiles), nil
-}
-
-var extensions = []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp"}
-
-func imageFiles(root fs.FS) (files []string, err error) {
-	err = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case name != "." && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-		case !entry.IsDir() && slices.Contains(extensions, strings.ToLower(path.Ext(name))):
-			files = append(files, name)
-		}
-		return nil
-	})
-	slices.Sort(files)
-	return files, err
+	classes, err := folderClasses(slices.Concat(a.train, a.test))
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %s: %w", root, err)
+	}
+	if len(a.train) == 0 || len(a.test) == 0 {
+		return nil, nil, fmt.Errorf("data: %s has %d training and %d test images: both splits need one", root, len(a.train), len(a.test))
+	}
+	s := &survey{passed: w.passed, notes: a.notes}
+	for _, name := range a.stray {
+		s.passed.add("images beside the splits", "", name)
+	}
+	if classes != nil {
+		s.notes = append(s.notes, a.classesWithoutImages(classes, w.unread)...)
+	}
+	split := func(name string, files []folderFile) *folder {
+		f := newFolder(root, name, size, classes, files)
+		f.survey = s
+		return f
+	}
+	return split("train", a.train), split("test", a.test), nil
 }
 
 // folderFile is one image.
@@ -195,48 +79,206 @@ type folderFile struct {
 	class string // "" without
 }
 
-// splitFiles splits as the folders train and test (or val) say, or else by a
-// hash of each path, so that an image stays on its side when others are added.
-func splitFiles(files []string) (train, test []folderFile) {
-	below := func(dir string) (inside []folderFile) {
-		for _, f := range files {
-			if rest, ok := strings.CutPrefix(f, dir+"/"); ok {
-				inside = append(inside, folderFile{path: f, class: classOf(rest)})
+// arrangement is which images are in which split, and why.
+type arrangement struct {
+	train, test []folderFile
+	given       bool     // by folders
+	splits      []string // the folders of the two, where they are given
+	stray       []string // images beside them
+	notes       []string
+}
+
+// A split's folder is one of these words, in any case, maybe behind a common
+// prefix and before "set", "images" or a number: Train, test_set, val2017,
+// seg_train.
+var splitName = regexp.MustCompile(`^(.*[-_. ])?(train|training|test|testing|eval|evaluation|valid|val|validation|dev|devel|development)(?:[-_. ]?(?:set|data|images?|imgs?|split|[0-9]{1,4}))*$`)
+
+// Of two folders that can be the test split the one of lower rank is.
+var splitRank = map[string]int{
+	"train": 0, "training": 0, "test": 1, "testing": 1, "eval": 2, "evaluation": 2,
+	"valid": 3, "val": 3, "validation": 3, "dev": 4, "devel": 4, "development": 4,
+}
+
+// splitFolders returns the rank of each folder that is a split by its name.
+func splitFolders(names []string) map[string]int {
+	ranks, prefixes := map[string]int{}, map[string][]string{}
+	for _, name := range names {
+		if m := splitName.FindStringSubmatch(strings.ToLower(name)); m != nil {
+			ranks[name] = splitRank[m[2]]
+			prefixes[m[1]] = append(prefixes[m[1]], name)
+		}
+	}
+	for prefix, names := range prefixes {
+		// "bullet train" is a class, unless there is a "bullet test".
+		training := func(name string) bool { return ranks[name] == 0 }
+		testing := func(name string) bool { return ranks[name] > 0 }
+		if prefix != "" && !(slices.ContainsFunc(names, training) && slices.ContainsFunc(names, testing)) {
+			for _, name := range names {
+				delete(ranks, name)
 			}
 		}
-		return inside
 	}
-	train, test = below("train"), below("test")
-	if len(test) == 0 {
-		test = below("val")
-	}
-	if len(train) > 0 && len(test) > 0 {
-		return train, test
-	}
+	return ranks
+}
 
-	byHash := func(a, b string) int { return cmp.Compare(hashName(a), hashName(b)) }
-	lowest, highest := slices.MinFunc(files, byHash), slices.MaxFunc(files, byHash)
-	train, test = nil, nil
-	for _, f := range files {
-		file := folderFile{path: f, class: classOf(f)}
-		// Of two images or more, each split has one.
-		if f != highest && (f == lowest || hashName(f) < math.MaxUint64/5) {
-			test = append(test, file)
-		} else {
-			train = append(train, file)
+// folders returns the first folders of names, and the names without one.
+func folders(names []string) (first, without []string) {
+	for _, name := range names {
+		if top := firstFolder(name); top == "" {
+			without = append(without, name)
+		} else if len(first) == 0 || first[len(first)-1] != top {
+			first = append(first, top)
 		}
 	}
+	slices.Sort(first)
+	return slices.Compact(first), without
+}
+
+// below returns the files in a folder, a class each of its subfolders.
+func below(folder string, files []string) (inside []folderFile) {
+	for _, f := range files {
+		if rest, ok := strings.CutPrefix(f, folder+"/"); ok {
+			inside = append(inside, folderFile{path: f, class: classOf(rest)})
+		}
+	}
+	return inside
+}
+
+// arrange splits as the folders say, or else each class by a hash of the paths,
+// so that an image stays on its side when others are added.
+func arrange(files []string) (*arrangement, error) {
+	a := &arrangement{}
+	tops, stray := folders(files)
+	ranks := splitFolders(tops)
+	if len(ranks) == 0 {
+		if err := splitsBelow(tops, files); err != nil {
+			return nil, err
+		}
+		a.train, a.test = holdOutFiles(below("", prefixed(files)))
+		return a, nil
+	}
+	a.given, a.stray = true, stray
+	splits := slices.SortedFunc(maps.Keys(ranks), func(a, b string) int { return cmp.Or(cmp.Compare(ranks[a], ranks[b]), cmp.Compare(a, b)) })
+	for _, top := range tops {
+		if _, known := ranks[top]; !known {
+			return nil, fmt.Errorf("%s is a split by its name, but what is %s beside it? Splits are train, and test, val, valid, validation, dev or eval: rename %[2]s or move it away, or rename %[1]s if it is a class",
+				legible(splits[0]), legible(top))
+		}
+	}
+	for i, s := range splits[1:] {
+		if ranks[s] == ranks[splits[i]] {
+			return nil, fmt.Errorf("%s and %s mean the same split: join them, or move one away", legible(splits[i]), legible(s))
+		}
+	}
+	if ranks[splits[0]] != 0 {
+		return nil, fmt.Errorf("it has the split %s but no train: rename it to train if it is to be split, or give its path as the folder", legible(splits[0]))
+	}
+	a.train, a.splits = below(splits[0], files), splits[:1]
+	labelled := a.train[0].class != ""
+	for _, s := range splits[1:] {
+		candidate := below(s, files)
+		switch {
+		case a.test != nil:
+			a.notes = append(a.notes, fmt.Sprintf("%s is left out (%d images): the test split is %s", legible(s), len(candidate), legible(a.splits[1])))
+		case labelled && !slices.ContainsFunc(candidate, func(f folderFile) bool { return f.class != "" }):
+			a.notes = append(a.notes, fmt.Sprintf("%s is left out: its %d images are in no class", legible(s), len(candidate)))
+		default:
+			a.test, a.splits = candidate, append(a.splits[:1:1], s)
+		}
+	}
+	if a.test == nil {
+		a.notes = append(a.notes, fmt.Sprintf("there is no test split: a fifth of %s is held out for it", legible(splits[0])))
+		a.train, a.test = holdOutFiles(a.train)
+	}
+	return a, nil
+}
+
+// prefixed puts all names into one folder, "".
+func prefixed(files []string) []string {
+	all := make([]string, len(files))
+	for i, f := range files {
+		all[i] = "/" + f
+	}
+	return all
+}
+
+// splitsBelow refuses splits where they are not looked for.
+func splitsBelow(tops, files []string) error {
+	for _, top := range tops {
+		var inside []string
+		for _, f := range files {
+			if rest, ok := strings.CutPrefix(f, top+"/"); ok {
+				inside = append(inside, rest)
+			}
+		}
+		within, _ := folders(inside)
+		ranks := splitFolders(within)
+		training, testing := "", ""
+		for _, name := range slices.Sorted(maps.Keys(ranks)) {
+			if ranks[name] == 0 {
+				training = name
+			} else {
+				testing = name
+			}
+		}
+		if training != "" && testing != "" {
+			return fmt.Errorf("the splits %s and %s are within %s: give the path of that folder, or, if it is a class, put the splits above the classes",
+				legible(training), legible(testing), legible(top))
+		}
+	}
+	return nil
+}
+
+// holdOutFiles takes a fifth of each class for testing, by a hash of each path.
+// Of two images or more each split has one.
+func holdOutFiles(files []folderFile) (train, test []folderFile) {
+	classes := map[string][]folderFile{}
+	for _, f := range files {
+		f.path = strings.TrimPrefix(f.path, "/")
+		classes[f.class] = append(classes[f.class], f)
+	}
+	for _, files := range classes {
+		byHash := func(a, b folderFile) int {
+			return cmp.Or(cmp.Compare(hashName(a.path), hashName(b.path)), cmp.Compare(a.path, b.path))
+		}
+		lowest, highest := slices.MinFunc(files, byHash), slices.MaxFunc(files, byHash)
+		for _, f := range files {
+			if f != highest && (f == lowest || hashName(f.path) < math.MaxUint64/5) {
+				test = append(test, f)
+			} else {
+				train = append(train, f)
+			}
+		}
+	}
+	byPath := func(a, b folderFile) int { return cmp.Compare(a.path, b.path) }
+	slices.SortFunc(train, byPath)
+	slices.SortFunc(test, byPath)
 	return train, test
 }
 
-// classOf is the first folder of a path.
-func classOf(name string) string {
-	class, _, found := strings.Cut(name, "/")
+// splitFiles splits names without classes.
+func splitFiles(files []string) (train, test []folderFile) {
+	if a, err := arrange(files); err == nil && a.given {
+		return a.train, a.test
+	}
+	var all []folderFile
+	for _, f := range files {
+		all = append(all, folderFile{path: f})
+	}
+	return holdOutFiles(all)
+}
+
+func firstFolder(name string) string {
+	top, _, found := strings.Cut(name, "/")
 	if !found {
 		return ""
 	}
-	return class
+	return top
 }
+
+// classOf is the first folder of a path. What looks the same is the same, however
+// the system that made it composes letters and accents.
+func classOf(name string) string { return norm.NFC.String(firstFolder(name)) }
 
 // folderClasses returns the names of all classes in order, nil without any.
 func folderClasses(files []folderFile) ([]string, error) {
@@ -247,11 +289,41 @@ func folderClasses(files []folderFile) ([]string, error) {
 	classes := slices.Sorted(maps.Keys(seen))
 	if without, ok := seen[""]; ok {
 		if len(classes) > 1 {
-			return nil, fmt.Errorf("some images are in subfolders and some, like %s, are not: is a subfolder a class or not?", without)
+			return nil, fmt.Errorf("some images are in subfolders and some, like %s, are not: is a subfolder a class or not?", legible(without))
 		}
 		return nil, nil
 	}
 	return classes, nil
+}
+
+// classesWithoutImages names the folders that would be classes if their images
+// could be read.
+func (a *arrangement) classesWithoutImages(classes, unread []string) (notes []string) {
+	lost := map[string]int{}
+	count := func(files []folderFile) {
+		for _, f := range files {
+			if f.class != "" && !slices.Contains(classes, f.class) {
+				lost[f.class]++
+			}
+		}
+	}
+	if !a.given {
+		count(below("", prefixed(unread)))
+	}
+	for _, s := range a.splits {
+		count(below(s, unread))
+	}
+	for _, class := range slices.Sorted(maps.Keys(lost)) {
+		notes = append(notes, fmt.Sprintf("%s is no class: its %d images are of a kind that is not read", legible(class), lost[class]))
+	}
+	return notes
+}
+
+// survey is what was found besides the images of a folder or a film.
+type survey struct {
+	passed passings
+	notes  []string
+	film   string // digest of a film's frames
 }
 
 // folder is a split of a folder of images, cut to the central square and
@@ -261,6 +333,8 @@ type folder struct {
 	size        int
 	classes     []string
 	files       []folderFile
+	seen        []seen  // once inspected
+	survey      *survey // nil for captions
 	kept        []atomic.Pointer[[]uint8]
 	room        atomic.Int64 // bytes that may still be kept
 }
@@ -275,6 +349,11 @@ func newFolder(root, split string, size int, classes []string, files []folderFil
 	return f
 }
 
+// images of a split are what a digest and an inventory are of.
+func (f *folder) images() *folder { return f }
+
+func (f *folder) file(i int) string { return join(f.root, f.files[i].path) }
+
 func (f *folder) Name() string                         { return "folder:" + f.root + "/" + f.split }
 func (f *folder) Len() int                             { return len(f.files) }
 func (f *folder) Shape() (height, width, channels int) { return f.size, f.size, 3 }
@@ -286,9 +365,8 @@ func (f *folder) Read(i int, pixels []uint8) error {
 		copy(pixels, *kept)
 		return nil
 	}
-	name := filepath.Join(f.root, filepath.FromSlash(f.files[i].path))
-	if err := f.decode(name, pixels); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	if err := f.decode(i, pixels); err != nil {
+		return fmt.Errorf("%s: %w", legible(f.file(i)), err)
 	}
 	if f.room.Add(-int64(len(pixels))) >= 0 {
 		kept := slices.Clone(pixels)
@@ -297,20 +375,52 @@ func (f *folder) Read(i int, pixels []uint8) error {
 	return nil
 }
 
-func (f *folder) decode(name string, pixels []uint8) error {
-	file, err := os.Open(name)
+func (f *folder) decode(i int, pixels []uint8) error {
+	file, now, err := readFile(f.file(i))
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	img, orientation, err := decodeImage(file)
+	if f.seen != nil && (f.seen[i].size != now.Size() || f.seen[i].modified != now.ModTime().UnixNano()) {
+		return errChanged
+	}
+	img, err := decodeImage(file)
 	if err != nil {
 		return err
 	}
-	b := img.Bounds()
-	side := min(b.Dx(), b.Dy())
-	corner := b.Min.Add(image.Pt((b.Dx()-side)/2, (b.Dy()-side)/2))
-	square := image.Rectangle{corner, corner.Add(image.Pt(side, side))}
-	rgb(upright(resize(img, square, f.size), orientation), pixels)
+	rgb(img.square(f.size), pixels)
 	return nil
+}
+
+var errChanged = fmt.Errorf("it has changed since the images were looked at: start again, once nobody writes to them")
+
+// readFile reads a regular file that is not too large, and tells what it is. It
+// never waits for a pipe.
+func readFile(name string) ([]byte, fs.FileInfo, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, reason(err)
+	}
+	defer f.Close()
+	stat, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, nil, reason(err)
+	case !stat.Mode().IsRegular():
+		return nil, nil, fmt.Errorf("not a file")
+	case stat.Size() > maxFile:
+		return nil, nil, fmt.Errorf("a file of %d MB is over the limit of %d", stat.Size()>>20, maxFile>>20)
+	}
+	b := make([]byte, stat.Size())
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, nil, reason(truncated(err))
+	}
+	return b, stat, nil
+}
+
+// reason is an error without the path, which is said before it.
+func reason(err error) error {
+	if p, ok := err.(*fs.PathError); ok { //nolint:errorlint // only what os itself returns
+		return p.Err
+	}
+	return err
 }

@@ -90,6 +90,18 @@ func letters(pixels []uint8, size int) string {
 	return s
 }
 
+// corners are the letters of an image file.
+func corners(t *testing.T, file []byte) string {
+	t.Helper()
+	img, err := decodeImage(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]uint8, 16*16*3)
+	rgb(img.square(16), pixels)
+	return letters(pixels, 16)
+}
+
 func paths(src Source) []string {
 	var all []string
 	for _, f := range src.(*folder).files {
@@ -229,6 +241,8 @@ func TestFolderFormats(t *testing.T) {
 }
 
 // withExif puts an Exif segment with the orientation into a JPEG.
+var bigEndian binary.AppendByteOrder = binary.BigEndian
+
 func withExif(file []byte, orientation uint16, order binary.AppendByteOrder) []byte {
 	tiff := []byte("II*\x00")
 	if order == binary.AppendByteOrder(binary.BigEndian) {
@@ -265,15 +279,7 @@ func TestFolderTurnsImagesUpright(t *testing.T) {
 			}
 		}
 		for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
-			file := filepath.Join(t.TempDir(), "photo.jpg")
-			if err := os.WriteFile(file, withExif(encode(t, img, "jpeg"), orientation, order), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			pixels := make([]uint8, 16*16*3)
-			if err := newFolder("", "", 16, nil, nil).decode(file, pixels); err != nil {
-				t.Fatal(err)
-			}
-			if got := letters(pixels, 16); got != "rgbw" {
+			if got := corners(t, withExif(encode(t, img, "jpeg"), orientation, order)); got != "rgbw" {
 				t.Errorf("orientation %d, %v: corners are %s, want rgbw", orientation, order, got)
 			}
 		}
@@ -283,15 +289,15 @@ func TestFolderTurnsImagesUpright(t *testing.T) {
 // Whatever stands in the header, the orientation is found or taken for 1.
 func TestExifOfDamagedFiles(t *testing.T) {
 	good := withExif(encode(t, quarters(4, 4), "jpeg"), 6, binary.BigEndian)
-	if o := exifOrientation(good); o != 6 {
+	if o := jpegOrientation(good); o != 6 {
 		t.Fatalf("orientation %d, want 6", o)
 	}
 	for n := range 60 {
-		exifOrientation(good[:n])
+		jpegOrientation(good[:n])
 		for _, b := range []byte{0, 1, 0x7f, 0xff} {
 			bad := slices.Clone(good)
 			bad[n] = b
-			if o := exifOrientation(bad); o < 1 || o > 8 {
+			if o := jpegOrientation(bad); o < 1 || o > 8 {
 				t.Errorf("byte %d as %#x gives orientation %d", n, b, o)
 			}
 		}
@@ -317,30 +323,18 @@ func TestDecodeRefuses(t *testing.T) {
 		content []byte
 		want    string
 	}{
-		{"200 megapixels", hugePNG(20000, 10000), "image of 20000x10000 pixels is over the limit of 100 million"},
+		{"200 megapixels", hugePNG(20000, 10000), "image of 20000x10000 pixels of 4 bytes is over the limit of 256 MB"},
 		{"overflow", hugePNG(1<<22, 1<<22), "over the limit"},
-		{"just within the limit, but without pixels", hugePNG(10000, 10000), "truncated file"},
+		{"just within the limit, but without pixels", hugePNG(8192, 8192), "truncated file"},
 		{"truncated PNG", good[:len(good)/2], "not enough pixel data"},
 		{"truncated JPEG", photo[:len(photo)/2], "truncated file: unexpected EOF"},
-		{"empty", nil, "not a JPEG, PNG, GIF, WebP or BMP image, or damaged"},
-		{"text", []byte("hello"), "not a JPEG, PNG, GIF, WebP or BMP image, or damaged"},
+		{"empty", nil, "the file is empty"},
+		{"text", []byte("hello"), "not a JPEG, PNG, GIF, WebP, TIFF, BMP or PNM image, or damaged"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := decodeImage(bytes.NewReader(test.content))
+			_, err := decodeImage(test.content)
 			wantError(t, err, test.want)
 		})
-	}
-}
-
-func TestFolderErrorNamesTheFile(t *testing.T) {
-	dir := t.TempDir()
-	writeFiles(t, dir, map[string][]byte{"train/huge.png": hugePNG(20000, 10000), "test/a.png": encode(t, quarters(8, 8), "png")})
-	train, _, err := Open("folder:"+dir, OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, err := range load(t, train, Options{Batch: 1}).Iter() {
-		wantError(t, err, filepath.Join(dir, "train", "huge.png")+": image of 20000x10000 pixels is over the limit")
 	}
 }
 
@@ -352,7 +346,7 @@ func TestOpenFolderRefuses(t *testing.T) {
 	writeFiles(t, single, map[string][]byte{"cat/1.png": img})
 	writeFiles(t, filepath.Dir(file), map[string][]byte{"a.png": img})
 	for path, want := range map[string]string{
-		empty:                        "no images in " + empty + ": it needs files that end in .jpg, .jpeg, .png, .gif, .webp, .bmp, in one subfolder a class",
+		empty:                        "no images in " + empty + ": it needs files that end in .jpg, .jpeg, .png, .ppm, ",
 		mixed:                        "some images are in subfolders and some, like stray.png, are not",
 		single:                       "1 training and 0 test images: both splits need one",
 		file:                         "is not a folder",
@@ -382,4 +376,145 @@ func TestFolderWithoutRoom(t *testing.T) {
 			t.Error("kept though there is no room")
 		}
 	}
+}
+
+// folderOf writes a small image for each name and opens the folder.
+func folderOf(t *testing.T, names ...string) (dir string, train, test Source, err error) {
+	t.Helper()
+	dir = t.TempDir()
+	files := map[string][]byte{}
+	for i, n := range names {
+		img := image.NewRGBA(image.Rect(0, 0, 2, 2))
+		for k := range img.Pix {
+			img.Pix[k] = uint8(50 + 3*i)
+		}
+		files[n] = encode(t, img, "png")
+	}
+	writeFiles(t, dir, files)
+	train, test, err = Open("folder:"+dir, OpenOptions{})
+	return dir, train, test, err
+}
+
+func TestSplitsByTheirUsualNames(t *testing.T) {
+	for _, train := range []string{"train", "Training", "TRAIN", "train_set", "train2017"} {
+		for _, test := range []string{"test", "Testing", "val", "VALID", "validation", "dev", "eval", "test set", "val2017", "test_images"} {
+			_, a, b, err := folderOf(t, train+"/cat/1.png", train+"/dog/2.png", test+"/cat/3.png", test+"/dog/4.png", test+"/dog/5.png")
+			if err != nil {
+				t.Errorf("%s and %s: %v", train, test, err)
+				continue
+			}
+			if a.Len() != 2 || b.Len() != 3 || !slices.Equal(a.Classes(), []string{"cat", "dog"}) {
+				t.Errorf("%s and %s: %d and %d images of %v", train, test, a.Len(), b.Len(), a.Classes())
+			}
+		}
+	}
+	// A common prefix, as some datasets have it; without a pair it is a class.
+	_, a, b, err := folderOf(t, "seg_train/cat/1.png", "seg_test/cat/2.png")
+	if err != nil || a.Len() != 1 || b.Len() != 1 || a.Classes()[0] != "cat" {
+		t.Errorf("with a prefix: %v", err)
+	}
+	_, a, _, err = folderOf(t, "bullet train/1.png", "bullet train/2.png", "bus/1.png", "bus/2.png")
+	if err != nil || !slices.Equal(a.Classes(), []string{"bullet train", "bus"}) {
+		t.Errorf("a class called bullet train: %v", err)
+	}
+}
+
+func TestSplitsThatAreNotUnderstoodAreNamed(t *testing.T) {
+	for _, test := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"train/cat/1.png", "holdout/cat/2.png"}, "train is a split by its name, but what is holdout beside it?"},
+		{[]string{"train/cat/1.png", "test/cat/2.png", "unlabeled/3.png"}, "what is unlabeled beside it?"},
+		{[]string{"val/cat/1.png", "cat/1.png"}, "what is cat beside it?"},
+		{[]string{"train/cat/1.png", "Train/cat/2.png", "test/cat/3.png"}, "Train and train mean the same split"},
+		{[]string{"train/cat/1.png", "training/cat/2.png", "test/cat/3.png"}, "train and training mean the same split"},
+		{[]string{"test/cat/1.png", "val/cat/2.png"}, "it has the split test but no train"},
+		{[]string{"data/train/cat/1.png", "data/val/cat/2.png"}, "the splits train and val are within data: give the path of that folder"},
+		{[]string{"cat/train/1.png", "cat/test/2.png", "dog/train/1.png", "dog/test/2.png"}, "the splits train and test are within cat"},
+		{[]string{"train/cat/1.png", "train/2.png", "test/cat/3.png"}, "some images are in subfolders and some, like train/2.png, are not"},
+	} {
+		_, _, _, err := folderOf(t, test.names...)
+		wantError(t, err, test.want)
+	}
+}
+
+func TestWhichSplitIsTheTest(t *testing.T) {
+	for _, test := range []struct {
+		names []string
+		train []string
+		test  []string
+		note  string
+	}{
+		{[]string{"train/a/1.png", "val/a/2.png", "test/a/3.png"}, []string{"train/a/1.png"}, []string{"test/a/3.png"}, "val is left out (1 images): the test split is test"},
+		{[]string{"train/a/1.png", "val/a/2.png", "test/3.png"}, []string{"train/a/1.png"}, []string{"val/a/2.png"}, "test is left out: its 1 images are in no class"},
+		{[]string{"train/a/1.png", "train/a/2.png"}, nil, nil, "there is no test split: a fifth of train is held out for it"},
+		{[]string{"train/a/1.png", "test/a/2.png", "figure.png"}, []string{"train/a/1.png"}, []string{"test/a/2.png"}, "1 passed over: images beside the splits"},
+	} {
+		dir, a, b, err := folderOf(t, test.names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.train != nil && (!slices.Equal(paths(a), test.train) || !slices.Equal(paths(b), test.test)) {
+			t.Errorf("%v: %v and %v", test.names, paths(a), paths(b))
+		}
+		if a.Len() != 1 || b.Len() != 1 {
+			t.Errorf("%v: %d and %d", test.names, a.Len(), b.Len())
+		}
+		if line := check(t, "folder:"+dir).Line(); !strings.Contains(line, test.note) {
+			t.Errorf("%v: %s, want %q", test.names, line, test.note)
+		}
+	}
+}
+
+// Each class is split, whatever its size; what is added moves nothing.
+func TestRareClassesAreInBothSplits(t *testing.T) {
+	var names []string
+	for c := range 20 {
+		for i := range 2 + c%3 {
+			names = append(names, fmt.Sprintf("c%02d/%d.png", c, i))
+		}
+	}
+	dir, _, _, err := folderOf(t, append(names, "lonely/1.png")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := check(t, "folder:"+dir)
+	for _, c := range v.Classes {
+		if c.Name != "lonely" && (c.Train == 0 || c.Test == 0) {
+			t.Errorf("class %s has %d and %d images", c.Name, c.Train, c.Test)
+		}
+	}
+	if line := v.Line(); !strings.Contains(line, "1 classes have no test image: lonely") {
+		t.Errorf("%s", line)
+	}
+}
+
+// Systems compose é in two ways; it is one class.
+func TestClassesThatLookTheSameAreTheSame(t *testing.T) {
+	_, a, b, err := folderOf(t, "train/cafe\u0301/1.png", "test/caf\u00e9/2.png")
+	if err != nil || len(a.Classes()) != 1 || a.Label(0) != 0 || b.Label(0) != 0 {
+		t.Errorf("classes %q, error %v", a.Classes(), err)
+	}
+}
+
+func TestClassOfUnreadImagesIsNamed(t *testing.T) {
+	dir, _, _, err := folderOf(t, "cat/1.png", "cat/2.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, dir, map[string][]byte{"dog/1.avif": {1}, "dog/2.avif": {2}})
+	if line := check(t, "folder:"+dir).Line(); !strings.Contains(line, "2 passed over: images of a kind that is not read (.avif); dog is no class: its 2 images are of a kind that is not read") {
+		t.Errorf("%s", line)
+	}
+}
+
+func TestChangedFilesAreNotRead(t *testing.T) {
+	dir, a, _, err := folderOf(t, "train/a/1.png", "test/a/2.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, dir, map[string][]byte{"train/a/1.png": encode(t, quarters(9, 9), "png")})
+	err = a.Read(0, make([]uint8, 32*32*3))
+	wantError(t, err, "1.png: it has changed since the images were looked at")
 }

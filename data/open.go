@@ -18,8 +18,8 @@ type OpenOptions struct {
 	Seed     int64  // decides photo crops, scenes and clips
 	Dir      string // the cache of downloads; default CacheDir()
 	Offline  bool   // never use the network
-	// Progress, if set, is called while a file is downloaded; total is 0 where
-	// the server does not tell it.
+	// Progress, if set, is called while a file is downloaded or images are looked
+	// at, in bytes; total is 0 where the server does not tell it.
 	Progress func(file string, done, total int64)
 }
 
@@ -75,9 +75,9 @@ func Names() []Info {
 //	cifar10, cifar100  Krizhevsky 2009: 50,000 and 10,000 colour images of 32x32
 //	stl10              Coates et al. 2011: 5,000 and 8,000 colour images of 96x96
 //	stl10-unlabelled   its 100,000 unlabelled images, and the same test split
-//	folder:PATH        images in one subfolder a class, or without classes in PATH itself
+//	folder:PATH        images in one subfolder a class, in train and test (or val, and others) or not, or without classes in PATH itself
 //	captions:FILE      images and captions: CSV lines of an image's path, from FILE's folder or Images in it, and its caption
-//	video:PATH         [Clips] of a folder of frames, in the order of their names, or of a file that ffmpeg reads; its last fifth is for testing
+//	video:PATH         [Clips] of a folder of frames, in the natural order of their names, or of a file that ffmpeg reads; its last fifth is for testing
 //
 // What is neither embedded nor found on this machine is downloaded from its
 // usual public address into the cache, its checksum verified.
@@ -85,9 +85,30 @@ func Open(name string, o OpenOptions) (train, test Source, err error) {
 	return OpenContext(context.Background(), name, o)
 }
 
-// OpenContext is [Open] with a context that ends a download or an extraction;
-// the same call later continues the download.
+// OpenContext is [Open] with a context that ends a download, an extraction or a
+// look at images; the same call later goes on.
+//
+// Images of the user's are all looked at before the first is used, see [Check].
+// Where some cannot be read the error lists them.
 func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test Source, err error) {
+	if train, test, err = open(ctx, name, &o); err != nil {
+		return nil, nil, err
+	}
+	if splits, ok := filesOf(train, test); ok {
+		if err := inspect(ctx, name, o, true, splits...); err != nil {
+			return nil, nil, fmt.Errorf("data: %s: %w", name, err)
+		}
+		v := &Inventory{Name: name}
+		v.survey(splits)
+		if err := v.Err(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return train, test, nil
+}
+
+// open opens without looking at the user's images, and fills o's defaults.
+func open(ctx context.Context, name string, o *OpenOptions) (train, test Source, err error) {
 	if o.Size == 0 {
 		o.Size = 32
 	}
@@ -107,10 +128,10 @@ func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test S
 		return nil, nil, fmt.Errorf("data: clips of %d frames: choose 2 to 64", o.Frames)
 	}
 	if path, ok := strings.CutPrefix(name, "folder:"); ok {
-		return openFolder(filepath.Clean(path), o.Size)
+		return openFolder(ctx, filepath.Clean(path), o.Size)
 	}
 	if path, ok := strings.CutPrefix(name, "video:"); ok {
-		return openVideo(ctx, filepath.Clean(path), o)
+		return openVideo(ctx, filepath.Clean(path), *o)
 	}
 	if path, ok := strings.CutPrefix(name, "captions:"); ok {
 		return openCaptions(filepath.Clean(path), o.Size)
@@ -118,7 +139,7 @@ func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test S
 	var known []string
 	for _, d := range datasets {
 		if d.id() == name {
-			if train, test, err = d.open(ctx, o); err != nil {
+			if train, test, err = d.open(ctx, *o); err != nil {
 				return nil, nil, fmt.Errorf("data: cannot open %s: %w", name, err)
 			}
 			return train, test, nil

@@ -85,7 +85,7 @@ var photos = sync.OnceValues(func() ([]*photo, error) {
 				if err != nil {
 					return nil, err
 				}
-				img, _, err := decodeImage(bytes.NewReader(file)) // they have no Exif orientation
+				img, err := decodeImage(file) // they have no Exif orientation
 				if err != nil {
 					return nil, err
 				}

@@ -15,10 +15,10 @@ func (c *cli) data() *cobra.Command {
 	list := c.dataList()
 	return group(&cobra.Command{
 		Use:     "data",
-		Short:   "List datasets, and download them",
-		Example: "  sslkit data\n  sslkit data get fashion-mnist",
+		Short:   "List datasets, download them, and look at your own",
+		Example: "  sslkit data\n  sslkit data get fashion-mnist\n  sslkit data check folder:photos",
 		RunE:    list.RunE,
-	}, list, c.dataGet())
+	}, list, c.dataGet(), c.dataCheck())
 }
 
 func (c *cli) dataList() *cobra.Command {
@@ -42,7 +42,7 @@ func (c *cli) dataList() *cobra.Command {
 				if err := c.printTable([]string{"name", "train", "test", "image", "where", "licence"}, rows); err != nil {
 					return err
 				}
-				return c.printf("\nBesides, folder:PATH is a folder of images, with one subfolder a class, and captions:FILE a\nCSV file with a line for each image and caption, beside the images.\n")
+				return c.printf("\nBesides, folder:PATH is a folder of images, with one subfolder a class, captions:FILE a CSV file\nwith a line for each image and caption, beside the images, and video:PATH a film or a folder of\nits frames. 'sslkit data check' tells what is in them.\n")
 			})
 		},
 	}
@@ -82,6 +82,45 @@ func (c *cli) dataGet() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress on standard error")
+	return cmd
+}
+
+func (c *cli) dataCheck() *cobra.Command {
+	var o data.OpenOptions
+	cmd := &cobra.Command{
+		Use:   "check NAME",
+		Short: "Look at all images of a dataset once: classes, splits, and what is odd or cannot be read",
+		Long: `Look at all images of a dataset once, and tell how many there are of each class and split, which
+files are passed over and why, which cannot be read, are turned by their Exif orientation, grey, of
+16 bits, nearly black, of one colour, or in both splits.
+
+What was seen is remembered: only new files are read again. The exit code is 1 if some cannot be read.`,
+		Example: "  sslkit data check folder:photos\n  sslkit data check video:film.mp4 --size 64 --json",
+		Args:    count(1, 1, "the name of a dataset"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if !c.quiet {
+				o.Progress = func(file string, done, total int64) {
+					c.report(sweep.Progress{Name: file, Bytes: done, Total: total})
+				}
+			}
+			var inventory *data.Inventory
+			if err := c.interruptible(func(ctx context.Context) (err error) {
+				inventory, err = data.Check(ctx, args[0], o)
+				return err
+			}); err != nil {
+				return err
+			}
+			if err := c.print(inventory, func() error { return c.printf("%s", inventory) }); err != nil {
+				return err
+			}
+			if n := len(inventory.Unreadable); n > 0 {
+				return fmt.Errorf("%d of the images cannot be read: mend them or move them away", n)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&o.Size, "size", 0, "side of a film's frames in `PIXELS` (default 32)")
 	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress on standard error")
 	return cmd
 }
