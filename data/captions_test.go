@@ -18,7 +18,7 @@ func pictures(t *testing.T, dir, below string) {
 	writeFiles(t, dir, files)
 }
 
-func captionLines(separator string) string {
+func captionText(separator string) string {
 	var b strings.Builder
 	for i := range 10 {
 		fmt.Fprintf(&b, "%d.png%scaption of %d\n", i, separator, i)
@@ -28,9 +28,9 @@ func captionLines(separator string) string {
 
 func TestCaptions(t *testing.T) {
 	for _, c := range []struct{ file, below, text string }{
-		{"captions.txt", "Images", "image,caption\n" + captionLines(",")}, // Flickr8k
-		{"a.csv", ".", "\ufefffile,caption\r\n" + captionLines(",")},
-		{"b.tsv", "images", captionLines("\t")},
+		{"captions.txt", "Images", "image,caption\n" + captionText(",")}, // Flickr8k
+		{"a.csv", ".", "\ufefffile,caption\r\n" + captionText(",")},
+		{"b.tsv", "images", captionText("\t")},
 	} {
 		dir := t.TempDir()
 		pictures(t, dir, c.below)
