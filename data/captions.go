@@ -167,11 +167,11 @@ func captionSplitOf(file string, entries []captionEntry) (captionSplit, error) {
 		name, caption := filepath.ToSlash(filepath.Clean(e.image)), strings.TrimSpace(e.caption)
 		switch {
 		case !isImageName(name):
-			return s, fmt.Errorf("%s of %s: %q does not end as an image does (%s)", e.where, file, e.image, strings.Join(extensions, ", "))
+			return s, fmt.Errorf("%s: %s: %q does not end as an image does (%s)", file, e.where, e.image, strings.Join(extensions, ", "))
 		case !filepath.IsLocal(name):
-			return s, fmt.Errorf("%s of %s: %q is not below the file's folder", e.where, file, e.image)
+			return s, fmt.Errorf("%s: %s: %q is not below the file's folder", file, e.where, e.image)
 		case caption == "":
-			return s, fmt.Errorf("%s of %s: the caption of %s is empty", e.where, file, name)
+			return s, fmt.Errorf("%s: %s: the caption of %s is empty", file, e.where, name)
 		}
 		if s.captions[name] == nil {
 			where[name] = e.where
