@@ -118,7 +118,7 @@ func (r *records) scan(ctx context.Context, f *os.File, size int64, sum checksum
 		if o.Progress != nil && size > largeFile {
 			o.Progress("verifying "+filepath.Base(f.Name()), done, size)
 		}
-	}}, 1<<20)
+	}}, int(min(size, 1<<20)))
 	for range size / r.size() {
 		if _, err := io.ReadFull(in, record); err != nil {
 			if ctx.Err() != nil {
