@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test verify bench notebooks lab setup plugin clean go-present backend
+.PHONY: help run test verify fuzz bench notebooks lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,6 +39,15 @@ verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, 
 	go -C tools mod tidy -diff
 	go -C tools/lint mod tidy -diff
 	env/lab go test -short ./...
+
+fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given.
+	@for package in $$(grep -l '^func Fuzz' $(filter %_test.go,$(GOFILES)) | xargs -n 1 dirname | sort -u); do \
+		targets=$$(env/lab go test -list '^Fuzz' "$$package") || { echo "$$targets"; exit 1; }; \
+		for target in $$(grep '^Fuzz' <<<"$$targets"); do \
+			echo "$$package $$target"; \
+			env/lab go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),5s) -fuzzminimizetime 10x "$$package" || exit 1; \
+		done; \
+	done
 
 bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with JAX and PyTorch, which takes 2 GB of disk.
 	@env/lab go run ./bench

@@ -2,10 +2,9 @@ package data
 
 import (
 	"bytes"
-	"encoding/csv"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,87 +26,256 @@ type Captioned interface {
 //	1000268201_693b08cb0e.jpg,A child in a pink dress is climbing up stairs .
 //	1000268201_693b08cb0e.jpg,"A girl, going into a wooden building ."
 //
-// as Flickr8k has it: CSV, or with tabs where the name ends in .tsv; a first
-// line that names no image is passed over; an image may have many captions.
-// Images are below the file's folder, or below Images or images in it. A fifth
-// of them is the test split, as in openFolder.
+// as Flickr8k has it: CSV, or with tabs where the name ends in .tsv, in which a
+// quote is a letter; a first line that names no image is passed over; an image
+// may have many captions. As they are published are read
+//
+//	results_20130124.token    of Flickr30k: image.jpg#0, a tab, the caption
+//	results.csv               of Flickr30k: image.jpg| 0| caption
+//	dataset_flickr30k.json    Karpathy's splits: train (and restval), test; val is left out, or is test without that
+//	captions_train2017.json   of COCO; captions_val2017.json beside it is the test split
+//
+// Images are below the file's folder, or below Images or images in it or a
+// folder as those sets have: train2017 beside annotations. All have to be
+// there. Where the file gives no splits, a fifth of the images is the test
+// split, as in openFolder.
 func openCaptions(file string, size int) (train, test Source, err error) {
-	captions, lines, err := readCaptions(file)
+	c, err := readCaptions(file)
 	if err != nil {
 		return nil, nil, fmt.Errorf("data: captions: %w", err)
 	}
-	if len(captions) == 0 {
-		return nil, nil, fmt.Errorf("data: no captions in %s: it needs lines of an image and its caption", file)
+	open := func(split string, s captionSplit) Source {
+		return &captioned{newFolder(s.root, split, size, nil, s.files), "captions:" + file + "/" + split, s.captions}
 	}
-	images := slices.Sorted(maps.Keys(captions))
-	root := filepath.Dir(file)
-	for _, below := range []string{".", "Images", "images"} {
-		if _, err := os.Stat(filepath.Join(root, below, images[0])); err == nil {
-			root = filepath.Join(root, below)
-			break
-		}
-	}
-	for _, name := range images {
-		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
-			return nil, nil, fmt.Errorf("data: the image of line %d of %s: %w", lines[name], file, err)
-		}
-	}
-	trainFiles, testFiles := splitFiles(images)
-	if len(trainFiles) == 0 || len(testFiles) == 0 {
-		return nil, nil, fmt.Errorf("data: %s has captions of %d training and %d test images: both splits need one", file, len(trainFiles), len(testFiles))
-	}
-	open := func(split string, files []folderFile) Source {
-		return &captioned{newFolder(root, split, size, nil, files), "captions:" + file + "/" + split, captions}
-	}
-	return open("train", trainFiles), open("test", testFiles), nil
+	return open("train", c.train), open("test", c.test), nil
 }
 
-// readCaptions returns the captions of each image, whose path has slashes, and
-// the first line that names it.
-func readCaptions(file string) (captions map[string][]string, lines map[string]int, err error) {
-	text, err := os.ReadFile(file)
+// captionFiles returns the paths of all files that the dataset captions:path
+// consists of: those of captions, then images.
+func captionFiles(path string) ([]string, error) {
+	c, err := readCaptions(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("data: captions: %w", err)
+	}
+	files := c.sources
+	for _, s := range []captionSplit{c.train, c.test} {
+		for _, f := range s.files {
+			files = append(files, filepath.Join(s.root, filepath.FromSlash(f.path)))
+		}
+	}
+	return files, nil
+}
+
+// captionSplits is what a file of captions tells, and where its images are.
+type captionSplits struct {
+	sources     []string // files of captions
+	train, test captionSplit
+}
+
+type captionSplit struct {
+	root     string // folder of the images
+	files    []folderFile
+	captions map[string][]string // by path below the root, with slashes
+}
+
+// captionEntry is one caption of an image.
+type captionEntry struct {
+	image, caption string
+	split          string // "" where the file gives none
+	where          string // line, and number in a list, for errors
+}
+
+func readCaptions(file string) (*captionSplits, error) {
+	entries, err := readCaptionFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &captionSplits{sources: []string{file}}
+	trainEntries, testEntries := entries, []captionEntry(nil)
+	testFile := cocoTest(file)
+	switch {
+	case entries[0].split != "":
+		if trainEntries, testEntries, err = givenSplits(entries); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		testFile = file
+	case testFile != "":
+		if testEntries, err = readCaptionFile(testFile); err != nil {
+			return nil, err
+		}
+		c.sources = append(c.sources, testFile)
+	}
+	if c.train, err = captionSplitOf(file, trainEntries); err != nil {
+		return nil, err
+	}
+	if len(testEntries) > 0 {
+		c.test, err = captionSplitOf(testFile, testEntries)
+		return c, err
+	}
+	var names []string
+	for _, f := range c.train.files {
+		names = append(names, f.path)
+	}
+	c.test = c.train
+	c.train.files, c.test.files = splitFiles(names)
+	if len(c.train.files) == 0 || len(c.test.files) == 0 {
+		return nil, fmt.Errorf("%s has captions of %d training and %d test images: both splits need one", file, len(c.train.files), len(c.test.files))
+	}
+	return c, nil
+}
+
+// cocoTest is the file of COCO's validation captions beside those for training,
+// "" if there is none.
+func cocoTest(file string) string {
+	dir, name := filepath.Split(file)
+	year, ok := strings.CutPrefix(name, "captions_train")
+	if val := "captions_val" + year; ok && exist(dir, val) {
+		return filepath.Join(dir, val)
+	}
+	return ""
+}
+
+// givenSplits parts entries as Karpathy's files tell.
+func givenSplits(entries []captionEntry) (train, test []captionEntry, err error) {
+	var val []captionEntry
+	for _, e := range entries {
+		switch e.split {
+		case "train", "restval":
+			train = append(train, e)
+		case "val":
+			val = append(val, e)
+		case "test":
+			test = append(test, e)
+		default:
+			return nil, nil, fmt.Errorf("%s: the split is %q, not train, restval, val or test", e.where, e.split)
+		}
+	}
+	if len(test) == 0 {
+		test = val
+	}
+	if len(train) == 0 || len(test) == 0 {
+		return nil, nil, fmt.Errorf("it has %d captions of training and %d of test images: both splits need one", len(train), len(test))
+	}
+	return train, test, nil
+}
+
+// captionSplitOf gathers the captions of each image, and finds the images.
+func captionSplitOf(file string, entries []captionEntry) (captionSplit, error) {
+	s := captionSplit{captions: map[string][]string{}}
+	where := map[string]string{}
+	for _, e := range entries {
+		name, caption := filepath.ToSlash(filepath.Clean(e.image)), strings.TrimSpace(e.caption)
+		switch {
+		case !isImageName(name):
+			return s, fmt.Errorf("%s: %s: %q does not end as an image does (%s)", file, e.where, e.image, strings.Join(extensions, ", "))
+		case !filepath.IsLocal(name):
+			return s, fmt.Errorf("%s: %s: %q is not below the file's folder", file, e.where, e.image)
+		case caption == "":
+			return s, fmt.Errorf("%s: %s: the caption of %s is empty", file, e.where, name)
+		}
+		if s.captions[name] == nil {
+			where[name] = e.where
+		}
+		s.captions[name] = append(s.captions[name], caption)
+	}
+	images := slices.Sorted(maps.Keys(s.captions))
+	s.root = captionRoot(file, images)
+	var missing []string
+	for _, name := range images {
+		path := filepath.Join(s.root, filepath.FromSlash(name))
+		stat, err := os.Stat(path)
+		if err == nil {
+			err = regular(path, stat)
+		}
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			missing = append(missing, fmt.Sprintf("%s (%s)", name, where[name]))
+		case err != nil:
+			missing = append(missing, fmt.Sprintf("%s (%s: %v)", name, where[name], err))
+		}
+		s.files = append(s.files, folderFile{path: name})
+	}
+	if n := len(missing); n > 0 {
+		more := ""
+		if n > 10 {
+			missing, more = missing[:10], fmt.Sprintf(" and %d more", n-10)
+		}
+		return s, fmt.Errorf("%d of the %d images of %s are missing in %s: %s%s", n, len(images), file, s.root, strings.Join(missing, ", "), more)
+	}
+	return s, nil
+}
+
+func isImageName(name string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+}
+
+// captionRoot is the folder that has most of the first images.
+func captionRoot(file string, images []string) string {
+	dir := filepath.Dir(file)
+	roots := []string{dir}
+	for _, below := range []string{"Images", "images", "flickr30k_images", "flickr30k-images", "Flicker8k_Dataset", "Flickr8k_Dataset"} {
+		roots = append(roots, filepath.Join(dir, below))
+	}
+	if strings.EqualFold(filepath.Ext(file), ".json") {
+		above := filepath.Join(dir, "..")
+		roots = append(roots, above, filepath.Join(above, "images"))
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		if part, ok := strings.CutPrefix(name, "captions_"); ok { // train2017
+			for _, root := range slices.Clone(roots) {
+				roots = append(roots, filepath.Join(root, part))
+			}
+		}
+	}
+	best, most := dir, 0
+	for _, root := range roots {
+		n := 0
+		for _, name := range images[:min(len(images), 10)] {
+			if exist(root, filepath.FromSlash(name)) {
+				n++
+			}
+		}
+		if n > most {
+			best, most = root, n
+		}
+	}
+	return best
+}
+
+// captionLimit is the largest file of captions in bytes; COCO's have 92
+// million.
+const captionLimit = 1 << 30
+
+// readCaptionFile returns at least one entry.
+func readCaptionFile(file string) ([]captionEntry, error) {
+	text, err := readRegular(context.Background(), file, captionLimit)
+	if err != nil {
+		return nil, err
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // from spreadsheets
 	if !utf8.Valid(text) {
-		return nil, nil, fmt.Errorf("%s is not UTF-8 text: save it as such", file)
+		return nil, fmt.Errorf("%s is not UTF-8 text: save it as such", file)
 	}
-	r := csv.NewReader(bytes.NewReader(text))
-	r.FieldsPerRecord = -1
-	if strings.EqualFold(filepath.Ext(file), ".tsv") {
-		r.Comma = '\t'
-	}
-	captions, lines = map[string][]string{}, map[string]int{}
-	for first := true; ; first = false {
-		row, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return captions, lines, nil
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", file, err)
-		}
-		line, _ := r.FieldPos(0)
-		if len(row) != 2 {
-			return nil, nil, fmt.Errorf("line %d of %s has %d fields, want 2, an image and its caption: a caption with commas goes in quotes", line, file, len(row))
-		}
-		name, caption := filepath.ToSlash(filepath.Clean(strings.TrimSpace(row[0]))), strings.TrimSpace(row[1])
-		switch {
-		case !slices.Contains(extensions, strings.ToLower(filepath.Ext(name))):
-			if first {
-				continue
-			}
-			return nil, nil, fmt.Errorf("line %d of %s: %q does not end as an image does (%s)", line, file, row[0], strings.Join(extensions, ", "))
-		case !filepath.IsLocal(name):
-			return nil, nil, fmt.Errorf("line %d of %s: %q is not below the file's folder", line, file, row[0])
-		case caption == "":
-			return nil, nil, fmt.Errorf("line %d of %s: the caption of %s is empty", line, file, name)
-		}
-		captions[name] = append(captions[name], caption)
-		if lines[name] == 0 {
-			lines[name] = line
+	parse := captionsCSV
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".tsv":
+		parse = captionsTSV
+	case ".token":
+		parse = captionsToken
+	case ".json":
+		parse = captionsJSON
+	default:
+		if isPipeTable(text) {
+			parse = captionsPipe
 		}
 	}
+	entries, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("no captions in %s: it needs lines of an image and its caption", file)
+	}
+	return entries, nil
 }
 
 // captioned is a split of a folder of images with captions.

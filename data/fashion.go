@@ -28,13 +28,17 @@ var fashionMNIST = &idxSet{
 	},
 	// Debian's package dataset-fashion-mnist.
 	places: func() []string { return []string{"/usr/share/datasets/fashion-mnist"} },
+	torch:  "FashionMNIST",
 }
 
 // The checksums are of the content: Debian's files were compressed anew.
 func fashionAsset(name string, size int64, sum checksum) asset {
 	return asset{
 		name: name, size: size, sum: "sha256-gunzip:" + sum,
-		urls: []string{"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/" + name},
+		urls: []string{
+			"https://fashion-mnist.s3.eu-central-1.amazonaws.com/" + name,
+			"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/" + name, // which has no HTTPS
+		},
 	}
 }
 
@@ -57,12 +61,12 @@ func (fashion10k) open(context.Context, OpenOptions) (train, test Source, err er
 
 // openFashion10k decompresses once a process.
 var openFashion10k = sync.OnceValues(func() (splits [2]Source, err error) {
-	open := func(name string) func() (io.ReadCloser, error) {
-		return func() (io.ReadCloser, error) { return fashionFiles.Open("embedded/fashion/" + name) }
+	part := func(name string) idxPart {
+		return idxPart{path: name, open: func() (io.ReadCloser, error) { return fashionFiles.Open("embedded/fashion/" + name) }}
 	}
 	for i, split := range []struct{ name, prefix string }{{"train", "train"}, {"test", "t10k"}} {
-		splits[i], err = readIdxSplit("fashion-mnist-10k/"+split.name, fashionClasses,
-			open(split.prefix+"-images-idx3-ubyte.gz"), "", open(split.prefix+"-labels-idx1-ubyte.gz"), "")
+		splits[i], err = readIdxSplit(context.Background(), "fashion-mnist-10k/"+split.name, fashionClasses,
+			part(split.prefix+"-images-idx3-ubyte.gz"), part(split.prefix+"-labels-idx1-ubyte.gz"), 10000*28*28)
 		if err != nil {
 			return splits, err
 		}

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,7 @@ type idxSet struct {
 	side          int      // of the images, in pixels
 	files         [4]asset // images and labels of train, then of test
 	places        func() []string
+	torch         string // folder of torchvision, in which raw has the files, compressed or not
 	module        string // path@version of a Go module that carries the files in its folder data; "" without
 }
 
@@ -34,8 +37,8 @@ func (s *idxSet) info(cache string) Info {
 		Name: s.name, Train: s.train, Test: s.test, Height: s.side, Width: s.side, Channels: 1,
 		Classes: s.classes, Licence: s.licence, Where: filepath.Join(cache, s.name),
 	}
-	if dir := s.find(info.Where); dir != "" {
-		info.Present, info.Where = true, dir
+	if dirs := s.find(cache); len(dirs) > 0 {
+		info.Present, info.Where = true, dirs[0]
 		return info
 	}
 	for _, f := range s.files {
@@ -44,14 +47,37 @@ func (s *idxSet) info(cache string) Info {
 	return info
 }
 
-// find returns the first folder that has all files.
-func (s *idxSet) find(cached string) string {
-	for _, dir := range append([]string{cached}, s.places()...) {
-		if exist(dir, s.files[0].name, s.files[1].name, s.files[2].name, s.files[3].name) {
-			return dir
+// find returns the folders that have all files, the cache first.
+func (s *idxSet) find(cache string) (found []string) {
+	dirs := append([]string{filepath.Join(cache, s.name)}, s.places()...)
+	if s.torch != "" {
+		for _, place := range append([]string{cache}, otherPlaces()...) {
+			dirs = append(dirs, filepath.Join(place, s.torch, "raw"))
 		}
 	}
-	return ""
+	for _, dir := range dirs {
+		if s.in(dir) != nil {
+			found = append(found, dir)
+		}
+	}
+	return found
+}
+
+// in returns the paths of the files in dir, nil if one is missing. They may
+// have been decompressed.
+func (s *idxSet) in(dir string) (paths []string) {
+	for _, f := range s.files {
+		name, plain := f.name, strings.TrimSuffix(f.name, ".gz")
+		switch {
+		case exist(dir, name):
+		case exist(dir, plain):
+			name = plain
+		default:
+			return nil
+		}
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths
 }
 
 func exist(dir string, names ...string) bool {
@@ -63,25 +89,52 @@ func exist(dir string, names ...string) bool {
 	return true
 }
 
+// open takes the first undamaged copy. As archiveSet.open it never downloads in
+// place of a file that is damaged in the cache.
 func (s *idxSet) open(ctx context.Context, o OpenOptions) (train, test Source, err error) {
 	cached, err := o.cacheDir(s.name)
 	if err != nil {
 		return nil, nil, err
 	}
-	dir := s.find(cached)
-	if dir == "" {
-		if dir, err = s.fetch(ctx, cached, o); err != nil {
-			return nil, nil, err
+	var damaged []error
+	for _, dir := range s.find(filepath.Dir(cached)) {
+		train, test, err := s.read(ctx, dir)
+		if err == nil || ctx.Err() != nil {
+			return train, test, err
 		}
+		damaged = append(damaged, err)
+	}
+	if slices.ContainsFunc(damaged, func(err error) bool { return isWithin(cached, err) }) {
+		return nil, nil, errors.Join(damaged...)
+	}
+	dir, err := s.fetch(ctx, cached, o)
+	if err != nil {
+		return nil, nil, errors.Join(append(damaged, err)...)
+	}
+	return s.read(ctx, dir)
+}
+
+// read reads and verifies the splits in dir.
+func (s *idxSet) read(ctx context.Context, dir string) (train, test Source, err error) {
+	paths := s.in(dir)
+	if paths == nil {
+		return nil, nil, fmt.Errorf("%s lacks files of %s", dir, s.name)
 	}
 	var splits [2]Source
-	for i, split := range []string{"train", "test"} {
-		images, labels := s.files[2*i], s.files[2*i+1]
-		splits[i], err = readIdxSplit(s.name+"/"+split, s.classes,
-			func() (io.ReadCloser, error) { return os.Open(filepath.Join(dir, images.name)) }, images.sum,
-			func() (io.ReadCloser, error) { return os.Open(filepath.Join(dir, labels.name)) }, labels.sum)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w\nDelete the damaged file in %s and try again", err, dir)
+	for i, split := range []struct {
+		name  string
+		count int
+	}{{"train", s.train}, {"test", s.test}} {
+		parts := [2]idxPart{}
+		for k := range parts {
+			name := paths[2*i+k]
+			parts[k] = idxPart{name, func() (io.ReadCloser, error) {
+				f, _, err := openRegular(name)
+				return f, err
+			}, s.files[2*i+k].sum}
+		}
+		if splits[i], err = readIdxSplit(ctx, s.name+"/"+split.name, s.classes, parts[0], parts[1], int64(split.count*s.side*s.side)); err != nil {
+			return nil, nil, err
 		}
 	}
 	return splits[0], splits[1], nil
@@ -168,16 +221,23 @@ func (m *memory) Read(i int, pixels []uint8) error {
 	return nil
 }
 
-// readIdxSplit reads images and labels and checks that they belong together.
-func readIdxSplit(name string, classes []string, images func() (io.ReadCloser, error), imageSum checksum,
-	labels func() (io.ReadCloser, error), labelSum checksum) (*memory, error) {
-	dims, pixels, err := readIdx(images, 3, imageSum)
+// idxPart is an idx file.
+type idxPart struct {
+	path string // compressed where it ends in .gz
+	open func() (io.ReadCloser, error)
+	sum  checksum // of what is compressed; an empty one is not checked
+}
+
+// readIdxSplit reads images of at most limit bytes and labels and checks that
+// they belong together.
+func readIdxSplit(ctx context.Context, name string, classes []string, images, labels idxPart, limit int64) (*memory, error) {
+	dims, pixels, err := readIdx(ctx, images, 3, limit)
 	if err != nil {
-		return nil, fmt.Errorf("images of %s: %w", name, err)
+		return nil, err
 	}
-	count, label, err := readIdx(labels, 1, labelSum)
+	count, label, err := readIdx(ctx, labels, 1, limit)
 	if err != nil {
-		return nil, fmt.Errorf("labels of %s: %w", name, err)
+		return nil, err
 	}
 	if count[0] != dims[0] {
 		return nil, fmt.Errorf("%s: %d images, but %d labels", name, dims[0], count[0])
@@ -190,24 +250,37 @@ func readIdxSplit(name string, classes []string, images func() (io.ReadCloser, e
 	return &memory{name: name, height: dims[1], width: dims[2], channels: 1, pixels: pixels, labels: label, classes: classes}, nil
 }
 
-// idxLimit is the largest content in bytes; MNIST has 47 million.
-const idxLimit = 1 << 30
-
-// readIdx reads a gzipped idx file of unsigned bytes with the given number of
-// dimensions (LeCun et al., "The MNIST database": magic 0, 0, 8, dimensions,
-// then sizes as big-endian 32-bit integers). An empty sum is not checked.
-func readIdx(open func() (io.ReadCloser, error), dimensions int, sum checksum) (dims []int, data []uint8, err error) {
-	f, err := open()
+// readIdx reads an idx file of unsigned bytes with the given number of
+// dimensions and a content of at most limit bytes.
+func readIdx(ctx context.Context, part idxPart, dimensions int, limit int64) (dims []int, data []uint8, err error) {
+	f, err := part.open()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, nil, truncated(err)
+	var r io.Reader = contextReader{ctx, f}
+	if strings.HasSuffix(part.path, ".gz") {
+		if r, err = gzip.NewReader(r); err != nil {
+			err = truncated(err)
+		}
 	}
+	if err == nil {
+		dims, data, err = decodeIdx(r, dimensions, limit, part.sum)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, nil, context.Cause(ctx)
+	case err != nil:
+		return nil, nil, &damagedError{part.path, fmt.Errorf("%s: %w", part.path, err)}
+	}
+	return dims, data, nil
+}
+
+// decodeIdx reads the format (LeCun et al., "The MNIST database": magic 0, 0,
+// 8, dimensions, then sizes as big-endian 32-bit integers).
+func decodeIdx(r io.Reader, dimensions int, limit int64, sum checksum) (dims []int, data []uint8, err error) {
 	h := sum.hash()
-	r := io.TeeReader(z, h)
+	r = io.TeeReader(r, h)
 
 	head := make([]byte, 4+4*dimensions)
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -219,8 +292,8 @@ func readIdx(open func() (io.ReadCloser, error), dimensions int, sum checksum) (
 	size := int64(1)
 	for i := range dimensions {
 		d := int64(binary.BigEndian.Uint32(head[4+4*i:]))
-		if d == 0 || d > idxLimit/size {
-			return nil, nil, fmt.Errorf("idx header of size %d in dimension %d: at most %d bytes are read", d, i, idxLimit)
+		if d == 0 || d > limit/size {
+			return nil, nil, fmt.Errorf("idx header of size %d in dimension %d: at most %d bytes are read", d, i, limit)
 		}
 		size *= d
 		dims = append(dims, int(d))

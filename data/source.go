@@ -75,10 +75,20 @@ func (c checksum) check(h hash.Hash) error {
 	return nil
 }
 
+// checkBytes is check for content in memory; an empty checksum is not checked.
+func (c checksum) checkBytes(content []byte) error {
+	if c == "" {
+		return nil
+	}
+	h := c.hash()
+	h.Write(content)
+	return c.check(h)
+}
+
 // verify reads the file and compares its checksum. Damaged compression counts
 // as a wrong checksum, other errors are those of the disk.
 func (c checksum) verify(ctx context.Context, name string) error {
-	f, err := os.Open(name)
+	f, _, err := openRegular(name)
 	if err != nil {
 		return err
 	}
@@ -346,15 +356,11 @@ func (r *countingReader) Read(p []byte) (int, error) {
 // appears only when all of them are there and the checksum is right. Members
 // are known by the last element of their path, so none can lead elsewhere.
 func extract(ctx context.Context, archive string, sum checksum, members []string, dir string, o OpenOptions) (err error) {
-	f, err := os.Open(archive)
+	f, stat, err := openRegular(archive)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	stat, err := f.Stat()
-	if err != nil {
-		return err
-	}
 	temporary := dir + ".part"
 	if err := os.RemoveAll(temporary); err != nil {
 		return &diskError{err}
@@ -392,14 +398,14 @@ func extract(ctx context.Context, archive string, sum checksum, members []string
 		if err != nil {
 			e = fmt.Errorf("%w (%w)", e, err)
 		}
-		return fmt.Errorf("%s is damaged or truncated: %w: delete it and try again", archive, e)
+		return fmt.Errorf("%s is damaged or truncated: %w", archive, e)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", archive, err)
 	}
 	for _, m := range members {
 		if !slices.Contains(found, m) {
-			return fmt.Errorf("%s lacks %s: is it the binary version of the dataset?", archive, m)
+			return fmt.Errorf("%s lacks %s: is it another version of the dataset?", archive, m)
 		}
 	}
 	if err := os.RemoveAll(dir); err != nil { // what lacks members

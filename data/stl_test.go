@@ -67,7 +67,9 @@ func TestSTL10(t *testing.T) {
 	checkSTL(t, test, 0, 3, 4)
 
 	unlabelled := *stl10Unlabelled
-	unlabelled.archive = s.archive
+	f := *s.forms[0]
+	f.read = unlabelled.forms[0].read
+	unlabelled.forms = []*form{&f}
 	train, test, err = unlabelled.open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -95,16 +97,75 @@ func TestSTL10Refuses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
+			files := map[string][]byte{}
 			for name, b := range stlFiles() {
 				if filepath.Base(name) == test.file {
 					b = test.content
 				}
+				files[filepath.Base(name)] = b
 				if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), b, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			_, _, err := readSTL(dir, "train")
+			members := pinned(stlMembers, files)
+			_, _, err := readSTL(t.Context(), dir, t.TempDir(), "train", members, OpenOptions{})
 			wantError(t, err, test.want)
 		})
 	}
+}
+
+// Of a large file the digests of the images are kept, and each is verified when
+// it is read.
+func TestSTL10Large(t *testing.T) {
+	old := largeFile
+	largeFile = 2 * 27648
+	defer func() { largeFile = old }()
+	s, _ := served(t, stl10Unlabelled, tarball(t, stlFiles()))
+	o := OpenOptions{Dir: t.TempDir()}
+	open := func() (Source, error) {
+		train, _, err := s.open(t.Context(), o)
+		return train, err
+	}
+	if _, err := open(); err != nil {
+		t.Fatal(err)
+	}
+	cached := filepath.Join(o.Dir, "stl10")
+	checkOnly(t, cached, "unlabeled_X.bin.sha256", "unpacked")
+
+	images := filepath.Join(cached, "unpacked", "unlabeled_X.bin")
+	whole, err := os.ReadFile(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := slices.Clone(whole)
+	damaged[27648+5] ^= 1
+	if err := os.WriteFile(images, damaged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	train, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSTL(t, train, 2, 6, -1)
+	wantError(t, train.Read(1, make([]uint8, 27648)), images+": wrong checksum of example 1")
+
+	// Without the digests, or with damaged ones, the file is read through.
+	list := filepath.Join(cached, "unlabeled_X.bin.sha256")
+	text, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := os.WriteFile(list, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = open()
+	wantError(t, err, images+": wrong checksum")
+	if err := os.WriteFile(images, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if train, err = open(); err != nil {
+		t.Fatal(err)
+	}
+	checkSTL(t, train, 1, 5, -1)
 }
