@@ -121,7 +121,7 @@ func (s step) method() (sslkit.Method, error) {
 		return m, nil
 	case "swav":
 		m := sslkit.SwAVMultiCrop(backbone, s.Size)
-		m.View, m.Freeze = s.Recipe, 0
+		m.View, m.FreezeEpochs = s.Recipe, 0
 		m.Hidden, m.Dim, m.Prototypes, m.Temperature, m.Epsilon = s.Head.Dims[0], s.Head.Dims[1], s.Prototypes, s.Temperature, s.Epsilon
 		m.SmallCrops, m.SmallSize, m.SmallMin, m.SmallMax = s.SmallCrops, s.SmallSize, s.SmallScale[0], s.SmallScale[1]
 		return m, nil

@@ -23,6 +23,15 @@ import (
 // Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021,
 // arXiv:2103.00020. Loss is Fig. 3: every other caption of the batch is a negative, also one of the
 // same words. Where captions repeat within a batch these are false negatives.
+//
+// It departs from the paper and its code (openai/CLIP) where small data and networks ask for it, and in details:
+//   - The image's features are the mean of the backbone's last map. Theirs are pooled by attention (a modified ResNet), or are those
+//     of the class token (a ViT, with learned positions and one more norm before its blocks).
+//   - Tokens are words in lower case, those not in the vocabulary all one; theirs are byte pairs, which spell out any word.
+//   - Blocks of the text encoder have the exact GELU, not x*sigmoid(1.702x), and begin Xavier-uniform, not with normals that
+//     narrow with the depth.
+//   - The crop is a square of random side and place, enlarged to the images' size; theirs is one of full size out of a larger image.
+//   - Batch, schedule and optimizer are the run's. The paper's batches have 32,768 of 400 million pairs, and as many negatives.
 type CLIP struct {
 	Backbone   nn.Backbone `json:"backbone"`   // image encoder, Sec. 2.4
 	Crop       float64     `json:"crop"`       // least side of a random square crop, of the image's; the only augmentation, Sec. 2.3
@@ -57,11 +66,15 @@ func (m *CLIP) Validate() error {
 // Reports lists how many images find their caption in the batch.
 func (m *CLIP) Reports() []string { return []string{"accuracy"} }
 
+// MinBatch is 2: one image and one caption belong to each other.
+func (m *CLIP) MinBatch() int { return 2 }
+
 // Loss builds the symmetric loss of Fig. 3.
 func (m *CLIP) Loss(scope *model.Scope, b Batch) *Node {
 	if b.Text == nil {
 		exceptions.Panicf("CLIP needs captions, and the dataset yields none")
 	}
+	enough("clip", m, b)
 	g, n := b.Image.Graph(), b.Image.Shape().Dim(0)
 	image := m.EmbedImage(scope, m.crop(scope, b.Image)) // NxD
 	text := m.EmbedText(scope, b.Text)                   // NxD

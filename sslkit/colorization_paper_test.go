@@ -333,6 +333,38 @@ func TestColorizationOfGreyImages(t *testing.T) {
 	}
 }
 
+// Where all images are grey in three channels there is nothing to colour, which NeedsColor says to who looks at the data first. Who
+// does not gets finite numbers and an error in ab of next to nothing, not a run that diverges.
+func TestColorizationOfColourlessImages(t *testing.T) {
+	ds := fresh{4, 8, 8, 3, func(rnd *rand.Rand, s int) []uint8 {
+		var out []uint8
+		for _, v := range grain(rnd, s) {
+			out = append(out, v, v, v)
+		}
+		return out
+	}}
+	for _, regression := range []bool{false, true} {
+		m := tiny()
+		m.Regression = regression
+		r := &Run{Method: m, Backend: goBackend(t), Train: ds, Epochs: 4, Seed: 1,
+			Optimizer: optim.AdamW{Rate: optim.CosineWarmup(0.02, 2, 16), Beta2: 0.99}}
+		h, err := r.Pretrain(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, figures := range h.Reports {
+			for _, v := range figures {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					t.Errorf("regression: %v: %s is %v", regression, name, figures)
+				}
+			}
+		}
+		if first, last := h.Loss[0], h.Loss[3]; !(last < first) {
+			t.Errorf("regression: %v: loss %v", regression, h.Loss)
+		}
+	}
+}
+
 // A line keeps its slope, enlarged or shrunk by a whole number, and what is constant stays so up to the edge.
 func TestResampled(t *testing.T) {
 	line := func(size int) (x []float64) {

@@ -3,6 +3,7 @@ package sslkit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -10,11 +11,13 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/sslkit/lab/sslkit/cluster"
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/optim"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
@@ -22,18 +25,27 @@ import (
 //
 // Caron et al., "Deep Clustering for Unsupervised Learning of Visual Features", ECCV 2018, arXiv:1807.05520. StartEpoch is
 // Eq. 2, Loss is Eq. 1 with the clusters as labels.
+//
+// Clustered, and classified, is the mean of the backbone's last map. The release (facebookresearch/deepcluster) has an AlexNet or a
+// VGG, clusters what its second fully connected layer of 4,096 units says, before the ReLU, of the central 224 of 256 pixels, and
+// classifies it after the ReLU; its images went through a Sobel filter.
 type DeepCluster struct {
 	Backbone   nn.Backbone `json:"backbone"`   // f
 	Clusters   int         `json:"clusters"`   // k, Eq. 2; 10 times the classes is best for ImageNet (Sec. 4.1)
-	PCA        int         `json:"pca"`        // dimensions that are clustered, or as many as there are features
+	PCA        int         `json:"pca"`        // dimensions that are clustered, of as many as there are features: fewer, since whitened noise weighs as much as what varies most; 0: half
 	Iterations int         `json:"iterations"` // of k-means
 	View       view.Recipe `json:"view"`       // trained on; clustered are the images as they are
+
+	// ClassifierRate is the constant rate of the classifier's own SGD, without momentum and with a weight decay of 1e-5 (train in the
+	// release's main.py); 0: the run's optimizer trains the classifier, too.
+	ClassifierRate float64 `json:"classifier_rate,omitempty"`
 }
 
-// DeepClusterV1 has the numbers of the paper and its release for ImageNet. What is left out of it is the Sobel filter on the
-// images.
+// DeepClusterV1 has the numbers of the paper and its release for ImageNet: 256 dimensions of 4,096 are clustered, so the backbone
+// has to have more than 256 features.
 func DeepClusterV1(backbone nn.Backbone) *DeepCluster {
-	return &DeepCluster{Backbone: backbone, Clusters: 10000, PCA: 256, Iterations: 20, View: view.Recipe{MinScale: 0.08, Flip: true}}
+	return &DeepCluster{Backbone: backbone, Clusters: 10000, PCA: 256, Iterations: 20,
+		View: view.Recipe{MinScale: 0.08, Flip: true}, ClassifierRate: 0.05}
 }
 
 // Validate says what cannot be trained.
@@ -41,8 +53,10 @@ func (m *DeepCluster) Validate() error {
 	switch {
 	case m.Clusters < 2:
 		return fmt.Errorf("sslkit: deepcluster needs at least 2 clusters to tell apart, got %d", m.Clusters)
-	case m.PCA < 1 || m.Iterations < 1:
-		return fmt.Errorf("sslkit: pca to %d dimensions, %d iterations of k-means: both must be at least 1", m.PCA, m.Iterations)
+	case m.PCA < 0 || m.Iterations < 1:
+		return fmt.Errorf("sslkit: pca to %d dimensions, %d iterations of k-means: choose at least 1 of both, or a pca of 0 for half of the features", m.PCA, m.Iterations)
+	case !(m.ClassifierRate >= 0) || math.IsInf(m.ClassifierRate, 1):
+		return fmt.Errorf("sslkit: classifier_rate %g: it must be finite and above 0 (0.05 in the release), or 0 to leave the classifier to the run's optimizer", m.ClassifierRate)
 	}
 	if err := m.View.Validate(); err != nil {
 		return err
@@ -53,6 +67,20 @@ func (m *DeepCluster) Validate() error {
 // Reports lists "accuracy", on the clusters; "nmi", of the clusters with those of the epoch before (Fig. 2b; 0 in the first), and
 // "clusters", how many of them are not empty.
 func (m *DeepCluster) Reports() []string { return []string{"accuracy", "nmi", "clusters"} }
+
+// MinImages is the number of clusters: none of them is to be empty from the start.
+func (m *DeepCluster) MinImages() int { return m.Clusters }
+
+// Optimizer gives the classifier its own.
+func (m *DeepCluster) Optimizer(base optimizer.Interface) optimizer.Interface {
+	if m.ClassifierRate == 0 {
+		return base
+	}
+	return optim.Players{ // both by the loss of the step
+		{Scopes: []string{"classifier"}, Optimizer: optim.SGD{Rate: optim.Constant(m.ClassifierRate), WeightDecay: 1e-5}},
+		{Scopes: []string{"encoder"}, Optimizer: base},
+	}
+}
 
 // StartEpoch clusters the images of the epoch by their features, whitened, with k-means from random images, and sets the
 // variables that Loss reads; a run resumed within an epoch finds them in its checkpoint. Cluster i has nothing to do with
@@ -67,8 +95,15 @@ func (m *DeepCluster) StartEpoch(r *Run, epoch int) error {
 	if n < m.Clusters {
 		return fmt.Errorf("%d clusters of %d images: choose fewer", m.Clusters, n)
 	}
+	dims := m.PCA
+	if dims == 0 {
+		dims = max(1, c/2)
+	}
+	if dims > c {
+		return fmt.Errorf("pca to %d dimensions of %d features: choose fewer than there are, or 0 for half of them", dims, c)
+	}
 	rnd := rand.New(rand.NewPCG(uint64(r.Seed), uint64(epoch)))
-	x := cluster.Whiten(h, min(m.PCA, c))
+	x := cluster.Whiten(h, dims)
 	assign, _, _, err := cluster.KMeansOn(r.Backend, x, cluster.Choose(x, m.Clusters, rnd.Uint64()), m.Iterations)
 	if err != nil {
 		return err

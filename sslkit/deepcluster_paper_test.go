@@ -42,11 +42,12 @@ func TestDeepClusterValidate(t *testing.T) {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(m *DeepCluster){
-		"got 1":           func(m *DeepCluster) { m.Clusters = 1 },
-		"to 0 dimensions": func(m *DeepCluster) { m.PCA = 0 },
-		"0 iterations":    func(m *DeepCluster) { m.Iterations = 0 },
-		"min_scale":       func(m *DeepCluster) { m.View.MinScale = 2 },
-		"multiple of 6":   func(m *DeepCluster) { m.Backbone.Width = 7 },
+		"got 1":              func(m *DeepCluster) { m.Clusters = 1 },
+		"to -1 dimensions":   func(m *DeepCluster) { m.PCA = -1 },
+		"classifier_rate -1": func(m *DeepCluster) { m.ClassifierRate = -1 },
+		"0 iterations":       func(m *DeepCluster) { m.Iterations = 0 },
+		"min_scale":          func(m *DeepCluster) { m.View.MinScale = 2 },
+		"multiple of 6":      func(m *DeepCluster) { m.Backbone.Width = 7 },
 	} {
 		m := tinyDeepCluster()
 		change(m)
@@ -73,7 +74,7 @@ func values(t *testing.T, store *model.Store, path string) []float64 {
 // At the start of an epoch "there is no correspondence between two consecutive cluster assignments. Hence, the final
 // classification layer learned for an assignment becomes irrelevant for the following one and thus needs to be
 // re-initialized", in the release with normals of deviation 0.01, zero biases and an optimizer of its own.
-// Reference: Caron et al. 2021 on this method (SwAV, Sec. 2); facebookresearch/deepcluster, main.py.
+// Reference: Caron et al. 2020 (SwAV) on this method; facebookresearch/deepcluster, main.py.
 func TestDeepClusterBeginsEachEpochWithANewClassifier(t *testing.T) {
 	m := tinyDeepCluster()
 	r := runDeepCluster(t, m, "")
@@ -107,6 +108,60 @@ func TestDeepClusterBeginsEachEpochWithANewClassifier(t *testing.T) {
 	}
 	if second := fmt.Sprint(values(t, r.Store, "/classifier/weights")); first == second {
 		t.Error("two epochs began with the same classifier")
+	}
+}
+
+// The release's train makes "an optimizer for the last fc layer" anew each epoch, of the rate of the network's and without its
+// momentum: one that keeps nothing, and whose first step is as long as its rate says, whatever the network's is.
+// Reference: facebookresearch/deepcluster, main.py, optimizer_tl.
+func TestDeepClusterClassifierHasItsOwnOptimizer(t *testing.T) {
+	run := func(classifier, network float64) *model.Store { // one step
+		m := tinyDeepCluster()
+		m.ClassifierRate = classifier
+		r := runDeepCluster(t, m, "")
+		r.Train, r.Epochs = toyData{n: 8, s: 8, batch: 8}, 1
+		r.Optimizer = optim.SGD{Rate: optim.Constant(network), Momentum: 0.9, WeightDecay: 1e-3}
+		if _, err := r.Pretrain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return r.Store
+	}
+	store := run(0.2, 0.05)
+	if store.GetVariable("/sgd/classifier/weights") != nil {
+		t.Error("the classifier's optimizer has a memory")
+	}
+	if store.GetVariable("/sgd/encoder/block_1/layer_1/conv/weights") == nil {
+		t.Error("the network's optimizer has none")
+	}
+	const path = "/classifier/weights"
+	near, far, further := values(t, store, path), values(t, run(0.4, 0.05), path), values(t, run(0.6, 0), path)
+	moved := 0.0
+	for i := range near {
+		if a, b := far[i]-near[i], further[i]-far[i]; math.Abs(a-b) > 1e-6 { // float32 weights of some 0.1
+			t.Fatalf("weight %d moves by %g more for 0.2 of the rate, and by %g for as much again", i, a, b)
+		}
+		moved = max(moved, math.Abs(far[i]-near[i]))
+	}
+	if moved < 1e-3 {
+		t.Errorf("the classifier moves by %g: this test would not notice a rate", moved)
+	}
+}
+
+// "PCA-reduced to 256 dimensions" of 4096: without a number half of them, and never more than there are.
+// Reference: Caron et al. 2018, Sec. 3.3.
+func TestDeepClusterWhitensFewerDimensions(t *testing.T) {
+	labels := func(pca int) []int32 {
+		m := tinyDeepCluster() // of 6 features
+		m.PCA = pca
+		r := runDeepCluster(t, m, "")
+		r.Epochs = 1
+		if _, err := r.Pretrain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return m.Labels(r.Store)
+	}
+	if half := labels(0); !slices.Equal(half, labels(3)) || slices.Equal(half, labels(6)) {
+		t.Error("a pca of 0 is not one of half of the features, or clusters as one of all")
 	}
 }
 
@@ -268,6 +323,7 @@ func (d unindexed) Epoch(epoch, skip int) iter.Seq2[train.Batch, error] {
 func TestDeepClusterRejects(t *testing.T) {
 	for want, change := range map[string]func(r *Run){
 		"65 clusters of 64 images": func(r *Run) { r.Method.(*DeepCluster).Clusters = 65 },
+		"pca to 7 dimensions of 6": func(r *Run) { r.Method.(*DeepCluster).PCA = 7 },
 		"have no indices":          func(r *Run) { r.Train = unindexed{r.Train.(toyData)} },
 	} {
 		r := runDeepCluster(t, tinyDeepCluster(), "")

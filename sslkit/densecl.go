@@ -58,8 +58,12 @@ func (m *DenseCL) Validate() error {
 // queries: 0 is collapse, 1/sqrt(Dim) is even.
 func (m *DenseCL) Reports() []string { return []string{"accuracy", "dense_accuracy", "projection_std"} }
 
+// MinBatch is as MoCo's.
+func (m *DenseCL) MinBatch() int { return max(2, m.Split) }
+
 // Loss builds both searches, for the image's key and for each place's.
 func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
+	enough("densecl", m, b)
 	g, n := b.Image.Graph(), b.Image.Shape().Dim(0)
 	nn.SplitBatchNorm(scope, g, m.Split)
 	x := m.View.View(scope, Concatenate([]*Node{b.Image, b.Image}, 0)) // 2NxHxWxC

@@ -5,9 +5,11 @@ import (
 	"math"
 
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
@@ -55,6 +57,15 @@ func (g Guards) Apply(scope *model.Scope, patches *Node) *Node {
 		patches = view.Standardize(patches)
 	}
 	return patches
+}
+
+// tower is how a tower of context prediction and of jigsaw ends: with so many units of fc6, each of which sees all of the map
+// [N, h, w, C] and so where in the patch a thing is; or without any, with the map's mean.
+func tower(scope *model.Scope, h *Node, units int) *Node {
+	if units == 0 {
+		return nn.Pool(h)
+	}
+	return activation.Relu(nn.MLP(scope.In("fc6"), Reshape(h, h.Shape().Dim(0), -1), units))
 }
 
 // leastPatch is the side of the smallest patch, in pixels: one position of the deepest map.

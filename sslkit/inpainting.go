@@ -40,7 +40,7 @@ func SemanticInpainting(backbone nn.Backbone) *ContextEncoder {
 }
 
 // InpaintingFeatures has the recipe for features: holes anywhere, since features "latch onto the boundary of the central mask",
-// and the reconstruction alone, since with both losses the paper's AlexNet diverged (Sec. 3.2, 3.3).
+// and the reconstruction alone, since the adversarial loss did not converge with the paper's AlexNet (Sec. 3.3, 5.2).
 func InpaintingFeatures(backbone nn.Backbone) *ContextEncoder {
 	return &ContextEncoder{Backbone: backbone, Holes: 4, Rec: 1, Decoder: 32, Flip: true}
 }

@@ -27,22 +27,23 @@ import (
 // tile, to shuffle the features is to shuffle the tiles.
 type Jigsaw struct {
 	Backbone     nn.Backbone `json:"backbone"`
-	Permutations int         `json:"permutations"`   // P, of 9!; Table 4 tries up to 1000
-	Distance     float64     `json:"distance"`       // mean Hamming distance wanted, see [Permutations]; 9 is Algorithm 1
-	Seed         int64       `json:"seed"`           // of the permutations
-	Puzzles      int         `json:"puzzles"`        // permutations of each image in a step; 1 in the authors' code
-	Gap          float64     `json:"gap"`            // between tiles on average, as a share of a cell's side
-	Jitter       float64     `json:"jitter"`         // share of the gap that a tile moves over; 1: anywhere in its cell
-	Hidden       int         `json:"hidden"`         // units of fc7
-	Gray         float64     `json:"gray,omitempty"` // share of the images that are made grey
+	Permutations int         `json:"permutations"`    // P, of 9!; Table 4 tries up to 1000
+	Distance     float64     `json:"distance"`        // mean Hamming distance wanted, see [Permutations]; 9 is Algorithm 1
+	Seed         int64       `json:"seed"`            // of the permutations
+	Puzzles      int         `json:"puzzles"`         // permutations of each image in a step; 1 in the authors' code
+	Gap          float64     `json:"gap"`             // between tiles on average, as a share of a cell's side
+	Jitter       float64     `json:"jitter"`          // share of the gap that a tile moves over; 1: anywhere in its cell
+	Tower        int         `json:"tower,omitempty"` // units of fc6, which ends each tower; 0: the map's mean ends it
+	Hidden       int         `json:"hidden"`          // units of fc7
+	Gray         float64     `json:"gray,omitempty"`  // share of the images that are made grey
 	Guards       Guards      `json:"guards"`
 }
 
 // CFN has the paper's proportions, "Preventing Shortcuts": tiles of 64 pixels anywhere in cells of 85,
-// normalised, their colour channels shifted, 30 % of the images in grey; and 100 permutations, as in
-// the authors' code. The paper has no batch norm.
+// normalised, their colour channels shifted, 30 % of the images in grey; fc6 of an eighth of fc7's width (512 and 4096, Fig. 3);
+// and 100 permutations, as in the authors' code, which makes no image grey. The paper has no batch norm.
 func CFN(backbone nn.Backbone) *Jigsaw {
-	return &Jigsaw{Backbone: backbone, Permutations: 100, Distance: 9, Puzzles: 1, Gap: 21. / 85, Jitter: 1, Hidden: 256,
+	return &Jigsaw{Backbone: backbone, Permutations: 100, Distance: 9, Puzzles: 1, Gap: 21. / 85, Jitter: 1, Tower: 32, Hidden: 256,
 		Gray: 0.3, Guards: Guards{Colors: "shift", Normalize: true}}
 }
 
@@ -61,6 +62,8 @@ func (m *Jigsaw) Validate() error {
 		return fmt.Errorf("sslkit: jitter %g is no share of the gap: choose from 0 to 1", m.Jitter)
 	case m.Hidden < 1:
 		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)
+	case m.Tower < 0:
+		return fmt.Errorf("sslkit: a tower of %d units: choose at least 1, or 0 for the mean of its map", m.Tower)
 	case !(m.Gray >= 0 && m.Gray <= 1):
 		return fmt.Errorf("sslkit: gray %g is no share of the images: choose from 0 to 1", m.Gray)
 	}
@@ -117,6 +120,6 @@ func (m *Jigsaw) draw(scope *model.Scope, tiles *Node, k int) *Node {
 
 // tell returns the logits [k*N, P] of the puzzles which the permutations y [k*N] make of the tiles [9N, t, t, C].
 func (m *Jigsaw) tell(scope *model.Scope, tiles, y *Node) *Node {
-	h := shuffle(nn.Pool(nn.Last(m.Encode(scope, tiles))), m.permutations(y, false)) // kNx9xC
+	h := shuffle(tower(scope, nn.Last(m.Encode(scope, tiles)), m.Tower), m.permutations(y, false)) // kNx9xC
 	return nn.MLP(scope.In("classifier"), Reshape(h, y.Shape().Dim(0), -1), m.Hidden, m.Permutations)
 }

@@ -29,6 +29,7 @@ func TestJigsawValidate(t *testing.T) {
 		"share of a cell":  func(m *Jigsaw) { m.Gap = 1 },
 		"share of the gap": func(m *Jigsaw) { m.Jitter = -0.1 },
 		"hidden units":     func(m *Jigsaw) { m.Hidden = 0 },
+		"tower of -1":      func(m *Jigsaw) { m.Tower = -1 },
 		"guarded by":       func(m *Jigsaw) { m.Guards.Colors = "grey" },
 		"downsample":       func(m *Jigsaw) { m.Guards.Downsample = 2 },
 		"6n+2":             func(m *Jigsaw) { m.Backbone.Depth = 9 },
@@ -268,10 +269,11 @@ func TestPaperJigsawShortcuts(t *testing.T) {
 	}
 }
 
-// "30% of the images in grayscale": of an image made grey, the three channels count by their luminance, and by nothing else. So
-// the gradients of a network that saw only grey are to each other as the weights of red, green and blue.
+// The training set is of grey and of coloured images, 30 to 70 (a paraphrase): of an image made grey, the three channels count by
+// their luminance, and by nothing else. So the gradients of a network that saw only grey are to each other as the weights of red,
+// green and blue.
 //
-// Reference: "Preventing Shortcuts", and the authors' code.
+// Reference: Noroozi & Favaro 2016, "Preventing Shortcuts". (The authors' code makes no image grey.)
 func TestJigsawGray(t *testing.T) {
 	ratio := func(gray float64) (off float64) {
 		m := CFN(nn.ResNet(8, 4))

@@ -29,12 +29,14 @@ type MAE struct {
 	Normalize    bool        `json:"normalize"`             // each target patch to mean 0 and variance 1, Table 1d
 	MaskTokens   bool        `json:"mask_tokens,omitempty"` // ablation of Table 1c: the encoder sees mask tokens, not the decoder
 	Pad          int         `json:"pad"`                   // shift by up to so many pixels: "crop, fixed size" of Table 1e
+	MinScale     float64     `json:"min_scale,omitempty"`   // least share of the area that a crop keeps, the most is 1: "crop, rand size" of Table 1e, bicubic as in the release; 0: no crop
 	Flip         bool        `json:"flip"`                  // mirror half of the images
 }
 
-// PaperMAE has the defaults of Table 1, with normalised targets: the decoder for images of 224 pixels.
+// PaperMAE has the defaults of Table 1 and of main_pretrain.py in facebookresearch/mae, with normalised targets: the decoder for
+// images of 224 pixels, and crops of 0.2 to 1 of the area.
 func PaperMAE(backbone nn.Backbone) *MAE {
-	return &MAE{Backbone: backbone, Mask: 0.75, DecoderDepth: 8, DecoderWidth: 512, Normalize: true, Flip: true}
+	return &MAE{Backbone: backbone, Mask: 0.75, DecoderDepth: 8, DecoderWidth: 512, Normalize: true, MinScale: 0.2, Flip: true}
 }
 
 // SmallMAE is for images of some 32 pixels and patches of 4: its decoder is small beside a ViT(4, 96, 4).
@@ -55,11 +57,16 @@ func (m *MAE) Validate() error {
 		return fmt.Errorf("sslkit: the decoder's width is a positive multiple of 32, not %d", m.DecoderWidth)
 	case m.Pad < 0:
 		return fmt.Errorf("sslkit: pad %d is negative", m.Pad)
+	case !(m.MinScale >= 0 && m.MinScale <= 1):
+		return fmt.Errorf("sslkit: min_scale %g: the share of the area that a crop keeps is at most 1 (0.2 in the paper), or 0 for no crop", m.MinScale)
+	case m.Pad > 0 && m.MinScale > 0:
+		return fmt.Errorf("sslkit: a crop is of fixed size, by pad %d, or of random size, by min_scale %g: set one of them to 0", m.Pad, m.MinScale)
 	}
 	return m.Backbone.Validate()
 }
 
-// Reports lists the share of the variance of the hidden patches' targets that is predicted.
+// Reports lists the share of the variance of the hidden patches' targets that is predicted; 0 where they have none to predict, as
+// images of one colour.
 func (m *MAE) Reports() []string { return []string{"explained"} }
 
 // Loss builds masking, encoding, decoding and the error on what was hidden. Patches stay in the random order that masking
@@ -68,6 +75,10 @@ func (m *MAE) Loss(scope *model.Scope, b Batch) *Node {
 	x := b.Image
 	if m.Pad > 0 {
 		x = view.RandomCrop(m.Pad)(scope, x)
+	}
+	if m.MinScale > 0 {
+		_, side := square("MAE", x)
+		x = view.RandomResizedCropBicubic(side, m.MinScale, 1)(scope, x)
 	}
 	if m.Flip {
 		x = view.Flip(scope, x)
@@ -86,7 +97,11 @@ func (m *MAE) Loss(scope *model.Scope, b Batch) *Node {
 	}
 	l := loss.MaskedMSE(pred, target, mask)
 	mean := BroadcastToShape(ReduceAllMean(target), target.Shape())
-	Report("explained", OneMinus(Div(l, AddScalar(loss.MaskedMSE(mean, target, mask), 1e-12))))
+	variance := loss.MaskedMSE(mean, target, mask)
+	// Rounding alone gives normalised patches of one colour a variance of up to 1e-7, and the narrowest texture gives one in 100
+	// patches 1e-2.
+	none := LessThan(variance, ConstAs(variance, 1e-6))
+	Report("explained", Where(none, ZerosLike(l), OneMinus(Div(l, AddScalar(variance, 1e-12)))))
 	return l
 }
 

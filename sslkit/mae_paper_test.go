@@ -44,6 +44,8 @@ func TestMAEValidate(t *testing.T) {
 		"at least 1 block, not 0":                func(m *MAE) { m.DecoderDepth = 0 },
 		"multiple of 32, not 48":                 func(m *MAE) { m.DecoderWidth = 48 },
 		"pad -1":                                 func(m *MAE) { m.Pad = -1 },
+		"min_scale 1.5":                          func(m *MAE) { m.MinScale = 1.5 },
+		"set one of them to 0":                   func(m *MAE) { m.Pad, m.MinScale = 2, 0.2 },
 		"a vit's width":                          func(m *MAE) { m.Backbone.Width = 33 },
 	} {
 		m := tinyMAE()
@@ -282,7 +284,7 @@ func repaint(pixels []float32, from, to int) []float32 {
 	return pixels
 }
 
-// "Our encoder is applied only on visible, unmasked patches": nothing is known of the others.
+// The encoder is a ViT on visible, unmasked patches only (a paraphrase): nothing is known of the others.
 // Reference: He et al. 2022, Sec. 3, "MAE encoder".
 func TestMAEKnowsNothingOfHiddenPatches(t *testing.T) {
 	for _, tokens := range []bool{false, true} {
@@ -440,6 +442,66 @@ func TestMAEGuess(t *testing.T) {
 		if math.Abs(float64(got[i][0])-want) > 1e-5 {
 			t.Errorf("patch %d is guessed %g, want %g", i, got[i][0], want)
 		}
+	}
+}
+
+// Images of one colour have nothing to predict, of which "explained" says 0, and not how many times a variance of 0 the error is.
+func TestMAEExplainsNothingOfConstantImages(t *testing.T) {
+	for _, normalize := range []bool{false, true} {
+		for _, grey := range []float32{0, 0.7, 1} {
+			m := tinyMAE()
+			m.Normalize = normalize
+			store := maeStore(t, m)
+			pixels := slices.Repeat([]float32{grey}, maeImages*maeSide*maeSide)
+			explained := func(pixels []float32) float32 {
+				return callMAE(t, store, func(scope *model.Scope, in []*Node) []*Node {
+					m.Loss(scope, Batch{Image: in[0]})
+					v, _ := model.GetGraphParam(in[0].Graph(), reportKey("explained"))
+					return []*Node{v.(*Node)}
+				}, maeTensor(pixels))[0].Value().(float32)
+			}
+			if got := explained(pixels); got != 0 {
+				t.Errorf("normalised: %v: %g of images of the grey %g explained, want 0", normalize, got, grey)
+			}
+			if got := explained(maePixels()); got == 0 {
+				t.Error("nothing of noise is explained, not even less than nothing: this test would not notice a report of 0")
+			}
+		}
+	}
+}
+
+// "random resized cropping", "(a crop of random size) with a scale range of [0.2, 1]" (a paraphrase): what is hidden and painted is
+// a crop, enlarged. Reference: He et al. 2022, Table 1e and 8; main_pretrain.py, RandomResizedCrop(scale=(0.2, 1.0), interpolation=3).
+func TestPaperMAECrops(t *testing.T) {
+	if m := PaperMAE(nn.ViT(12, 768, 16)); m.MinScale != 0.2 || m.Pad != 0 || !m.Flip {
+		t.Errorf("crops from %g, pad %d, flip %v", m.MinScale, m.Pad, m.Flip)
+	}
+	// The loss of images with one bright pixel depends on the crop, and on nothing else: the crop leaves it out, or not.
+	pixels := make([]float32, maeImages*maeSide*maeSide)
+	for n := range maeImages {
+		pixels[n*maeSide*maeSide] = 1
+	}
+	m := tinyMAE()
+	m.Mask, m.Normalize = 0, false // all patches count
+	store := maeStore(t, m)
+	differ := map[float32]bool{}
+	loss := func() float32 {
+		return callMAE(t, store, func(scope *model.Scope, in []*Node) []*Node {
+			return []*Node{m.Loss(scope, Batch{Image: in[0]})}
+		}, maeTensor(pixels))[0].Value().(float32)
+	}
+	for range 4 {
+		differ[float32(math.Round(1e3*float64(loss())))] = true // to what the order of sums leaves of it
+	}
+	if len(differ) != 1 {
+		t.Fatalf("without crops the loss varies: %v", differ)
+	}
+	m.MinScale = 0.2
+	for range 8 {
+		differ[float32(math.Round(1e3*float64(loss())))] = true
+	}
+	if len(differ) < 3 {
+		t.Errorf("the loss does not depend on the crop: %v", differ)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
+	"github.com/gomlx/gomlx/support/exceptions"
 )
 
 // Batch is what one step may look at. It has no labels: a Method cannot cheat.
@@ -35,6 +36,15 @@ type Optimized interface {
 	Optimizer(base optimizer.Interface) optimizer.Interface
 }
 
+// Crowded is a method that learns from what tells the images of a batch apart, and of fewer than MinBatch nothing.
+type Crowded interface{ MinBatch() int }
+
+// Counted is a method that takes at least MinImages training images.
+type Counted interface{ MinImages() int }
+
+// Colored is a method to which grey images have nothing to say, where NeedsColor.
+type Colored interface{ NeedsColor() bool }
+
 // Reporter names the scalars that Loss hands to [Report]; the run keeps their mean of each epoch.
 type Reporter interface{ Reports() []string }
 
@@ -42,6 +52,13 @@ type Reporter interface{ Reports() []string }
 // Call it within Loss with a name that Reports lists.
 func Report(name string, value *Node) {
 	model.SetGraphParam(value.Graph(), reportKey(name), StopGradient(value))
+}
+
+// enough panics with an error where the batch is too small for m, which says so itself for whoever asks before.
+func enough(name string, m Crowded, b Batch) {
+	if n, least := b.Image.Shape().Dim(0), m.MinBatch(); n < least {
+		exceptions.Panicf("sslkit: %s tells the images of a batch apart, for which it takes at least %d, not %d: choose a larger batch", name, least, n)
+	}
 }
 
 func reportKey(name string) string { return "/sslkit_report/" + name }

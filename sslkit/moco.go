@@ -16,7 +16,8 @@ import (
 //
 // He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020,
 // arXiv:1911.05722, and Chen et al., "Improved Baselines with Momentum Contrastive Learning", 2020,
-// arXiv:2003.04297 (v2). Loss is Algorithm 1, with Eq. 1 and 2.
+// arXiv:2003.04297 (v2). Loss is Algorithm 1, with Eq. 1 and 2. Only the first view is searched for: the authors' colab has the
+// option of a symmetric loss, the mean of both directions, which is like twice the epochs; here there is none.
 type MoCo struct {
 	Backbone    nn.Backbone `json:"backbone"`    // f_q and f_k, Sec. 3.1
 	View        view.Recipe `json:"view"`        // aug of Algorithm 1
@@ -40,6 +41,17 @@ func MoCoV2(backbone nn.Backbone) *MoCo {
 	return m
 }
 
+// MoCoCIFAR is the authors' colab for CIFAR-10 (moco_cifar10_demo of facebookresearch/moco), which is neither v1 nor v2: its τ is
+// 0.1 where they have 0.07 and 0.2; its head is linear as v1's; its views are v2's without blur, of crops from 0.08 of the area
+// (torchvision's default) in place of 0.2; 4,096 keys follow with a momentum of 0.99. Its network is a ResNet-18, its loss
+// asymmetric by default, as here.
+func MoCoCIFAR(backbone nn.Backbone) *MoCo {
+	m := MoCoV2(backbone)
+	m.View.MinScale, m.View.Blur, m.View.SigmaMin, m.View.SigmaMax = 0.08, 0, 0, 0
+	m.MLP, m.Queue, m.Momentum, m.Temperature = false, 4096, 0.99, 0.1
+	return m
+}
+
 // Validate says what cannot be trained.
 func (m *MoCo) Validate() error {
 	if err := checkKeys(m.Dim, m.Queue, m.Split, m.Momentum, m.Temperature); err != nil {
@@ -55,8 +67,12 @@ func (m *MoCo) Validate() error {
 // 1/sqrt(Dim) is even.
 func (m *MoCo) Reports() []string { return []string{"accuracy", "projection_std"} }
 
+// MinBatch is 2, or the number of groups: of a single image, the norms of its network know too much.
+func (m *MoCo) MinBatch() int { return max(2, m.Split) }
+
 // Loss builds the search of N queries for their keys, each among K+1.
 func (m *MoCo) Loss(scope *model.Scope, b Batch) *Node {
+	enough("moco", m, b)
 	g, n := b.Image.Graph(), b.Image.Shape().Dim(0)
 	nn.SplitBatchNorm(scope, g, m.Split)
 	x := m.View.View(scope, Concatenate([]*Node{b.Image, b.Image}, 0)) // 2NxHxWxC

@@ -59,8 +59,12 @@ func (m *SimCLR) Validate() error {
 // collapse, 1/sqrt(Dim) is even.
 func (m *SimCLR) Reports() []string { return []string{"accuracy", "projection_std"} }
 
+// MinBatch is 2: the views of one image have none to be told from.
+func (m *SimCLR) MinBatch() int { return 2 }
+
 // Loss builds the search of 2N views for their pairs, each among 2N-1.
 func (m *SimCLR) Loss(scope *model.Scope, b Batch) *Node {
+	enough("simclr", m, b)
 	// One batch of both views, so that the batch norms see both.
 	x := m.View.View(scope, Concatenate([]*Node{b.Image, b.Image}, 0)) // 2NxHxWxC
 	z := m.Project(scope, x)                                           // 2NxD

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
+	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/sslkit/lab/sslkit/cluster"
 	"github.com/sslkit/lab/sslkit/loss"
@@ -22,28 +23,29 @@ import (
 // Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments", NeurIPS 2020,
 // arXiv:2006.09882. Loss is Eq. 6, which is Eq. 1 without small crops; codes are those of Eq. 3 and 5.
 type SwAV struct {
-	Backbone    nn.Backbone `json:"backbone"`    // f
-	Hidden      int         `json:"hidden"`      // units of the projection head's hidden layer; 0: the head is linear
-	Dim         int         `json:"dim"`         // D, of the projected features z
-	Prototypes  int         `json:"prototypes"`  // K
-	Freeze      int         `json:"freeze"`      // steps for which the prototypes stay as they were drawn
-	Temperature float64     `json:"temperature"` // tau, Eq. 2
-	Epsilon     float64     `json:"epsilon"`     // of the codes' entropy, Eq. 3
-	Iterations  int         `json:"iterations"`  // of Sinkhorn-Knopp
-	View        view.Recipe `json:"view"`        // of the two large crops and, but for its min_scale, of the small ones
-	SmallCrops  int         `json:"small_crops"` // V, which have no codes (multi-crop, Sec. 3.2)
-	SmallSize   int         `json:"small_size"`  // their side in pixels
-	SmallMin    float64     `json:"small_min"`   // least and
-	SmallMax    float64     `json:"small_max"`   // largest share of the image's area
-	Queue       int         `json:"queue"`       // features of earlier batches that share in the codes: 0 or a multiple of the batch
-	QueueStart  int         `json:"queue_start"` // first step that uses them, or the first one with a full queue
+	Backbone     nn.Backbone `json:"backbone"`                // f
+	Hidden       int         `json:"hidden"`                  // units of the projection head's hidden layer; 0: the head is linear
+	Dim          int         `json:"dim"`                     // D, of the projected features z
+	Prototypes   int         `json:"prototypes"`              // K
+	Freeze       int         `json:"freeze,omitempty"`        // steps, in configurations from before FreezeEpochs; refused
+	FreezeEpochs int         `json:"freeze_epochs,omitempty"` // first epochs, in which the prototypes stay as they were drawn
+	Temperature  float64     `json:"temperature"`             // tau, Eq. 2
+	Epsilon      float64     `json:"epsilon"`                 // of the codes' entropy, Eq. 3
+	Iterations   int         `json:"iterations"`              // of Sinkhorn-Knopp
+	View         view.Recipe `json:"view"`                    // of the two large crops and, but for its min_scale, of the small ones
+	SmallCrops   int         `json:"small_crops"`             // V, which have no codes (multi-crop, Sec. 3.2)
+	SmallSize    int         `json:"small_size"`              // their side in pixels
+	SmallMin     float64     `json:"small_min"`               // least and
+	SmallMax     float64     `json:"small_max"`               // largest share of the image's area
+	Queue        int         `json:"queue"`                   // features of earlier batches that share in the codes: 0 or a multiple of the batch
+	QueueStart   int         `json:"queue_start"`             // first step that uses them, or the first one with a full queue
 }
 
 // SwAVMultiCrop has the recipe of the paper and its release for ImageNet: two crops of the images' side, which is given, and six
-// of 96/224 of it.
+// of 96/224 of it. The prototypes stay as they were drawn for the first epoch, which is the release's 313 steps of 4,096 images.
 func SwAVMultiCrop(backbone nn.Backbone, side int) *SwAV {
 	m := &SwAV{
-		Backbone: backbone, Hidden: 2048, Dim: 128, Prototypes: 3000, Freeze: 313,
+		Backbone: backbone, Hidden: 2048, Dim: 128, Prototypes: 3000, FreezeEpochs: 1,
 		Temperature: 0.1, Epsilon: 0.05, Iterations: 3,
 		View: view.SimCLR(1), SmallCrops: 6, SmallSize: side * 96 / 224, SmallMin: 0.05, SmallMax: 0.14,
 	}
@@ -62,8 +64,11 @@ func (m *SwAV) Validate() error {
 		return fmt.Errorf("sslkit: temperature %g and epsilon %g: both must be finite and above 0", m.Temperature, m.Epsilon)
 	case m.Iterations < 1:
 		return fmt.Errorf("sslkit: %d iterations of Sinkhorn-Knopp, want at least 1", m.Iterations)
-	case m.Freeze < 0 || m.SmallCrops < 0 || m.Queue < 0 || m.QueueStart < 0:
-		return fmt.Errorf("sslkit: freeze %d, small_crops %d, queue %d, queue_start %d: none may be negative", m.Freeze, m.SmallCrops, m.Queue, m.QueueStart)
+	case m.Freeze != 0:
+		return fmt.Errorf("sslkit: freeze %d counts steps, which are another share of the training with each batch and dataset: "+
+			"leave it out and set freeze_epochs, 1 in the paper", m.Freeze)
+	case m.FreezeEpochs < 0 || m.SmallCrops < 0 || m.Queue < 0 || m.QueueStart < 0:
+		return fmt.Errorf("sslkit: freeze_epochs %d, small_crops %d, queue %d, queue_start %d: none may be negative", m.FreezeEpochs, m.SmallCrops, m.Queue, m.QueueStart)
 	case m.SmallCrops > 0 && (m.SmallSize < 1 || !(m.SmallMin > 0 && m.SmallMin <= m.SmallMax && m.SmallMax <= 1)):
 		return fmt.Errorf("sslkit: small crops of side %d and of %g to %g of the area: choose at least 1, and from above 0 to 1", m.SmallSize, m.SmallMin, m.SmallMax)
 	}
@@ -88,8 +93,35 @@ func (m *SwAV) Diagnose(h History) string {
 		"a lower learning rate, prototypes frozen for longer, fewer of them, milder views or larger batches", h.Loss[len(h.Loss)-1], lnK)
 }
 
+// MinBatch is 2: a single image is spread over all prototypes alike, and there is nothing to predict.
+func (m *SwAV) MinBatch() int { return 2 }
+
+const frozenPath = "/swav/frozen"
+
+// StartEpoch sets the variable that Loss reads, whether the prototypes are frozen; a run resumed within an epoch finds it in its
+// checkpoint.
+func (m *SwAV) StartEpoch(r *Run, epoch int) error {
+	if m.FreezeEpochs == 0 {
+		return nil
+	}
+	return set(r.Store, frozenPath, []int32{int32(max(0, min(1, m.FreezeEpochs-epoch)))})
+}
+
+// frozen is that variable, or nil where they never are.
+func (m *SwAV) frozen(scope *model.Scope, g *Graph) *Node {
+	if m.FreezeEpochs == 0 {
+		return nil
+	}
+	v := scope.Store().GetVariable(frozenPath)
+	if v == nil {
+		exceptions.Panicf("sslkit: SwAV has no %s: StartEpoch makes it, before the first step", frozenPath)
+	}
+	return v.SetTrainable(false).NodeValue(g)
+}
+
 // Loss builds the swapped prediction between the views of each image.
 func (m *SwAV) Loss(scope *model.Scope, b Batch) *Node {
+	enough("swav", m, b)
 	g, n := b.Image.Graph(), b.Image.Shape().Dim(0)
 	large, small := m.crops(scope, b.Image)
 	h := nn.Pool(nn.Last(m.Encode(scope, large)))
@@ -97,7 +129,7 @@ func (m *SwAV) Loss(scope *model.Scope, b Batch) *Node {
 		h = Concatenate([]*Node{h, nn.Pool(nn.Last(m.Encode(scope, small)))}, 0)
 	}
 	z := m.project(scope.In("head"), h) // (2+V)NxD
-	c := nn.Prototypes(scope, g, m.Prototypes, m.Dim, m.Freeze)
+	c := nn.Prototypes(scope, g, m.Prototypes, m.Dim, m.frozen(scope, g))
 	var scores, codes []*Node // NxK
 	for v := range 2 + m.SmallCrops {
 		same := SliceAxis(z, 0, AxisRange(v*n, (v+1)*n))
@@ -114,7 +146,7 @@ func (m *SwAV) Loss(scope *model.Scope, b Batch) *Node {
 // Scores are the cosines [N, K] of images [N, H, W, C], as they are, with the prototypes.
 func (m *SwAV) Scores(scope *model.Scope, image *Node) *Node {
 	z := m.project(scope.In("head"), nn.Pool(nn.Last(m.Encode(scope, floatImage(image)))))
-	return cosines(z, nn.Prototypes(scope, image.Graph(), m.Prototypes, m.Dim, 0))
+	return cosines(z, nn.Prototypes(scope, image.Graph(), m.Prototypes, m.Dim, nil))
 }
 
 // crops draws two large and V small views, 2NxHxWxC and VNxsxsxC, all images' first ones first.

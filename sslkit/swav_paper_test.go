@@ -37,24 +37,25 @@ func TestSwAVValidate(t *testing.T) {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(m *SwAV){
-		"0 features":      func(m *SwAV) { m.Dim = 0 },
-		"-1 hidden units": func(m *SwAV) { m.Hidden = -1 },
-		"got 1":           func(m *SwAV) { m.Prototypes = 1 },
-		"temperature 0":   func(m *SwAV) { m.Temperature = 0 },
-		"epsilon -1":      func(m *SwAV) { m.Epsilon = -1 },
-		"epsilon NaN":     func(m *SwAV) { m.Epsilon = math.NaN() },
-		"epsilon +Inf":    func(m *SwAV) { m.Epsilon = math.Inf(1) },
-		"0 iterations":    func(m *SwAV) { m.Iterations = 0 },
-		"freeze -1":       func(m *SwAV) { m.Freeze = -1 },
-		"small_crops -1":  func(m *SwAV) { m.SmallCrops = -1 },
-		"of side 0":       func(m *SwAV) { m.SmallSize = 0 },
-		"of 0 to 0.3":     func(m *SwAV) { m.SmallMin = 0 },
-		"of 0.1 to 0.05":  func(m *SwAV) { m.SmallMax = 0.05 },
-		"of 0.1 to 2":     func(m *SwAV) { m.SmallMax = 2 },
-		"min_scale":       func(m *SwAV) { m.View.MinScale = 2 },
-		"queue -8":        func(m *SwAV) { m.Queue = -8 },
-		"queue_start -2":  func(m *SwAV) { m.QueueStart = -2 },
-		"multiple of 6":   func(m *SwAV) { m.Backbone.Width = 7 },
+		"0 features":        func(m *SwAV) { m.Dim = 0 },
+		"-1 hidden units":   func(m *SwAV) { m.Hidden = -1 },
+		"got 1":             func(m *SwAV) { m.Prototypes = 1 },
+		"temperature 0":     func(m *SwAV) { m.Temperature = 0 },
+		"epsilon -1":        func(m *SwAV) { m.Epsilon = -1 },
+		"epsilon NaN":       func(m *SwAV) { m.Epsilon = math.NaN() },
+		"epsilon +Inf":      func(m *SwAV) { m.Epsilon = math.Inf(1) },
+		"0 iterations":      func(m *SwAV) { m.Iterations = 0 },
+		"freeze_epochs -1":  func(m *SwAV) { m.FreezeEpochs = -1 },
+		"set freeze_epochs": func(m *SwAV) { m.Freeze = 39 },
+		"small_crops -1":    func(m *SwAV) { m.SmallCrops = -1 },
+		"of side 0":         func(m *SwAV) { m.SmallSize = 0 },
+		"of 0 to 0.3":       func(m *SwAV) { m.SmallMin = 0 },
+		"of 0.1 to 0.05":    func(m *SwAV) { m.SmallMax = 0.05 },
+		"of 0.1 to 2":       func(m *SwAV) { m.SmallMax = 2 },
+		"min_scale":         func(m *SwAV) { m.View.MinScale = 2 },
+		"queue -8":          func(m *SwAV) { m.Queue = -8 },
+		"queue_start -2":    func(m *SwAV) { m.QueueStart = -2 },
+		"multiple of 6":     func(m *SwAV) { m.Backbone.Width = 7 },
 	} {
 		m := tinySwAV()
 		change(m)
@@ -75,8 +76,8 @@ func symmetric(n, s int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(pixels, n, s, s, 1)
 }
 
-// Codes of two full-resolution crops are predicted from all other crops, of which those of low resolution have no codes:
-// "computing codes for all would increase the computational time", and "these small images only give partial information".
+// Codes of two full-resolution crops are predicted from all other crops, of which those of low resolution have no codes: to
+// compute codes for all takes longer, and what is seen of an image in part is assigned worse (a paraphrase).
 // Reference: Caron et al. 2020, Sec. 3.1, Eq. 2 and 5; Sec. 3.2, Eq. 6.
 func TestSwAVLossIsEquation6(t *testing.T) {
 	const n = 4
@@ -203,14 +204,14 @@ func runSwAV(t *testing.T, m *SwAV, ds Dataset, rate float64, dir string) *Run {
 // Frozen prototypes and the queue come back with a checkpoint.
 func TestSwAVResumesExactly(t *testing.T) {
 	m := tinySwAV()
-	m.Freeze, m.Queue, m.QueueStart = 10, 16, 5
+	m.FreezeEpochs, m.Queue, m.QueueStart = 1, 16, 5
 	ds := toyData{n: 64, s: 8, batch: 8}
 	whole := runSwAV(t, m, ds, 0.05, "")
 	want, err := whole.Pretrain(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range []int{3, 12} { // while frozen, and after
+	for _, step := range []int{3, 12} { // while frozen, for an epoch of 8 steps, and after
 		dir := t.TempDir()
 		r := runSwAV(t, m, ds, 0.05, dir)
 		if _, err := r.Pretrain(stopAfter(r, step)); !errors.Is(err, ErrInterrupted) {
@@ -238,6 +239,35 @@ func sameRun(t *testing.T, r *Run, got History, whole *Run, want History) {
 	got.EpochSeconds, want.EpochSeconds = nil, nil
 	if x, y := fmt.Sprint(got), fmt.Sprint(want); x != y {
 		t.Errorf("history %s, the uninterrupted run's is %s", x, y)
+	}
+}
+
+// "We freeze the prototypes during the first epoch of training": they stay as they were drawn for so many epochs, whatever an
+// epoch's number of steps, and move in the next. Reference: Caron et al. 2020, App. A; main_swav.py, freeze_prototypes_niters.
+func TestSwAVFreezesPrototypesForEpochs(t *testing.T) {
+	for _, batch := range []int{8, 16} {
+		m := tinySwAV()
+		m.FreezeEpochs = 2
+		r := runSwAV(t, m, toyData{n: 64, s: 8, batch: batch}, 0.05, "")
+		var after []string // each epoch
+		r.Monitor = func(r *Run, _ int) (map[string]float64, error) {
+			after = append(after, fmt.Sprint(values(t, r.Store, "/prototypes")))
+			return nil, nil
+		}
+		if _, err := r.Pretrain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if after[0] != after[1] || after[1] == after[2] {
+			t.Errorf("batches of %d: the prototypes moved in the second epoch: %t, in the third: %t", batch, after[0] != after[1], after[1] != after[2])
+		}
+	}
+	_, err := model.CallOnce(goBackend(t), model.NewStore(), func(scope *model.Scope, x *Node) *Node {
+		m := tinySwAV()
+		m.FreezeEpochs = 1
+		return m.Loss(scope, Batch{Image: x})
+	}, symmetric(2, 8))
+	if err == nil || !strings.Contains(err.Error(), "StartEpoch") {
+		t.Errorf("error %v before an epoch was begun, want StartEpoch named", err)
 	}
 }
 

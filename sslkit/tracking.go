@@ -45,6 +45,9 @@ func (m *VideoColorization) Validate() error {
 	return m.Backbone.Validate()
 }
 
+// NeedsColor is true: of grey frames there is nothing to copy.
+func (m *VideoColorization) NeedsColor() bool { return true }
+
 // Reports lists how many places get their own colour, and how many would if each copied from the same place of the frame before:
 // what is to be gained by following what moves.
 func (m *VideoColorization) Reports() []string { return []string{"accuracy", "still"} }

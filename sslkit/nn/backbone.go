@@ -31,8 +31,8 @@ import (
 
 // Backbone says which network encodes the images. It is plain data, for configurations.
 type Backbone struct {
-	Arch  string `json:"arch"`            // "resnet", "nin" or "vit"
-	Depth int    `json:"depth"`           // resnet: 6n+2 layers; nin: 3 to 5 blocks of 3 layers; vit: blocks
+	Arch  string `json:"arch"`            // "resnet", "resnet18", "nin" or "vit"
+	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; nin: 3 to 5 blocks of 3 layers; vit: blocks
 	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's tokens, of 32
 	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple
 }
@@ -40,6 +40,11 @@ type Backbone struct {
 // ResNet is the residual network that He et al. 2016, "Deep Residual Learning for Image Recognition", Sec. 4.2, made for
 // CIFAR-10: three stages of n blocks, where depth = 6n+2. The paper's width is 16.
 func ResNet(depth, width int) Backbone { return Backbone{Arch: "resnet", Depth: depth, Width: width} }
+
+// ResNet18 is the residual network of 18 layers that He et al. 2016 made for ImageNet (Table 1), with the stem that is usual for
+// images of 32 pixels: one 3x3 layer of stride 1, and no pooling (Chen et al. 2020, "A Simple Framework for Contrastive Learning of
+// Visual Representations", App. B.9). Its usual width is 64: four stages of 64, 128, 256 and 512 channels.
+func ResNet18(width int) Backbone { return Backbone{Arch: "resnet18", Depth: 18, Width: width} }
 
 // NIN is the Network-in-Network of RotNet's CIFAR-10 experiments (Gidaris et al. 2018, "Unsupervised Representation
 // Learning by Predicting Image Rotations", Sec. 3.1). The paper has 3, 4 or 5 blocks, of width 192.
@@ -67,6 +72,13 @@ func (b Backbone) Validate() error {
 		if b.Width < 1 {
 			return fmt.Errorf("nn: a resnet's width is at least 1 (16 in the paper), not %d", b.Width)
 		}
+	case "resnet18":
+		if b.Depth != 18 {
+			return fmt.Errorf("nn: a resnet18's depth is 18, not %d", b.Depth)
+		}
+		if b.Width < 1 {
+			return fmt.Errorf("nn: a resnet18's width is at least 1 (64 in the paper), not %d", b.Width)
+		}
 	case "nin":
 		if b.Depth < 3 || b.Depth > 5 {
 			return fmt.Errorf("nn: a nin's depth is 3, 4 or 5 blocks, not %d", b.Depth)
@@ -85,7 +97,7 @@ func (b Backbone) Validate() error {
 			return fmt.Errorf("nn: a vit's patch is at least 1 pixel (16 in ViT-B; 4 for images of 32), not %d", b.Patch)
 		}
 	default:
-		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "nin" or "vit"`, b.Arch)
+		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "nin" or "vit"`, b.Arch)
 	}
 	return nil
 }
@@ -103,6 +115,8 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 	checkImage("Backbone.Stages", image)
 	x := Centre(image)
 	switch b.Arch {
+	case "resnet18":
+		return resnet18(scope, x, b.Width)
 	case "nin":
 		return nin(scope, x, b.Depth, b.Width)
 	case "vit":
@@ -116,6 +130,8 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 func (b Backbone) Parts() [][]string {
 	stages, name := 3, "stage_%d"
 	switch b.Arch {
+	case "resnet18":
+		stages = 4
 	case "nin":
 		stages, name = b.Depth, "block_%d"
 	case "vit":
@@ -126,7 +142,7 @@ func (b Backbone) Parts() [][]string {
 		parts[i] = []string{fmt.Sprintf(name, i+1)}
 	}
 	switch b.Arch {
-	case "resnet":
+	case "resnet", "resnet18":
 		parts[0] = append(parts[0], "stem")
 	case "vit":
 		parts[0] = append(parts[0], "patch")

@@ -27,6 +27,8 @@ func TestValidate(t *testing.T) {
 		"6n+2":                         ResNet(18, 16),
 		"6n+2 (8, 14":                  ResNet(2, 16),
 		"width is at least 1":          ResNet(20, 0),
+		"depth is 18, not 34":          {Arch: "resnet18", Depth: 34, Width: 64},
+		"resnet18's width is at least": ResNet18(0),
 		"3, 4 or 5 blocks, not 6":      NIN(6, 192),
 		"3, 4 or 5 blocks, not 2":      NIN(2, 192),
 		"multiple of 6 (192 in the pa": NIN(4, 64),
@@ -91,7 +93,7 @@ func TestStagesCentres(t *testing.T) {
 	near(t, "first channel", flat(t, y), []float64{0, 0, 0, 0, 1, 0, 2, 0}, 1e-5)
 }
 
-var small = map[string]Backbone{"resnet": ResNet(8, 4), "nin": NIN(3, 6), "vit": ViT(2, 32, 1)}
+var small = map[string]Backbone{"resnet": ResNet(8, 4), "resnet18": ResNet18(2), "nin": NIN(3, 6), "vit": ViT(2, 32, 1)}
 
 func TestStagesChangeNothingInEvaluation(t *testing.T) {
 	for name, b := range small {
@@ -184,7 +186,7 @@ func TestStagesAcrossBackends(t *testing.T) {
 // A stage's parts are the variables that its map depends on and the one before does not: whoever freezes the first stages
 // by them freezes nothing else.
 func TestParts(t *testing.T) {
-	for _, b := range []Backbone{ResNet(8, 2), NIN(3, 6), NIN(5, 6), ViT(1, 32, 4), ViT(3, 32, 4), ViT(6, 32, 4)} {
+	for _, b := range []Backbone{ResNet(8, 2), ResNet18(1), NIN(3, 6), NIN(5, 6), ViT(1, 32, 4), ViT(3, 32, 4), ViT(6, 32, 4)} {
 		store, image := newStore(t, 1), random[float32](2, 8, 8, 1)
 		parts := b.Parts()
 		stage := func(i int) []float64 {

@@ -9,7 +9,6 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/ml/train"
-	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
@@ -17,12 +16,12 @@ import (
 // SwAV, Sec. 3.1). They are normalised before each step, and the step updates what they were normalised to, as in the
 // authors' main_swav.py. The scope gets the variable "prototypes".
 //
-// For the first freeze steps of the store's global step they stay as they were drawn: neither gradient, weight decay nor
-// momentum reach them. All of that is undone after the optimizer's update, so this holds for any optimizer of GoMLX or
+// Where frozen, a scalar, is not 0, they stay in this step as they were drawn: neither gradient, weight decay nor
+// momentum reach them; nil is never. All of that is undone after the optimizer's update, so this holds for any optimizer of GoMLX or
 // of package optim that begins with zeros and keeps them at the variable's path below its own.
-func Prototypes(scope *model.Scope, g *Graph, k, d, freeze int) *Node {
-	if k < 1 || d < 1 || freeze < 0 {
-		exceptions.Panicf("nn.Prototypes: %d prototypes of %d dimensions, frozen for %d steps; need at least 1, 1 and 0", k, d, freeze)
+func Prototypes(scope *model.Scope, g *Graph, k, d int, frozen *Node) *Node {
+	if k < 1 || d < 1 || frozen != nil && !frozen.IsScalar() {
+		exceptions.Panicf("nn.Prototypes: %d prototypes of %d dimensions, frozen where %v; need at least 1 and 1, and a scalar", k, d, frozen)
 	}
 	normal := initializer.RandomNormalFn(scope, 1)
 	direction := func(g *Graph, shape shapes.Shape) *Node { return L2Normalize(normal(g, shape), -1) }
@@ -30,10 +29,10 @@ func Prototypes(scope *model.Scope, g *Graph, k, d, freeze int) *Node {
 	drawn := v.NodeValue(g)
 	c := L2Normalize(drawn, -1)
 	v.SetNodeValue(c)
-	if freeze == 0 {
+	if frozen == nil {
 		return c
 	}
-	frozen := LessThan(optimizer.GetGlobalStepVar(scope).NodeValue(g), Const(g, int64(freeze)))
+	frozen = NotEqual(frozen, ZerosLike(frozen))
 	train.AddPerStepUpdateGraphFn(scope.At("prototypes"), g, func(_ *model.Scope, g *Graph) {
 		for w := range scope.Store().IterVariables() {
 			switch {

@@ -23,7 +23,12 @@ func pulled(t *testing.T, o optimizer.Interface, freeze, steps int) []map[string
 	store := newStore(t, 1)
 	x := random[float32](4, 3)
 	exec := model.MustNewExec(goBackend(t), store, func(scope *model.Scope, x *Node) *Node {
-		c := Prototypes(scope.In("swav"), x.Graph(), 4, 3, freeze)
+		var frozen *Node
+		if freeze > 0 {
+			step := optimizer.GetGlobalStepVar(scope).NodeValue(x.Graph())
+			frozen = ConvertDType(LessThan(step, Const(x.Graph(), int64(freeze))), dtypes.Int32)
+		}
+		c := Prototypes(scope.In("swav"), x.Graph(), 4, 3, frozen)
 		loss := ReduceAllSum(Mul(c, x))
 		o.UpdateGraph(scope, x.Graph(), loss)
 		train.ExecPerStepUpdateGraphFn(x.Graph())
@@ -114,9 +119,10 @@ func TestPrototypesAreNormalisedBeforeTheStep(t *testing.T) {
 
 func TestPrototypesReject(t *testing.T) {
 	image := shapes.Make(dtypes.Float32, 1)
-	for _, c := range [][3]int{{0, 2, 0}, {2, 0, 0}, {2, 2, -1}} {
+	for _, c := range [][2]int{{0, 2}, {2, 0}} {
 		wantPanic(t, "nn.Prototypes", image, func(scope *model.Scope, x *Node) *Node {
-			return Prototypes(scope, x.Graph(), c[0], c[1], c[2])
+			return Prototypes(scope, x.Graph(), c[0], c[1], nil)
 		})
 	}
+	wantPanic(t, "a scalar", image, func(scope *model.Scope, x *Node) *Node { return Prototypes(scope, x.Graph(), 2, 2, x) })
 }

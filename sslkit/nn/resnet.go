@@ -18,25 +18,47 @@ func resnet(scope *model.Scope, x *Node, n, width int) []*Node {
 			if i > 0 && j == 0 {
 				stride = 2
 			}
-			x = basicBlock(stage.In("block_%d", j+1), x, width<<i, stride)
+			x = basicBlock(stage.In("block_%d", j+1), x, width<<i, stride, padded)
 		}
 		maps = append(maps, x)
 	}
 	return maps
 }
 
+// resnet18 is a 3x3 layer and 4 stages of 2 basic blocks, of width to 8*width channels, all but the first of which halve the
+// height and width. Where that changes the shape, shortcuts are projections: option B, as in torchvision's.
+func resnet18(scope *model.Scope, x *Node, width int) []*Node {
+	x = convNormReLU(scope.In("stem"), x, width, 3) // NxHxWxw
+	var maps []*Node
+	for i := range 4 {
+		stage := scope.In("stage_%d", i+1)
+		for j := range 2 {
+			stride := 1
+			if i > 0 && j == 0 {
+				stride = 2
+			}
+			x = basicBlock(stage.In("block_%d", j+1), x, width<<i, stride, projected)
+		}
+		maps = append(maps, x)
+	}
+	return maps
+}
+
+// shortcut brings x to so many channels, and every stride-th row and column.
+type shortcut func(scope *model.Scope, x *Node, channels, stride int) *Node
+
 // basicBlock is Fig. 2 with two 3x3 layers, batch norm "right after each convolution and before activation" (Sec. 3.4).
-func basicBlock(scope *model.Scope, x *Node, channels, stride int) *Node {
+func basicBlock(scope *model.Scope, x *Node, channels, stride int, past shortcut) *Node {
 	y := Conv(scope.In("conv_1"), x, channels, 3, stride, false)
 	y = relu(BatchNorm(scope.In("norm_1"), y))
 	y = Conv(scope.In("conv_2"), y, channels, 3, 1, false)
 	y = BatchNorm(scope.In("norm_2"), y)
-	return relu(Add(y, shortcut(x, channels, stride)))
+	return relu(Add(y, past(scope, x, channels, stride)))
 }
 
-// shortcut is option A of Sec. 3.3: identity "with extra zero entries padded for increasing dimensions", and with a
+// padded is option A of Sec. 3.3: identity "with extra zero entries padded for increasing dimensions", and with a
 // stride of 2 where the sizes differ.
-func shortcut(x *Node, channels, stride int) *Node {
+func padded(_ *model.Scope, x *Node, channels, stride int) *Node {
 	x = window(window(x, 1, 0, 1, stride), 2, 0, 1, stride)
 	if more := channels - x.Shape().Dim(-1); more > 0 {
 		zeros := x.Shape().Clone()
@@ -44,4 +66,12 @@ func shortcut(x *Node, channels, stride int) *Node {
 		x = Concatenate([]*Node{x, Zeros(x.Graph(), zeros)}, -1)
 	}
 	return x
+}
+
+// projected is option B: a 1x1 layer where the shapes differ.
+func projected(scope *model.Scope, x *Node, channels, stride int) *Node {
+	if stride == 1 && x.Shape().Dim(-1) == channels {
+		return x
+	}
+	return BatchNorm(scope.In("norm_3"), Conv(scope.In("conv_3"), x, channels, 1, stride, false))
 }

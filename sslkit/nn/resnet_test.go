@@ -52,6 +52,24 @@ func TestPaperResNetParameters(t *testing.T) {
 	}
 }
 
+// ResNet-18 has 11.69 million parameters (11,689,512 in torchvision, with 1000 classes). With a stem of 3x3 in place of 7x7 and
+// without a classifier they are fewer by (49-9)*3*64 and by 512*1000+1000. The maps have 64 to 512 channels, and halve.
+// Reference: He et al. 2016, Table 1; torchvision's resnet18.
+func TestPaperResNet18(t *testing.T) {
+	trained, running := count(t, ResNet18(64), 3)
+	if want := 11689512 - 40*3*64 - 513000; trained != want || running != 9600 { // of 20 norms, mean and variance
+		t.Errorf("%d parameters and %d running statistics, want %d and 9600", trained, running, want)
+	}
+	maps := outline(t, goBackend(t), model.NewStore(), shapes.Make(dtypes.Float32, 2, 32, 32, 3), func(scope *model.Scope, x *Node) []*Node {
+		return ResNet18(64).Stages(scope, x)
+	})
+	for i, s := range maps {
+		if side := 32 >> i; !reflect.DeepEqual(s, []int{2, side, side, 64 << i}) {
+			t.Errorf("map %d is %v", i+1, s)
+		}
+	}
+}
+
 // "Then we use a stack of 6n layers with 3x3 convolutions on the feature maps of sizes {32, 16, 8} respectively, with 2n
 // layers for each feature map size. The numbers of filters are {16, 32, 64} respectively." Reference: Sec. 4.2.
 func TestPaperResNetShapes(t *testing.T) {
@@ -87,7 +105,7 @@ func TestPaperResNetShapes(t *testing.T) {
 // introduces no extra parameter". Reference: Sec. 3.3, option A.
 func TestPaperResNetShortcut(t *testing.T) {
 	store := newStore(t, 1)
-	block := func(scope *model.Scope, x *Node) *Node { return basicBlock(scope, x, 4, 2) }
+	block := func(scope *model.Scope, x *Node) *Node { return basicBlock(scope, x, 4, 2, padded) }
 	x := random[float32](2, 3, 3, 2)
 	run(t, goBackend(t), store, false, block, x)
 	set(t, store, "/norm_2/scale", make([]float64, 4)) // the residual is 0

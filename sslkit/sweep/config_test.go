@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
@@ -194,95 +193,6 @@ func TestReadConfigIsStrict(t *testing.T) {
 	}
 	if _, err := ReadConfig(strings.NewReader(string(text) + "\n \n")); err != nil {
 		t.Errorf("space after the end: %v", err)
-	}
-}
-
-func TestPresets(t *testing.T) {
-	infos := append(data.Names(), data.Info{Name: "folder:pictures"})
-	for _, info := range infos {
-		for i, preset := range slices.Repeat([]string{Smoke, Class, Paper}, len(Methods())-2) { // the last two are baselines
-			c, err := Preset(Methods()[i/3], preset, info.Name)
-			if err == nil {
-				err = c.Validate()
-			}
-			if err != nil {
-				t.Errorf("%s on %s: %v", preset, info.Name, err)
-				continue
-			}
-			if c.Method.Name() != Methods()[i/3] {
-				t.Errorf("the preset of %s is of %s", Methods()[i/3], c.Method.Name())
-			}
-			if c.Data.Name != info.Name {
-				t.Errorf("%s on %s is on %s", preset, info.Name, c.Data.Name)
-			}
-			if info.Train > 0 && (c.Data.Train > info.Train || c.Data.Test > info.Test || c.Batch > info.Train) {
-				t.Errorf("%s on %s: batches of %d and %d/%d examples of %d/%d", preset, info.Name, c.Batch, c.Data.Train, c.Data.Test, info.Train, info.Test)
-			}
-			if c.Method.Tracking != nil { // of clips, which need not be balanced
-				continue
-			}
-			if k := len(info.Classes); k > 0 && (c.Data.Train%k != 0 || c.Data.Test%k != 0) {
-				t.Errorf("%s on %s: %d/%d examples are not equally of %d classes", preset, info.Name, c.Data.Train, c.Data.Test, k)
-			}
-			for _, other := range []Config{c.Supervised(), c.RandomInit()} {
-				if err := other.Validate(); err != nil {
-					t.Errorf("%s on %s, %s: %v", preset, info.Name, other.Method.Name(), err)
-				}
-			}
-		}
-	}
-	_, err := Rotation("quick", "mnist")
-	wantError(t, "unknown preset", err, `"quick"`, Smoke, Class, Paper)
-}
-
-// The embedded datasets can be cut as the presets say.
-func TestPresetsOpen(t *testing.T) {
-	for _, name := range []string{"fashion-mnist-10k", "photos"} {
-		for _, preset := range []string{Smoke, Class, Paper} {
-			c, err := Rotation(preset, name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			train, test, err := c.Data.open(t.Context(), data.OpenOptions{Offline: true})
-			if err != nil {
-				t.Errorf("%s on %s: %v", preset, name, err)
-				continue
-			}
-			if _, err := data.Batches(train, data.Options{Batch: c.Batch}); err != nil {
-				t.Errorf("%s on %s: %v", preset, name, err)
-			}
-			for _, n := range []struct{ want, got int }{{c.Data.Train, train.Len()}, {c.Data.Test, test.Len()}} {
-				if n.want != 0 && n.got != n.want || n.got == 0 {
-					t.Errorf("%s on %s: %d examples, want %d", preset, name, n.got, n.want)
-				}
-			}
-			if len(train.Classes()) == 0 {
-				t.Errorf("%s on %s: no classes to probe", preset, name)
-			}
-		}
-	}
-}
-
-// 'We use SGD with batch size 128, momentum 0.9, weight decay 5e-4 and lr of 0.1. We drop the learning rates by a factor
-// of 5 after epochs 30, 60, and 80. We train in total for 100 epochs.' In the code that the authors released it is 60, 120
-// and 160 of 200.
-// Reference: Gidaris et al. 2018, Sec. 3.1, "Implementation details".
-func TestPaperPreset(t *testing.T) {
-	c, err := Rotation(Paper, "cifar10")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := Config{
-		Method: Method{Rotation: &sslkit.Rotation{Backbone: nn.NIN(4, 192), Angles: []int{0, 90, 180, 270}, Pad: 4, Flip: true}},
-		Data:   Data{Name: "cifar10"},
-		Epochs: 200,
-		Batch:  128,
-		Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4,
-			Drops: []int{60, 120, 160}, Factor: 0.2},
-		Seed: 1,
-	}
-	if !reflect.DeepEqual(c, want) {
-		t.Errorf("%+v\nwant %+v", c, want)
 	}
 }
 

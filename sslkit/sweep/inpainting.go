@@ -1,8 +1,6 @@
 package sweep
 
 import (
-	"strings"
-
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
 )
@@ -30,16 +28,9 @@ func inpainting(preset, dataset string, m *sslkit.ContextEncoder) (Config, error
 			c.Epochs = 3
 		}
 	}
-	switch preset {
-	case Smoke:
+	if preset == Smoke {
 		c.Epochs = 4
 		c.Data.PerPhoto /= 2
-	case Paper:
-		c.Epochs = 500
-		m.Backbone, m.Decoder, m.Critic = nn.ResNet(20, 64), 64, 2*m.Critic
-		if dataset == "photos" || strings.HasPrefix(dataset, "folder:") {
-			c.Data.Size, m.Overlap = 128, 4*m.Overlap
-		}
 	}
 	return c, err
 }

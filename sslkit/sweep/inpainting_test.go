@@ -8,7 +8,7 @@ import (
 )
 
 func TestInpaintingPresets(t *testing.T) {
-	for _, preset := range []string{Smoke, Class, Paper} {
+	for _, preset := range []string{Smoke, Class} {
 		for _, dataset := range []string{"photos", "fashion-mnist-10k", "folder:pictures"} {
 			pictures, err := Inpainting(preset, dataset)
 			if err == nil {

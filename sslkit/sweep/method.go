@@ -37,7 +37,7 @@ type Method struct {
 }
 
 // revisions are raised, from 1, by whoever changes a method's numbers: older records are then not returned.
-var revisions = map[string]int{}
+var revisions = map[string]int{"deepcluster": 2}
 
 func revision(method string) int { return max(1, revisions[method]) }
 

@@ -60,15 +60,7 @@ func taps(start, extent, mirror *Node, size, length int) *Node {
 // its height evenly on a logarithmic scale from 3/4 to 4/3, both in whole pixels, and its place even among those within the
 // image. Ten rectangles are drawn and the first that fits is taken; should none fit, the largest in the centre.
 func RandomResizedCrop(size int, minScale, maxScale float64) Transform {
-	return func(scope *model.Scope, x *Node) *Node {
-		checkImages("RandomResizedCrop", x)
-		checkFloat("RandomResizedCrop", x)
-		if !(minScale > 0 && minScale <= maxScale && maxScale <= 1) {
-			exceptions.Panicf("view.RandomResizedCrop: areas from %g to %g of the image's; they must be above 0 and at most 1", minScale, maxScale)
-		}
-		top, left, height, width := randomRectangle(scope, x, minScale, maxScale)
-		return CropResize(x, top, left, height, width, size)
-	}
+	return randomResizedCrop("RandomResizedCrop", size, minScale, maxScale, CropResize)
 }
 
 // randomRectangle is torchvision's RandomResizedCrop.get_params, [N] each.

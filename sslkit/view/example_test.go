@@ -312,6 +312,25 @@ func ExampleRandomResizedCrop() {
 	// [0.00 0.25]
 }
 
+func ExampleRandomResizedCropBicubic() {
+	edge := picture([]float32{0, 0, 1, 1}, []float32{0, 0, 1, 1}, []float32{0, 0, 1, 1}, []float32{0, 0, 1, 1})
+	show(drawn(view.RandomResizedCropBicubic(2, 1, 1), edge))
+	// Output:
+	// [0.08 0.92]
+	// [0.08 0.92]
+}
+
+func ExampleCropResizeBicubic() {
+	half := MustExecOnce(pureGo(), func(x *Node) *Node {
+		at := func(v float32) *Node { return Const(x.Graph(), []float32{v}) }
+		return view.CropResizeBicubic(x, at(0), at(0), at(2), at(4), 2)
+	}, picture([]float32{0, 0, 1, 1}, []float32{0, 0, 1, 1}))
+	show(half)
+	// Output:
+	// [0.08 0.92]
+	// [0.08 0.92]
+}
+
 func ExampleColorJitter() {
 	pastel := colour(0.7, 0.6, 0.4)
 	fmt.Println(drawn(view.ColorJitter(1, 0.4, 0.4, 0.4, 0.1), pastel))

@@ -93,7 +93,7 @@ func ShiftColors(by int) Transform {
 // Pixelate shrinks a share, in [0, 1], of the images of x [N, S, S, C], float32 or float64, and enlarges them again. The
 // area that is left is uniform between (10/96)^2 and all of it: by averaging to whole numbers of pixels, then bilinear.
 //
-// Doersch et al. 2015, "Unsupervised Visual Representation Learning by Context Prediction", Sec. 3.1: "randomly
+// Doersch et al. 2015, "Unsupervised Visual Representation Learning by Context Prediction", Sec. 3.2: "randomly
 // downsampling some patches to as little as 100 total pixels, and then upsampling"; of 96x96 pixels, and a third of
 // the patches in the authors' code.
 func Pixelate(share float64) Transform {

@@ -284,7 +284,7 @@ func pixelated(x images[float32], side int) images[float64] {
 }
 
 // "Randomly downsampling some patches to as little as 100 total pixels, and then upsampling it", of 96x96.
-// Reference: Doersch et al. 2015, Sec. 3.1.
+// Reference: Doersch et al. 2015, Sec. 3.2.
 func TestPaperPixelate(t *testing.T) {
 	const n, size, share = 100, 8, 0.7
 	x := random[float32](n, size, size, 1)
