@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/must"
@@ -14,10 +15,11 @@ import (
 	"github.com/sslkit/lab/widgets"
 )
 
-// Context ends when the cell is interrupted: runs then save what they have learnt. Running the cell
-// again goes on from there.
+// Context ends when the cell is interrupted or its kernel stopped: runs then save what they have
+// learnt. Running the cell again goes on from there.
 func Context() context.Context {
-	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second signal ends the cell
 	return ctx
 }
 
