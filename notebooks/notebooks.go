@@ -42,7 +42,8 @@ func Table(c *sweep.Comparison) {
 	head, rows := c.Table()
 	names, accuracies := c.Neighbours()
 	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" +
-		must.M1(widgets.Table{Head: names, Rows: accuracies}.Markdown()) + "\n\n" + c.Caption())
+		must.M1(widgets.Table{Head: names, Rows: accuracies}.Markdown()) + "\n\n" +
+		widgets.EscapeMarkdown(c.Caption()))
 	gonbui.Sync()
 }
 
@@ -53,7 +54,7 @@ func Slider(f widgets.Frames, err error) {
 	gonbui.Sync()
 }
 
-// Markdown shows text below the cell.
+// Markdown shows Markdown below the cell: names in it must have been escaped, see widgets.EscapeMarkdown.
 func Markdown(text string, err error) {
 	must.M(err)
 	gonbui.DisplayMarkdown(text)

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 
-	c := &cli{out: stdout, report: sweep.Printer(stderr)}
+	c := &cli{out: stdout, report: printer(stderr)}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -67,6 +68,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	c.say("sslkit: " + oneLine(err))
 	return exitFailed
+}
+
+// printer shows progress on w; names in it cannot steer the terminal.
+func printer(w io.Writer) func(sweep.Progress) {
+	report := sweep.Printer(w)
+	return func(p sweep.Progress) {
+		p.Name, p.Note = widgets.Printable(p.Name), widgets.Printable(p.Note)
+		report(p)
+	}
 }
 
 // cli is one call of the command.
@@ -238,14 +248,24 @@ func (c *cli) print(result any, text func() error) error {
 }
 
 func (c *cli) printJSON(v any) error {
-	e := json.NewEncoder(c.out)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.out, steering.ReplaceAllStringFunc(text.String(), func(r string) string {
+		return fmt.Sprintf(`\u%04x`, []rune(r)[0])
+	}))
+	return err
 }
 
+// steering is what JSON does not escape by itself and terminals heed.
+var steering = regexp.MustCompile(`[\x{7f}-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
+
 func (c *cli) printf(format string, args ...any) error {
-	_, err := fmt.Fprintf(c.out, format, args...)
+	_, err := io.WriteString(c.out, widgets.Printable(fmt.Sprintf(format, args...)))
 	return err
 }
 
