@@ -11,8 +11,8 @@ import (
 var own = regexp.MustCompile(`^(sslkit|data|view|nn|loss|optim|cluster|eval)(\.\w+)?: `)
 
 // Explain returns an error of GoMLX's, from building a graph or running it, in the words that help: what the laboratory itself
-// said within it, which tells what to change, without GoMLX's words around it. Where the laboratory said nothing, it is err
-// as it happened while doing something, "eval: linear probe" say. Either way err is wrapped.
+// said within it, which tells what to change, without GoMLX's words around it. Where the laboratory said nothing, it is what was
+// being done, "eval: tracking" say, and what went wrong in the graph. Either way err is wrapped.
 func Explain(doing string, err error) error {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		if said := inner.Error(); own.MatchString(said) {
