@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test verify fuzz bench notebooks lab setup plugin clean go-present backend
+.PHONY: help run test verify fuzz faults race bench notebooks lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,11 +30,12 @@ test: setup ## Run all tests, and all notebooks with the smallest preset.
 	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
 		'log=$(TEST)/$$(basename {}).log; if $(run_notebook) --out $(OUT)/test {} >"$$log" 2>&1; then tail -n 1 "$$log"; else cat "$$log"; exit 255; fi'
 
-verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, tidiness and imports; run the fast tests.
+verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, vulnerabilities, tidiness, imports; run the fast tests.
 	@files=$$(gofmt -l $(GOFILES)); test -z "$$files" || { printf 'not formatted (gofmt -w):\n%s\n' "$$files"; exit 1; }
 	env/lab go vet ./...
 	CGO_ENABLED=0 env/lab go vet -tags noxla ./...
 	env/lab golangci-lint run
+	env/vulncheck
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 	go -C tools/lint mod tidy -diff
@@ -48,6 +49,14 @@ fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given.
 			env/lab go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),5s) -fuzzminimizetime 10x "$$package" || exit 1; \
 		done; \
 	done
+
+faults: go-present backend ## Damage 2,000 files and kill 100 runs: what is read is right, made again or refused.
+	SSLKIT_FAULTS=2000 env/lab go test -count=1 -timeout 0 -v -run 'TestFaults|TestKills|TestFaultCampaign' ./data ./sslkit/sweep
+
+# Without checkptr, which -race switches on: compute v0.1.2 packs matrices through slices that it makes of its buffers' memory by
+# unsafe casts. What the race detector itself looks for is looked for there too. A package at a time: it takes much memory.
+race: go-present backend ## Run the fast tests with the race detector.
+	env/lab go test -race -short -gcflags=all=-d=checkptr=0 -p 1 -timeout 30m ./...
 
 bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with JAX and PyTorch, which takes 2 GB of disk.
 	@env/lab go run ./bench
@@ -89,7 +98,7 @@ $(LAB)/editor/gopls: tools/go.mod tools/go.sum
 	@env/step "gopls" env CGO_ENABLED=0 go -C tools build -o ../$(LAB)/editor/ golang.org/x/tools/gopls
 	@touch $@
 
-$(LAB)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+$(LAB)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum # and govulncheck beside it
 	@env/step "golangci-lint" env CGO_ENABLED=0 go -C tools/lint build -o ../../$(LAB)/bin/ tool
 	@touch $@
 

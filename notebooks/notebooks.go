@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/must"
@@ -14,10 +15,11 @@ import (
 	"github.com/sslkit/lab/widgets"
 )
 
-// Context ends when the cell is interrupted: runs then save what they have learnt. Running the cell
-// again goes on from there.
+// Context ends when the cell is interrupted or its kernel stopped: runs then save what they have
+// learnt. Running the cell again goes on from there.
 func Context() context.Context {
-	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second signal ends the cell
 	return ctx
 }
 
@@ -40,7 +42,8 @@ func Table(c *sweep.Comparison) {
 	head, rows := c.Table()
 	names, accuracies := c.Neighbours()
 	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" +
-		must.M1(widgets.Table{Head: names, Rows: accuracies}.Markdown()) + "\n\n" + c.Caption())
+		must.M1(widgets.Table{Head: names, Rows: accuracies}.Markdown()) + "\n\n" +
+		widgets.EscapeMarkdown(c.Caption()))
 	gonbui.Sync()
 }
 
@@ -51,7 +54,7 @@ func Slider(f widgets.Frames, err error) {
 	gonbui.Sync()
 }
 
-// Markdown shows text below the cell.
+// Markdown shows Markdown below the cell: names in it must have been escaped, see widgets.EscapeMarkdown.
 func Markdown(text string, err error) {
 	must.M(err)
 	gonbui.DisplayMarkdown(text)

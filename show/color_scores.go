@@ -141,7 +141,7 @@ func ColorScores(ctx context.Context, s *sweep.Store, src data.Source, variants 
 	}
 	text, err := t.Markdown()
 	return fmt.Sprintf("%s\n\n%s: %d test images, seed %d; at temperature %g. The truth has a chroma of %.1f, which is also the error of grey.", text,
-		variants[0].Config.Data.Name, min(paired, src.Len()), variants[0].Config.Seed, variants[0].Config.Method.Colorization.Temperature, chroma), err
+		widgets.EscapeMarkdown(variants[0].Config.Data.Name), min(paired, src.Len()), variants[0].Config.Seed, variants[0].Config.Method.Colorization.Temperature, chroma), err
 }
 
 // accuracies are that of all places, and the mean over the bins that occur.

@@ -429,7 +429,7 @@ func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int
 	}
 	text, err := widgets.Table{Head: []string{"", "zero-shot class", "text of image, R@1", "R@5", "image of text, R@1", "R@5"}, Rows: [][]string{row, guess}}.Markdown()
 	return fmt.Sprintf("%s\n\n%s: %%, %d test images, %d texts, %d classes known by their names; %d seeds, mean ± standard deviation",
-		text, c.Data.Name, last.Images, last.Texts, last.Classes, len(seeds)), err
+		text, widgets.EscapeMarkdown(c.Data.Name), last.Images, last.Texts, last.Classes, len(seeds)), err
 }
 
 // Search draws the test images that c's CLIP finds nearest to each query.

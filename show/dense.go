@@ -14,7 +14,7 @@ import (
 func Dense(c *sweep.DenseComparison) (string, error) {
 	head, rows := c.Table()
 	table, err := widgets.Table{Head: head, Rows: rows}.Markdown()
-	return table + "\n\n" + c.Caption(), err
+	return table + "\n\n" + widgets.EscapeMarkdown(c.Caption()), err
 }
 
 // Segmentations draws what the encoders of a comparison make of some of the first test images, pixel by pixel, beside the

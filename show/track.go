@@ -24,7 +24,7 @@ func Tracked(t *sweep.TrackTable) (string, error) {
 		best = nil
 	}
 	text, err := widgets.Table{Head: head, Rows: rows, Best: best}.Markdown()
-	return text + "\n\n" + t.Caption(), err
+	return text + "\n\n" + widgets.EscapeMarkdown(t.Caption()), err
 }
 
 // Overlap draws how far into the clips the masks hold: region similarity J from frame to frame.

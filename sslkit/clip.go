@@ -72,7 +72,7 @@ func (m *CLIP) MinBatch() int { return 2 }
 // Loss builds the symmetric loss of Fig. 3.
 func (m *CLIP) Loss(scope *model.Scope, b Batch) *Node {
 	if b.Text == nil {
-		exceptions.Panicf("CLIP needs captions, and the dataset yields none")
+		exceptions.Panicf("sslkit: CLIP needs captions, and the dataset yields none")
 	}
 	enough("clip", m, b)
 	g, n := b.Image.Graph(), b.Image.Shape().Dim(0)
@@ -125,7 +125,7 @@ func (m *CLIP) EmbedImage(scope *model.Scope, image *Node) *Node {
 // seen all words and nothing sees the padding.
 func (m *CLIP) EmbedText(scope *model.Scope, text *Node) *Node {
 	if s := text.Shape(); s.Rank() != 2 || s.Dim(1) != m.Length || s.DType != dtypes.Int32 {
-		exceptions.Panicf("CLIP: text must be [N, %d] int32, got %s", m.Length, s)
+		exceptions.Panicf("sslkit: CLIP's text must be [N, %d] int32, got %s", m.Length, s)
 	}
 	scope = scope.In("text")
 	g := text.Graph()

@@ -35,7 +35,7 @@ func (m *CLIP) TextFeatures(backend compute.Backend, store *model.Store, tokens 
 	}
 	exec, err := model.NewExec(backend, store, m.EmbedText)
 	if err != nil {
-		return nil, fmt.Errorf("sslkit: building the text encoder: %w", err)
+		return nil, Explain("sslkit: building the text encoder", err)
 	}
 	defer exec.Finalize()
 	const chunk = 512 // texts a call

@@ -35,13 +35,13 @@ func newEncoder(backend compute.Backend, store *model.Store, embed func(scope *m
 		out := embed(scope, floatImage(image))
 		for i, f := range out {
 			if f.Rank() != 2 || f.DType() != dtypes.Float32 {
-				exceptions.Panicf("features %d are %s, want [N, D] float32: pool or flatten them", i, f.Shape())
+				exceptions.Panicf("sslkit: features %d are %s, want [N, D] float32: pool or flatten them", i, f.Shape())
 			}
 		}
 		return out
 	})
 	if err != nil {
-		return nil, fmt.Errorf("sslkit: building the encoder: %w", err)
+		return nil, Explain("sslkit: building the encoder", err)
 	}
 	return &Encoder{store, exec}, nil
 }
@@ -61,7 +61,7 @@ func (e *Encoder) Features(ctx context.Context, ds train.Dataset) ([][][]float32
 		}
 		out, err := e.exec.Call(batch.Inputs[0])
 		if err != nil {
-			return nil, fmt.Errorf("sslkit: encoding %s: %w", ds.Name(), err)
+			return nil, Explain("sslkit: encoding "+ds.Name(), err)
 		}
 		if features == nil {
 			features = make([][][]float32, len(out))

@@ -96,7 +96,7 @@ func (r *Run) Pretrain(ctx context.Context) (History, error) {
 		return History{}, err
 	}
 	if caught := exceptions.TryCatch[error](func() { err = l.run(fresh) }); caught != nil {
-		err = fmt.Errorf("sslkit: building the step: %w", caught)
+		err = Explain("sslkit: building the step", caught)
 	}
 	h := l.state.History
 	h.Seconds += time.Since(l.began).Seconds()
@@ -175,10 +175,10 @@ func (l *loop) run(fresh bool) error {
 		return failed
 	})
 	_, err := tl.RunSteps(&epochs{l}, l.Epochs*l.Train.Steps()-l.state.Step)
-	if failed != nil {
+	if failed != nil || err == nil {
 		return failed
 	}
-	return err
+	return Explain("sslkit: training", err)
 }
 
 // metrics reads what the method handed to Report.
@@ -188,7 +188,7 @@ func (l *loop) metrics() []metric.Interface {
 		read := func(_ *model.Scope, _, predictions []*Node) *Node {
 			v, found := model.GetGraphParam(predictions[0].Graph(), reportKey(name))
 			if !found {
-				exceptions.Panicf("%T lists the report %q but its Loss does not call Report with it", l.Method, name)
+				exceptions.Panicf("sslkit: %T lists the report %q but its Loss does not call Report with it", l.Method, name)
 			}
 			return v.(*Node)
 		}
@@ -204,7 +204,7 @@ func (l *loop) initialise(trainer *train.Trainer) error {
 			_, err = trainer.EvalStep(batch)
 		}
 		if err != nil {
-			return fmt.Errorf("sslkit: creating the variables: %w", err)
+			return Explain("sslkit: creating the variables", err)
 		}
 		break
 	}

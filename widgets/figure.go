@@ -158,7 +158,7 @@ func describe(title string, parts ...string) string {
 // newFigure rounds the size up to whole px, on which pen's rules lie.
 func newFigure(width, height float64, alt string, draw func(pen)) (*Figure, error) {
 	up := func(v float64) float64 { return math.Ceil(v/px-1e-9) * px }
-	f := &Figure{width: up(width), height: up(height), alt: alt, draw: draw}
+	f := &Figure{width: up(width), height: up(height), alt: Printable(alt), draw: draw}
 	if f.width > maxSide || f.height > maxSide {
 		return nil, fmt.Errorf("a figure of %.0f x %.0f pixels is over the limit of %.0f: split it", f.width/px, f.height/px, maxSide/px)
 	}
@@ -244,7 +244,7 @@ func (t typeface) face() font.Face {
 
 func (t typeface) width(s string) float64 {
 	face := t.face()
-	return float64(face.Width(s))
+	return float64(face.Width(Printable(s)))
 }
 
 // leading is the distance between lines, middle the height of a digit's middle
@@ -305,6 +305,7 @@ func (p pen) text(c color.Color, t typeface, x, y, anchor float64, s string) {
 	if s == "" {
 		return
 	}
+	s = Printable(s)
 	face := t.face()
 	p.SetColor(c)
 	p.FillString(face, p.at(x-anchor*float64(face.Width(s)), y), s)

@@ -71,9 +71,9 @@ func (f Frames) HTML() (string, error) {
 	}
 	frames := make([]frame, len(f.Figures))
 	for i, fig := range f.Figures {
-		frames[i] = frame{f.Names[i], img{
+		frames[i] = frame{Printable(f.Names[i]), img{
 			"data:image/png;base64," + base64.StdEncoding.EncodeToString(fig.PNG()),
-			strings.TrimPrefix(fmt.Sprintf("%s, %s: %s", fig.alt, f.Label, f.Names[i]), ", "),
+			strings.TrimPrefix(Printable(fmt.Sprintf("%s, %s: %s", fig.alt, f.Label, f.Names[i])), ", "),
 			int(math.Round(fig.width / px)), int(math.Round(fig.height / px)),
 		}}
 	}
@@ -86,7 +86,7 @@ func (f Frames) HTML() (string, error) {
 	return fmt.Sprintf(`<div data-frames="%[1]x"><p style="margin:0 0 6px;font:13px/1.4 Arial,Helvetica,sans-serif"><label>%[2]s: <b>%[3]s</b></label></p>
 <img alt="%[4]s" width="%[5]d" height="%[6]d" src="%[7]s">
 <script>(%[8]s)("%[1]x", %[9]d, %[10]s)</script></div>
-`, id[:8], html.EscapeString(f.Label), html.EscapeString(first.Name),
+`, id[:8], html.EscapeString(Printable(f.Label)), html.EscapeString(first.Name),
 		html.EscapeString(first.Img.Alt), first.Img.Width, first.Img.Height, first.Img.Src,
 		strings.TrimSpace(framesJS), f.At, data), nil
 }

@@ -87,7 +87,7 @@ func (t Table) HTML() (string, error) {
 	}
 	b.WriteString(`<table style="border-collapse:collapse;border:0;background:#fff;color:#1a1a1a;font:13px/1.4 Arial,Helvetica,sans-serif;font-variant-numeric:tabular-nums">` + "\n<thead><tr>")
 	for c, s := range t.Head {
-		cell("th", "font-weight:bold;border:0;border-bottom:1px solid #969696", c, html.EscapeString(s))
+		cell("th", "font-weight:bold;border:0;border-bottom:1px solid #969696", c, html.EscapeString(Printable(s)))
 	}
 	b.WriteString("</tr></thead>\n<tbody>\n")
 	for i, row := range t.Rows {
@@ -97,7 +97,7 @@ func (t Table) HTML() (string, error) {
 		}
 		fmt.Fprintf(&b, `<tr style="background:%s">`, background)
 		for c, s := range row {
-			s = html.EscapeString(s)
+			s = html.EscapeString(Printable(s))
 			if bold[i][c] {
 				s = "<b>" + s + "</b>"
 			}
@@ -109,17 +109,16 @@ func (t Table) HTML() (string, error) {
 	return b.String(), nil
 }
 
-// Markdown returns the table in the syntax of GitHub and Jupyter.
+// Markdown returns the table in the syntax of GitHub and Jupyter. Cells are escaped.
 func (t Table) Markdown() (string, error) {
 	rightAligned, bold, err := t.layout()
 	if err != nil {
 		return "", err
 	}
-	escape := strings.NewReplacer("|", `\|`, "\n", " ", "\r", "")
 	var b strings.Builder
 	line := func(row []string, bold []bool) {
 		for c, s := range row {
-			s = escape.Replace(s)
+			s = EscapeMarkdown(s)
 			if bold != nil && bold[c] {
 				s = "**" + s + "**"
 			}
@@ -142,7 +141,8 @@ func (t Table) Markdown() (string, error) {
 	return b.String(), nil
 }
 
-// Text returns the table for a terminal, its columns aligned with spaces.
+// Text returns the table for a terminal, its columns aligned with spaces. Cells cannot steer it, see
+// [Printable].
 func (t Table) Text() (string, error) {
 	rightAligned, bold, err := t.layout()
 	if err != nil {
@@ -165,7 +165,7 @@ func (t Table) Text() (string, error) {
 	widths := make([]int, len(t.Head))
 	for _, line := range lines {
 		for c := range line {
-			line[c] = oneLine.Replace(line[c])
+			line[c] = Printable(oneLine.Replace(line[c]))
 			widths[c] = max(widths[c], utf8.RuneCountInString(line[c]))
 		}
 	}

@@ -41,7 +41,7 @@ func TestTableMarkdown(t *testing.T) {
 | --- | ---: | ---: |
 | random init | 75.5 ± 0.7 | – |
 | rotation | **81.9 ± 0.4** | 95 |
-| a\|b & <c> | 9.1 | 8.25 |
+| a\|b &amp; &lt;c&gt; | 9.1 | 8.25 |
 `
 	if err != nil || got != want {
 		t.Errorf("error %v,\n%s, want\n%s", err, got, want)

@@ -15,7 +15,7 @@ import (
 )
 
 func (c *cli) backend() *cobra.Command {
-	var install bool
+	var install, unverified bool
 	cmd := &cobra.Command{
 		Use:   "backend",
 		Short: "Show what computes here, why, and what else was tried",
@@ -23,13 +23,22 @@ func (c *cli) backend() *cobra.Command {
 GOMLX_BACKEND names; or else a PJRT plugin that is on this machine, an accelerator before the CPU;
 or else one that is installed now; or else GoMLX's pure-Go backend, which needs nothing and is slow.
 
-With --install it fails where no plugin is there and none could be installed.`,
+With --install it fails where no plugin is there and none could be installed. What is installed
+has a known checksum; where there is no such plugin (other than on Linux with x86-64),
+--allow-unverified, or SSLKIT_ALLOW_UNVERIFIED=1 for all commands and notebooks, lets go-xla's
+installer bring one, which verifies nothing of what it downloads.`,
 		Example: `  sslkit backend
   sslkit backend --install
+  sslkit backend --install --allow-unverified
   GOMLX_BACKEND=go sslkit backend --json`,
 		Args: count(0, 0, "flags only"),
 		RunE: func(*cobra.Command, []string) error {
 			var failed error
+			if unverified {
+				if err := os.Setenv("SSLKIT_ALLOW_UNVERIFIED", "1"); err != nil {
+					return err
+				}
+			}
 			if install {
 				failed = c.interruptible(func(ctx context.Context) error {
 					_, err := pjrt.Install(ctx)
@@ -53,6 +62,7 @@ With --install it fails where no plugin is there and none could be installed.`,
 			return c.print(choice, func() error { return c.printf("%v\n", choice) })
 		},
 	}
+	cmd.Flags().BoolVar(&unverified, "allow-unverified", false, "where no plugin with a known checksum is to be had, run go-xla's installer")
 	cmd.Flags().BoolVar(&install, "install", false, "install a plugin for the CPU first")
 	return cmd
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/sslkit/lab/show"
@@ -292,11 +289,7 @@ func saveTransferCSV(t *sweep.Transfer, path string) error {
 			}
 		}
 	}
-	var text bytes.Buffer
-	if err := csv.NewWriter(&text).WriteAll(lines); err != nil {
-		return err
-	}
-	return renameio.WriteFile(path, text.Bytes(), 0o644)
+	return writeCSV(path, lines)
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }

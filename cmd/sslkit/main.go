@@ -4,10 +4,12 @@
 //
 // Results go to standard output, as text or as JSON; progress and errors go to standard error. What
 // was run once is remembered, see package sweep. The exit code is 0, 1 after a failure, 2 for a
-// command line that cannot be meant, and 130 after Ctrl-C.
+// command line that cannot be meant, and 130 after Ctrl-C, SIGTERM or a lost connection, when what was
+// learnt is saved.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,7 +45,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 
-	c := &cli{out: stdout, report: sweep.Printer(stderr)}
+	c := &cli{out: stdout, report: printer(stderr)}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -68,6 +70,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// printer shows progress on w; names in it cannot steer the terminal.
+func printer(w io.Writer) func(sweep.Progress) {
+	report := sweep.Printer(w)
+	return func(p sweep.Progress) {
+		p.Name, p.Note = widgets.Printable(p.Name), widgets.Printable(p.Note)
+		report(p)
+	}
+}
+
 // cli is one call of the command.
 type cli struct {
 	out         io.Writer
@@ -88,7 +99,8 @@ stopped goes on. Environment:
   SSLKIT_PRESET    preset where --preset is not given: smoke, class or paper
   SSLKIT_HOME      folder of runs, data and plugins, in place of the user's cache folder
   SSLKIT_RUNS      folder of runs, as --runs
-  GOMLX_BACKEND    backend to compute on, in place of the best one, see 'sslkit backend'`,
+  GOMLX_BACKEND    backend to compute on, in place of the best one, see 'sslkit backend'
+  SSLKIT_ALLOW_UNVERIFIED  1: plugins without a known checksum may be installed`,
 		Example: `  sslkit taskgap --preset smoke      # the whole experiment, small
   sslkit pretrain --angles 0,180     # one run
   sslkit evaluate --angles 0,180     # what it has learnt, block by block
@@ -201,12 +213,18 @@ func (c *cli) compute(f func(ctx context.Context, store *sweep.Store) error) err
 	return c.interruptible(func(ctx context.Context) error { return f(ctx, store) })
 }
 
-// interruptible calls f with a context that the first Ctrl-C or SIGTERM cancels. The second has its
-// usual effect, which is to end the process.
+// interruptible calls f with a context that the first Ctrl-C or SIGTERM cancels, and a lost
+// connection: SIGHUP, or SIGPIPE where nobody reads what is written. The second Ctrl-C or SIGTERM has
+// its usual effect, which is to end the process.
 func (c *cli) interruptible(f func(ctx context.Context) error) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	lost := []os.Signal{syscall.SIGPIPE}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup: the run shall outlive the connection
+		lost = append(lost, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), append(lost, os.Interrupt, syscall.SIGTERM)...)
 	defer stop()
 	forget := context.AfterFunc(ctx, func() {
+		signal.Ignore(lost...) // shells send SIGHUP twice, and each line below would raise SIGPIPE
 		stop()
 		c.say("stopping; Ctrl-C once more exits at once")
 	})
@@ -230,14 +248,24 @@ func (c *cli) print(result any, text func() error) error {
 }
 
 func (c *cli) printJSON(v any) error {
-	e := json.NewEncoder(c.out)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.out, steering.ReplaceAllStringFunc(text.String(), func(r string) string {
+		return fmt.Sprintf(`\u%04x`, []rune(r)[0])
+	}))
+	return err
 }
 
+// steering is what JSON does not escape by itself and terminals heed.
+var steering = regexp.MustCompile(`[\x{7f}-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
+
 func (c *cli) printf(format string, args ...any) error {
-	_, err := fmt.Fprintf(c.out, format, args...)
+	_, err := io.WriteString(c.out, widgets.Printable(fmt.Sprintf(format, args...)))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -170,7 +171,8 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-// A process that gets Ctrl-C saves, says how to go on, and the same command finishes the run.
+// A process that is interrupted, terminated or loses its connection saves, says how to go on, and the
+// same command finishes the run.
 func TestInterrupt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -179,6 +181,16 @@ func TestInterrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name, signals := range map[string][]os.Signal{
+		"Ctrl-C": {os.Interrupt}, "SIGTERM": {syscall.SIGTERM},
+		"lost connection": {syscall.SIGHUP, syscall.SIGHUP}, // of the kernel and of the shell
+		"nobody reads":    {syscall.SIGPIPE, syscall.SIGPIPE},
+	} {
+		t.Run(name, func(t *testing.T) { interrupt(t, self, signals) })
+	}
+}
+
+func interrupt(t *testing.T, self string, signals []os.Signal) {
 	runs := filepath.Join(t.TempDir(), "my runs")
 	args := append([]string{"pretrain", "--runs", runs, "--json"}, tiny...)
 	args = append(args, "--batch", "10", "--epochs", "2") // 40 steps: enough to be interrupted in
@@ -201,8 +213,13 @@ func TestInterrupt(t *testing.T) {
 		child.Wait()
 		t.Fatalf("no step was taken:\n%s", &stderr.text)
 	}
-	if err := child.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+	for i, s := range signals {
+		if i > 0 {
+			time.Sleep(20 * time.Millisecond) // for the first to be handled, or it is one
+		}
+		if err := child.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
 	}
 	child.Wait() // its code is looked at
 	if code := child.ProcessState.ExitCode(); code != exitInterrupted || stdout.Len() > 0 {

@@ -143,9 +143,9 @@ func saveMarkdown(result *sweep.Comparison, finding, path string) error {
 		text.WriteString(table + "\n")
 	}
 	if finding != "" {
-		text.WriteString(finding + "\n\n")
+		text.WriteString(widgets.EscapeMarkdown(finding) + "\n\n")
 	}
-	text.WriteString(result.Caption() + "\n")
+	text.WriteString(widgets.EscapeMarkdown(result.Caption()) + "\n")
 	return renameio.WriteFile(path, []byte(text.String()), 0o644)
 }
 
@@ -174,6 +174,21 @@ func saveCSV(result *sweep.Comparison, path string) error {
 		add(r.Name, "end to end", 0, r.EndToEnd)
 		if r.Paper > 0 {
 			add(r.Name, "paper", sweep.ProbedBlock, &eval.Spread{Mean: r.Paper, N: 1})
+		}
+	}
+	return writeCSV(path, lines)
+}
+
+// writeCSV writes the lines to a file. What begins like a formula, which a spreadsheet would compute, becomes text by an
+// apostrophe, and stays a number where it is one.
+func writeCSV(path string, lines [][]string) error {
+	for _, line := range lines {
+		for i, cell := range line {
+			cell = widgets.Printable(cell)
+			if _, err := strconv.ParseFloat(cell, 64); err != nil && cell != "" && strings.ContainsRune("=+-@\t\n", rune(cell[0])) {
+				cell = "'" + cell
+			}
+			line[i] = cell
 		}
 	}
 	var text bytes.Buffer
@@ -210,7 +225,7 @@ func saveTable(t captioned, path string) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(path, []byte(text+"\n"+t.Caption()+"\n"), 0o644)
+	return renameio.WriteFile(path, []byte(text+"\n"+widgets.EscapeMarkdown(t.Caption())+"\n"), 0o644)
 }
 
 // saveFigure draws to a file, unless path is "".

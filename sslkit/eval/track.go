@@ -135,7 +135,7 @@ func Carry(ctx context.Context, backend compute.Backend, store *model.Store, emb
 	}
 	exec, err := model.NewExec(backend, store, func(scope *model.Scope, clip, id *Node) []*Node { return o.carry(scope, embed, clip, id, objects) })
 	if err != nil {
-		return nil, fmt.Errorf("eval: tracking: %w", err)
+		return nil, sslkit.Explain("eval: tracking", err)
 	}
 	defer exec.Finalize()
 	var out []Carried
@@ -144,7 +144,7 @@ func Carry(ctx context.Context, backend compute.Backend, store *model.Store, emb
 			err = ctx.Err()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("eval: tracking through %s: %w", ds.Name(), err)
+			return nil, sslkit.Explain("eval: tracking through "+ds.Name(), err)
 		}
 		d := batch.Inputs[0].Shape().Dimensions
 		if len(d) != 5 || len(out)+d[0] > len(truth) || len(truth[len(out)]) != d[1]*d[2]*d[3] {
@@ -159,7 +159,7 @@ func Carry(ctx context.Context, backend compute.Backend, store *model.Store, emb
 		}
 		results, err := exec.Call(batch.Inputs[0], tensors.FromFlatDataAndDimensions(first, d[0], d[2], d[3]))
 		if err != nil {
-			return nil, fmt.Errorf("eval: tracking through %s: %w", ds.Name(), err)
+			return nil, sslkit.Explain("eval: tracking through "+ds.Name(), err)
 		}
 		carried := carriedOf(d, results)
 		for i := range carried {

@@ -17,28 +17,8 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// checkFile says what is wrong with a plugin, as far as its headers tell. A file that is shorter than they say must not
-// be loaded: the loader maps it into memory, and reading behind its end kills the process with SIGBUS.
-func checkFile(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("not a file but %s", info.Mode().Type())
-	case info.Size() == 0:
-		return errors.New("the file is empty")
-	case runtime.GOOS != "linux":
-		return nil // other systems have other headers; there the child process is the check
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return checkELF(file, info.Size())
-}
-
+// checkELF says what is wrong with a plugin, as far as its headers tell. A file that is shorter than they say must not be
+// loaded: the loader maps it into memory, and reading behind its end kills the process with SIGBUS.
 func checkELF(r io.ReaderAt, size int64) error {
 	magic := make([]byte, len(elf.ELFMAG))
 	if _, err := r.ReadAt(magic, 0); err != nil || string(magic) != elf.ELFMAG {
@@ -87,16 +67,13 @@ func checkELF(r io.ReaderAt, size int64) error {
 	return nil
 }
 
-// A verdict is what was found out about a plugin, remembered beside the project's plugins: hashing takes more than a
-// second, and a trial in a child process as long as the plugin takes to start. It holds for one path, size and time of
-// change.
+// A verdict is how a plugin behaved, remembered beside the project's plugins, since a trial in a child process takes as long
+// as the plugin takes to start. It holds for one file as it is. The checksum is not remembered: it says what is loaded now.
 type verdict struct {
-	Path    string           `json:"path"`
-	Size    int64            `json:"size"`
-	ModTime int64            `json:"mod_time"` // nanoseconds since 1970
-	SHA256  string           `json:"sha256,omitempty"`
-	Boot    string           `json:"boot,omitempty"`   // of the machine when it was tried: drivers and devices change with it
-	Trials  map[string]trial `json:"trials,omitempty"` // by options, XLA_FLAGS and the like, see verdict.try
+	Path string `json:"path"`
+	identity
+	Boot   string           `json:"boot,omitempty"`   // of the machine when it was tried: drivers and devices change with it
+	Trials map[string]trial `json:"trials,omitempty"` // by options, XLA_FLAGS and the like, see verdict.try
 }
 
 // A trial is how loading a plugin in a child process went.
@@ -106,24 +83,17 @@ type trial struct {
 }
 
 // recall returns the verdict on a plugin as it is now, an empty one where none is remembered.
-func recall(path string) (verdict, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return verdict{}, err
-	}
+func (l *library) recall() verdict {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // elsewhere than on Linux: ""
-	now := verdict{Path: path, Size: info.Size(), ModTime: info.ModTime().UnixNano(), Boot: strings.TrimSpace(string(boot))}
+	now := verdict{Path: l.path, identity: l.id, Boot: strings.TrimSpace(string(boot))}
 	var old verdict
-	if file, err := verdictFile(path); err == nil {
+	if file, err := verdictFile(l.path); err == nil {
 		if data, err := os.ReadFile(file); err == nil && json.Unmarshal(data, &old) == nil &&
-			old.Path == now.Path && old.Size == now.Size && old.ModTime == now.ModTime {
-			now.SHA256 = old.SHA256
-			if old.Boot == now.Boot {
-				now.Trials = old.Trials
-			}
+			old.Path == now.Path && old.identity == now.identity && old.Boot == now.Boot {
+			now.Trials = old.Trials
 		}
 	}
-	return now, nil
+	return now
 }
 
 // remember writes the verdict down. An error is no matter: then it is found out again next time.
@@ -152,32 +122,6 @@ func writeFile(path string, data []byte) error {
 		return err
 	}
 	return renameio.WriteFile(path, data, 0o644)
-}
-
-// is says whether the plugin is the pinned one, by its checksum, and fills that in.
-func (v *verdict) is(p plugin) (bool, error) {
-	if v.SHA256 == "" && v.Size == p.size { // of another size it cannot be
-		sum, err := hashFile(v.Path)
-		if err != nil {
-			return false, err
-		}
-		v.SHA256 = sum
-		v.remember()
-	}
-	return v.SHA256 == p.sha256, nil
-}
-
-func hashFile(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // fusionFlag keeps XLA's CPU compiler from handing convolutions to a library whose weight gradients take twice as long as

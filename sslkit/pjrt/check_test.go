@@ -2,14 +2,15 @@ package pjrt
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
 	"encoding/binary"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // sharedLibrary is a small but whole ELF file with one segment, a symbol table and section headers at its end, as linkers
@@ -88,7 +89,7 @@ func TestCheckELF(t *testing.T) {
 	}
 }
 
-func TestCheckFile(t *testing.T) {
+func TestOpenFile(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.so")
 	if err := os.WriteFile(empty, nil, 0o644); err != nil {
@@ -97,46 +98,86 @@ func TestCheckFile(t *testing.T) {
 	for path, want := range map[string]string{
 		empty: "empty", dir: "not a file", os.DevNull: "not a file", filepath.Join(dir, "none.so"): "no such file",
 	} {
-		if err := checkFile(path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := open(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", path, err, want)
 		}
 	}
 }
 
-func TestVerdict(t *testing.T) {
-	t.Setenv("SSLKIT_HOME", t.TempDir())
-	path := touch(t, filepath.Join(t.TempDir(), "libpjrt_cpu.so"))
-	known := plugin{sha256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881", size: 1} // of "x"
-	v, err := recall(path)
-	if err != nil || v.SHA256 != "" {
-		t.Fatalf("%+v, %v; want an empty verdict", v, err)
+// plant writes a small plugin and opens it.
+func plant(t *testing.T, path string, content []byte) *library {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
 	}
-	if ok, err := v.is(known); !ok || err != nil {
+	l, err := open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func pinnedAs(content []byte) plugin {
+	sum := sha256.Sum256(content)
+	return plugin{sha256: hex.EncodeToString(sum[:]), size: int64(len(content))}
+}
+
+// TestChangedPlugin: the checksum is of the content, whatever size, time and remembered verdict say.
+func TestChangedPlugin(t *testing.T) {
+	t.Setenv("SSLKIT_HOME", t.TempDir())
+	path := filepath.Join(t.TempDir(), "libpjrt_cpu.so")
+	good := sharedLibrary("GetPjrtApi", nil)
+	known := pinnedAs(good)
+	l := plant(t, path, good)
+	if ok, err := l.is(known); !ok || err != nil {
 		t.Fatalf("is: %v, %v", ok, err)
+	}
+	v := l.recall()
+	v.Trials = map[string]trial{"key": {Platform: "cpu"}}
+	v.remember()
+	if v = l.recall(); v.Trials["key"].Platform != "cpu" {
+		t.Fatalf("%+v; want what was remembered", v)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Boot = "another"
+	v.remember()
+	if v = l.recall(); runtime.GOOS == "linux" && len(v.Trials) > 0 {
+		t.Errorf("%+v; trials do not outlive a boot", v)
 	}
 	v.Trials = map[string]trial{"key": {Platform: "cpu"}}
 	v.remember()
-	if v, err = recall(path); err != nil || v.SHA256 != known.sha256 || v.Trials["key"].Platform != "cpu" {
-		t.Fatalf("%+v, %v; want what was remembered", v, err)
-	}
 
-	v.Boot = "another"
-	v.remember()
-	if v, err = recall(path); err != nil || v.SHA256 != known.sha256 || (runtime.GOOS == "linux" && len(v.Trials) > 0) {
-		t.Errorf("%+v, %v; after a boot the checksum holds and trials do not", v, err)
-	}
-	// Same size, other content, other time: nothing holds.
-	if err := os.WriteFile(path, []byte("y"), 0o644); err != nil {
+	bad := bytes.Clone(good)
+	bad[len(bad)-1] ^= 1
+	if err := os.WriteFile(path, bad, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Second)); err != nil {
+	if err := os.Chtimes(path, before.ModTime(), before.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	if v, err = recall(path); err != nil || v.SHA256 != "" {
-		t.Fatalf("%+v, %v; want an empty verdict on a changed file", v, err)
+	changed, err := open(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if ok, err := v.is(known); ok || err != nil {
+	defer changed.Close()
+	if after, err := os.Stat(path); err != nil || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
+		t.Fatalf("%v, %v; the test wants the old size and time", after, err)
+	}
+	if ok, err := changed.is(known); ok || err != nil {
 		t.Errorf("is: %v, %v; want false on a changed file", ok, err)
+	}
+	if v := changed.recall(); len(v.Trials) > 0 {
+		t.Errorf("%+v; want an empty verdict on a changed file", v)
+	}
+	if l.unchanged(false) == nil {
+		t.Error("a write while it was open is not seen")
+	}
+	if isPinned(path, known) || !isPinned(path, pinnedAs(bad)) {
+		t.Error("isPinned is not of the content")
 	}
 }
 
@@ -158,4 +199,30 @@ func TestWithFusionFlag(t *testing.T) {
 			t.Errorf("withFusionFlag(%q) = %q, %v; want %q, %v", test.flags, got, ok, test.want, test.ok)
 		}
 	}
+}
+
+// FuzzCheckELF: whatever a file holds, checking its headers ends, with an error or without, and does not panic.
+func FuzzCheckELF(f *testing.F) {
+	whole := sharedLibrary("GetPjrtApi", nil)
+	f.Add(whole)
+	f.Add(whole[:100])
+	f.Add([]byte("version https://git-lfs.github.com/spec/v1\n"))
+	f.Add(sharedLibrary("GetPjrtApi", func(h *elf.Header64) { h.Shnum, h.Shstrndx = 0xffff, 0xfffe }))
+	f.Add(sharedLibrary("GetPjrtApi", func(h *elf.Header64) { h.Phoff, h.Shoff = 1<<63-1, 1<<63-1 }))
+	f.Add(sharedLibrary("", func(h *elf.Header64) { h.Shoff, h.Shnum, h.Shstrndx = 0, 0, 0 }))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if checkELF(bytes.NewReader(file), int64(len(file))) != nil {
+			return
+		}
+		// What the loader maps lies within the file.
+		e, err := elf.NewFile(bytes.NewReader(file))
+		if err != nil || e.Type != elf.ET_DYN {
+			t.Fatalf("accepted: %v", err)
+		}
+		for _, p := range e.Progs {
+			if p.Filesz > uint64(len(file)) || p.Off > uint64(len(file))-p.Filesz {
+				t.Errorf("accepted with a segment of %d bytes from %d in a file of %d", p.Filesz, p.Off, len(file))
+			}
+		}
+	})
 }

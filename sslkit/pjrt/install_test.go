@@ -84,8 +84,8 @@ func TestInstall(t *testing.T) {
 	if got := leftovers(t, s.dir); len(got) != 1 || filepath.Join(s.dir, got[0]) != path || !strings.Contains(got[0], "cpu") {
 		t.Errorf("the folder holds %q; want only %s", got, path)
 	}
-	if v, err := recall(path); err != nil || v.SHA256 != s.want.sha256 {
-		t.Errorf("verdict %+v, %v; want the checksum remembered", v, err)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o222 != 0 || !isPinned(path, s.want) {
+		t.Errorf("mode %v, %v; want the wanted plugin, read-only", info.Mode(), err)
 	}
 	if _, err := s.pip(t.Context()); err != nil || downloads.Load() != 1 {
 		t.Errorf("second call: error %v, %d downloads; want none", err, downloads.Load())
@@ -93,17 +93,15 @@ func TestInstall(t *testing.T) {
 	// A plugin that was cut off, and one with another byte, are replaced.
 	for _, damage := range [][]byte{content[:100], append([]byte("\x7fELF-"), content[5:]...)} {
 		before := downloads.Load()
+		os.Remove(path) // it is read-only
 		if err := os.WriteFile(path, damage, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Duration(before)*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.pip(t.Context()); err != nil || downloads.Load() != before+1 {
 			t.Errorf("damaged plugin: error %v, %d downloads; want one more than %d", err, downloads.Load(), before)
 		}
-		if sum, err := hashFile(path); sum != s.want.sha256 {
-			t.Errorf("damaged plugin: not replaced (%v)", err)
+		if !isPinned(path, s.want) {
+			t.Error("damaged plugin: not replaced")
 		}
 	}
 }
@@ -265,5 +263,16 @@ func TestPipDownload(t *testing.T) {
 	t.Setenv("VIRTUAL_ENV", t.TempDir())
 	if got := pythons(); len(got) > 1 || len(got) == 1 && got[0] != "/usr/bin/python3" {
 		t.Errorf("interpreters %q; want the system's at most", got)
+	}
+}
+
+// TestInstallIntoUnsafeFolder: nothing is downloaded to where others may write, since it would not be loaded from there.
+func TestInstallIntoUnsafeFolder(t *testing.T) {
+	s, downloads := fakeSetup(t, sharedLibrary("GetPjrtApi", nil))
+	if err := errors.Join(os.MkdirAll(s.dir, 0o755), os.Chmod(s.dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.pip(t.Context()); err == nil || !strings.Contains(err.Error(), "others may write to "+s.dir) || downloads.Load() > 0 {
+		t.Errorf("error %v, %d downloads; want a refusal before any", err, downloads.Load())
 	}
 }

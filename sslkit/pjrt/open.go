@@ -4,15 +4,18 @@
 //
 //  1. what GOMLX_BACKEND names ("go", "xla:cpu", "xla:cuda", "xla:/path/to/plugin.so"); nothing else is tried then;
 //  2. a PJRT plugin (XLA's compiler as a shared library) that is already on this machine, an accelerator before the CPU;
-//  3. a CPU plugin that it installs: a pinned wheel, or what go-xla's own installer brings;
+//  3. a CPU plugin that it installs: that of a pinned wheel, or, where SSLKIT_ALLOW_UNVERIFIED allows it, what go-xla's own
+//     installer brings, which verifies no checksum;
 //  4. GoMLX's pure-Go backend, which needs nothing and is much slower.
 //
-// A plugin is C++ that is loaded into the process, so that a broken one takes the process with it. Therefore each is
-// checked first: its ELF headers, then its checksum, and where that is not the pinned one, it is loaded in a child
-// process, which is this program again (see xla.go).
+// A plugin is C++ that is loaded into the process: a broken one takes the process with it, and a malicious one whatever the
+// user may do. Therefore each is checked first. Others than the user and root must not be able to write to it or to a folder
+// above it. Then come its ELF headers and its checksum, taken at each start of the file that is loaded; and where that is
+// not the pinned one, it is loaded in a child process, which is this program again (see xla.go).
 //
 // Environment: GOMLX_BACKEND; PJRT_PLUGIN_LIBRARY_PATH, folders of plugins; SSLKIT_HOME, whose folder pjrt replaces the
-// user's cache folder; SSLKIT_NO_INSTALL or GOMLX_NO_AUTO_INSTALL, install nothing; XLA_FLAGS, XLA's own.
+// user's cache folder; SSLKIT_NO_INSTALL or GOMLX_NO_AUTO_INSTALL, install nothing; SSLKIT_ALLOW_UNVERIFIED, also what has
+// no known checksum; XLA_FLAGS, XLA's own.
 //
 // Built with -tags noxla, or without cgo (which is what Go does where there is no C compiler), the package knows the
 // pure-Go backend only.
@@ -39,7 +42,13 @@ type Choice struct {
 	Kind   string    `json:"kind"`            // "xla:cpu", "xla:cuda", "xla:tpu" or "go"
 	Why    string    `json:"why"`             // one line
 	Tried  []Attempt `json:"tried,omitempty"` // what was tried before and did not work, in order
+
+	fallback string
 }
+
+// Fallback is one sentence for the user where the pure-Go backend was taken though XLA was to be expected: why, and what to
+// do. Otherwise, and in a Choice that was read from a record, it is "".
+func (c Choice) Fallback() string { return c.fallback }
 
 // Attempt is a candidate that did not work.
 type Attempt struct {
@@ -61,8 +70,8 @@ func (c Choice) String() string {
 }
 
 // Open returns the backend of this process, the same at every call, and how it was chosen. It may install a plugin, with
-// progress on standard error. It fails only where GOMLX_BACKEND names a backend that cannot be opened; the Choice then
-// still holds what was tried.
+// progress on standard error. It fails only where GOMLX_BACKEND names a backend that cannot be opened and where XLA_FLAGS
+// holds what XLA does not take; the Choice then still holds what was tried.
 func Open() (compute.Backend, Choice, error) {
 	opened.Do(func() {
 		opened.backend, opened.choice, opened.err = newChooser().choose()
@@ -130,6 +139,9 @@ func (c *chooser) choose() (compute.Backend, Choice, error) {
 	if err == nil {
 		return found.backend, choice, nil
 	}
+	if errors.Is(err, errFlags) { // who sets flags for XLA wants XLA
+		return nil, choice, err
+	}
 	backend, goErr := pureGo("")
 	if goErr != nil {
 		return nil, choice, fmt.Errorf("opening the pure-Go backend: %w", goErr)
@@ -140,6 +152,10 @@ func (c *chooser) choose() (compute.Backend, Choice, error) {
 		why = append(why[:whyLength:whyLength], []rune("... (sslkit backend shows all)")...)
 	}
 	choice.Why = "pure Go, much slower than XLA: " + string(why)
+	if errNoXLA == nil || os.Getenv("XLA_FLAGS") != "" || os.Getenv("PJRT_PLUGIN_LIBRARY_PATH") != "" {
+		choice.fallback = "Computing in pure Go, much slower than XLA and with other figures in the last digits: " + oneLine(err) +
+			"; 'sslkit backend' shows all that was tried, GOMLX_BACKEND=go says that it is meant"
+	}
 	return backend, choice, nil
 }
 
@@ -149,6 +165,7 @@ func (c *chooser) plugins(choice *Choice, want, options string, install []instal
 		return loaded{}, errNoXLA
 	}
 	tried := map[string]bool{}
+	var refused error // XLA_FLAGS
 	try := func(p candidate, how string) (loaded, bool) {
 		if tried[p.path] || !p.is(want) {
 			return loaded{}, false
@@ -164,13 +181,13 @@ func (c *chooser) plugins(choice *Choice, want, options string, install []instal
 			}
 		}
 		if errors.Is(err, errFlags) {
-			install = nil // another plugin would not know them either
+			refused, install = err, nil // another plugin would not know them either
 		}
 		choice.Tried = append(choice.Tried, Attempt{p.path, oneLine(err)})
 		return loaded{}, false
 	}
 
-	var last error
+	var last error // of the installers
 	all := byRank(c.find())
 	if want == "" && c.absent("cuda") == nil && !slices.ContainsFunc(all, func(p candidate) bool { return p.kind == "cuda" }) {
 		choice.Tried = append(choice.Tried, Attempt{"xla:cuda", "this machine has a GPU, but no plugin for it was found (" + acceleratorHint + ")"})
@@ -184,7 +201,12 @@ func (c *chooser) plugins(choice *Choice, want, options string, install []instal
 		in := install[i]
 		path, err := in.run(context.Background())
 		if err != nil {
-			last = fmt.Errorf("%s: %w", in.name, err)
+			err := fmt.Errorf("%s: %w", in.name, err)
+			if last == nil {
+				last = err
+			} else {
+				last = fmt.Errorf("%w; %w", last, err)
+			}
 			choice.Tried = append(choice.Tried, Attempt{in.name, oneLine(err)})
 			continue
 		}
@@ -197,6 +219,8 @@ func (c *chooser) plugins(choice *Choice, want, options string, install []instal
 		what += " for " + want
 	}
 	switch {
+	case refused != nil:
+		return loaded{}, refused
 	case len(tried) > 0:
 		return loaded{}, fmt.Errorf("no %s works here, the last tried: %s", what, choice.Tried[len(choice.Tried)-1].Err)
 	case last != nil:
@@ -212,7 +236,7 @@ func (c *chooser) plugins(choice *Choice, want, options string, install []instal
 // at a plugin that does not load, and it downloads without a time limit.
 func (c *chooser) named() (backend compute.Backend, choice Choice, err error) {
 	defer func() {
-		if err != nil {
+		if err != nil && !errors.Is(err, errFlags) {
 			err = fmt.Errorf("%s=%q: %w (unset it, and the backend is chosen for you)", compute.ConfigEnvVar, c.explicit, err)
 		}
 	}()
@@ -271,8 +295,8 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(printable), " ")
 }
 
-// errFlags says that the plugin refuses the user's XLA_FLAGS.
-var errFlags = errors.New("XLA_FLAGS holds a flag that this plugin does not know")
+// errFlags says that the plugin refuses the user's XLA_FLAGS; see flagsError.
+var errFlags = errors.New("XLA_FLAGS holds")
 
 // Install brings a CPU plugin into the project's cache and returns its path. Where the pinned one is there already it
 // does nothing. Unlike [Open] it heeds neither SSLKIT_NO_INSTALL nor an installation that failed a short while ago.

@@ -93,8 +93,10 @@ func TestChoose(t *testing.T) {
 		{name: "installed", install: []installer{installs("", broken), installs(cpu, nil)}, config: "xla:" + cpu, loads: []string{cpu}, why: "installed by fake installer"},
 		{name: "not installed where one works", found: []string{cpu}, install: []installer{installs(cpu2, nil)}, config: "xla:" + cpu, loads: []string{cpu}},
 		{name: "tried once", found: []string{cpu}, files: map[string]error{cpu: broken}, install: []installer{installs(cpu, nil)}, config: "go", loads: []string{cpu}, why: "last tried: broken plugin"},
-		{name: "the user's flags", found: []string{cpu}, files: map[string]error{cpu: errFlags}, install: []installer{installs(cpu2, nil)}, config: "go", loads: []string{cpu}, why: "XLA_FLAGS"},
-		{name: "the user's flags and an installed plugin", files: map[string]error{cpu: errFlags}, install: []installer{installs(cpu, nil), installs(cpu2, nil)}, config: "go", loads: []string{cpu}, why: "XLA_FLAGS"},
+		{name: "the user's flags", found: []string{cpu}, files: map[string]error{cpu: errFlags}, install: []installer{installs(cpu2, nil)}, loads: []string{cpu}, why: "XLA_FLAGS"},
+		{name: "the user's flags and a plugin that knows them", found: []string{cuda, cpu}, files: map[string]error{cuda: errFlags}, config: "xla:" + cpu, loads: []string{cuda, cpu}},
+		{name: "the user's flags and an installed plugin", files: map[string]error{cpu: errFlags}, install: []installer{installs(cpu, nil), installs(cpu2, nil)}, loads: []string{cpu}, why: "XLA_FLAGS"},
+		{name: "the user's flags, by name", explicit: "xla:" + cpu, files: map[string]error{cpu: errFlags}, loads: []string{cpu}, why: "XLA_FLAGS"},
 		{name: "nothing", config: "go", why: "SSLKIT_NO_INSTALL"},
 		{name: "nothing to be had", install: []installer{installs("", broken)}, config: "go", why: "could be installed: fake installer: broken plugin"},
 
@@ -122,7 +124,11 @@ func TestChoose(t *testing.T) {
 				if err == nil || backend != nil {
 					t.Fatalf("backend %v, error %v; want an error only", backend, err)
 				}
-				for _, want := range []string{test.why, "GOMLX_BACKEND=", test.explicit} {
+				wants := []string{test.why, "GOMLX_BACKEND=", test.explicit}
+				if strings.HasPrefix(test.why, "XLA_FLAGS") { // then that variable is not to blame
+					wants = wants[:1]
+				}
+				for _, want := range wants {
 					if !strings.Contains(err.Error(), want) {
 						t.Errorf("error %q lacks %q", err, want)
 					}
@@ -130,6 +136,9 @@ func TestChoose(t *testing.T) {
 			} else {
 				if err != nil || backend == nil {
 					t.Fatalf("backend %v, error %v", backend, err)
+				}
+				if fell := choice.Kind == "go" && test.explicit == ""; fell != (choice.Fallback() != "") || fell && !strings.Contains(choice.Fallback(), "sslkit backend") {
+					t.Errorf("fallback %q, with %s by %q", choice.Fallback(), choice.Kind, test.explicit)
 				}
 				if choice.Config != test.config || !strings.Contains(choice.Why, test.why) || strings.Contains(choice.Why, "\n") {
 					t.Errorf("choice %+v; want config %q, why with %q in one line", choice, test.config, test.why)
@@ -151,7 +160,7 @@ func TestChoiceTellsOfAnIdleGPU(t *testing.T) {
 }
 
 func TestChoiceString(t *testing.T) {
-	c := Choice{"go", "go", "because", []Attempt{{"/a.so", "empty"}, {"pip", "no network"}}}
+	c := Choice{Config: "go", Kind: "go", Why: "because", Tried: []Attempt{{"/a.so", "empty"}, {"pip", "no network"}}}
 	want := "backend  go\nkind     go\nwhy      because\ntried    and not taken:\n  /a.so\n    empty\n  pip\n    no network"
 	if got := c.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

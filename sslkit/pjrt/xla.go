@@ -34,25 +34,27 @@ const (
 
 // load verifies a plugin and opens it with the options, ",noshared_buffers" say.
 func load(c candidate, options string) (loaded, error) {
-	if err := checkFile(c.path); err != nil {
-		return loaded{}, err
-	}
-	v, err := recall(c.path)
+	l, err := open(c.path)
 	if err != nil {
 		return loaded{}, err
 	}
-	isPinned, err := v.is(pinned)
+	defer l.Close()
+	isPinned, err := l.is(pinned)
 	if err != nil {
 		return loaded{}, err
 	}
 	if dir, err := cacheDir(); err == nil && c.path == filepath.Join(dir, pinned.file) && !isPinned {
 		return loaded{}, fmt.Errorf("its checksum is not that of %s %s: remove it", pinned.project, pinned.version)
 	}
-	config, cleanUp, err := pluginConfig(c, options)
+	config, byName, cleanUp, err := pluginConfig(c, l, options)
 	if err != nil {
 		return loaded{}, err
 	}
 	defer cleanUp()
+	if l.foreign != nil && (byName || !isPinned) {
+		return loaded{}, l.foreign
+	}
+	v := l.recall()
 
 	// Flags of the user's may abort the process too, so only the pinned plugin without them goes untried.
 	before, wasSet := os.LookupEnv(xlaFlags)
@@ -60,7 +62,7 @@ func load(c candidate, options string) (loaded, error) {
 	if c.kind == "cpu" {
 		flags, wantFlag = withFusionFlag(before)
 	}
-	platform, note := "cpu", "its checksum is the pinned one"
+	platform, note := "cpu", "its checksum, taken now, is the pinned one"
 	if !isPinned || strings.TrimSpace(before) != "" {
 		note = "it worked in a child process"
 		platform, err = v.try(config, options, flags)
@@ -68,8 +70,8 @@ func load(c candidate, options string) (loaded, error) {
 			flags, wantFlag = before, false
 			platform, err = v.try(config, options, flags)
 		}
-		if err != nil && strings.Contains(err.Error(), "Unknown flag") {
-			err = fmt.Errorf("%w: %w", errFlags, err)
+		if err != nil && strings.Contains(err.Error(), flagParser) {
+			err = flagsError(before, err)
 		}
 		if err != nil {
 			return loaded{}, err
@@ -90,8 +92,15 @@ func load(c candidate, options string) (loaded, error) {
 		}()
 		note += "; with XLA's own convolutions (" + fusionFlag + ")"
 	}
+	if err := l.unchanged(byName); err != nil { // the child process may have taken a minute
+		return loaded{}, err
+	}
 	backend, err := xla.New(config)
 	if err != nil {
+		return loaded{}, err
+	}
+	if err := l.unchanged(byName); err != nil {
+		backend.Finalize()
 		return loaded{}, err
 	}
 	return loaded{backend, "xla:" + platform, note}, nil
@@ -103,13 +112,16 @@ func installers(force bool) []installer {
 	if err != nil {
 		return []installer{{"installation", func(context.Context) (string, error) { return "", err }}}
 	}
-	s := setup{dir: dir, want: pinned, download: pipDownload, now: time.Now, force: force}
+	s := setup{dir: dir, want: pinned, download: pipDownload, now: time.Now, force: force, unverified: os.Getenv(allowUnverified) != ""}
 	return []installer{{"pip (" + pinned.project + ")", s.pip}, {"go-xla's installer", s.goxla}}
 }
 
-// goxla runs go-xla's installer, in a child process since it cannot be interrupted. It verifies no checksum: what it
-// brings is tried in a child process like any other plugin.
+// goxla runs go-xla's installer, in a child process since it cannot be interrupted. It verifies no checksum, therefore the
+// user has to allow it; what it brings is tried in a child process like any other plugin.
 func (s setup) goxla(ctx context.Context) (path string, err error) {
+	if !s.unverified {
+		return "", fmt.Errorf("not asked, since it verifies no checksum of what it downloads and runs: sslkit backend --install --allow-unverified asks it, as %s=1 does", allowUnverified)
+	}
 	if !online() {
 		return "", errors.New("there is no network")
 	}
@@ -119,8 +131,8 @@ func (s setup) goxla(ctx context.Context) (path string, err error) {
 	}
 	path = filepath.Join(s.dir, name)
 	err = s.once(ctx, "goxla", func(ctx context.Context) error {
-		if !s.force && checkFile(path) == nil {
-			return nil // another process was faster
+		if l, err := open(path); err == nil && !s.force {
+			return l.Close() // another process was faster
 		}
 		work, err := os.MkdirTemp(s.dir, workPattern)
 		if err != nil {
@@ -138,30 +150,37 @@ func (s setup) goxla(ctx context.Context) (path string, err error) {
 	return path, err
 }
 
-// pluginConfig is the backend's configuration for a plugin. go-xla takes a plugin for CUDA's or for the CPU's by the words
-// in its whole path and cuts the path at a comma, so that a CPU plugin below a folder /home/nvidia gets CUDA's options.
-// Such a plugin is loaded through a link elsewhere, for which cleanUp is. An accelerator's is not, since it finds its
+// pluginConfig is the backend's configuration for a plugin. A CPU plugin is loaded through a link, for which cleanUp is, to
+// what was opened, so that nothing can come between checking and loading; byName says that it could not be so. go-xla also
+// takes a plugin for CUDA's or for the CPU's by the words in its whole path and cuts the path at a comma, so that a CPU
+// plugin below a folder /home/nvidia would get CUDA's options. An accelerator's is loaded by its name, since it finds its
 // libraries beside its path.
-func pluginConfig(c candidate, options string) (config string, cleanUp func(), err error) {
+func pluginConfig(c candidate, l *library, options string) (config string, byName bool, cleanUp func(), err error) {
 	cleanUp = func() {}
-	config = c.path
-	folder := filepath.Dir(c.path)
-	switch {
-	case c.kind == "cpu" && (pjrt.IsCUDAName(folder) || strings.Contains(folder, ",")):
-		dir, err := os.MkdirTemp("", "pjrt-")
-		if err != nil {
-			return "", cleanUp, err
+	if c.kind != "cpu" {
+		if strings.Contains(strings.ToUpper(c.path), "CPU") && !strings.Contains(options, "shared_buffers") {
+			options += ",noshared_buffers"
 		}
-		cleanUp = func() { os.RemoveAll(dir) }
-		config = filepath.Join(dir, "cpu.so")
-		if err := os.Symlink(c.path, config); err != nil {
-			cleanUp()
-			return "", func() {}, err
-		}
-	case c.kind != "cpu" && strings.Contains(strings.ToUpper(c.path), "CPU") && !strings.Contains(options, "shared_buffers"):
-		options += ",noshared_buffers"
+		return c.path + options, true, cleanUp, nil
 	}
-	return config + options, cleanUp, nil
+	target := l.descriptor()
+	if target == "" {
+		if folder := filepath.Dir(c.path); !pjrt.IsCUDAName(folder) && !strings.Contains(folder, ",") {
+			return c.path + options, true, cleanUp, nil
+		}
+		target, byName = c.path, true
+	}
+	dir, err := os.MkdirTemp("", "pjrt-")
+	if err != nil {
+		return "", false, cleanUp, err
+	}
+	cleanUp = func() { os.RemoveAll(dir) }
+	config = filepath.Join(dir, "cpu.so")
+	if err := os.Symlink(target, config); err != nil {
+		cleanUp()
+		return "", false, func() {}, err
+	}
+	return config + options, byName, cleanUp, nil
 }
 
 // try opens the plugin in a child process, unless that is known from before in the same circumstances, and returns the
@@ -339,13 +358,32 @@ func runChild(ctx context.Context, task string, env ...string) (answer, error) {
 	return answer{}, fmt.Errorf("in a child process: it died (%v; it wrote %q)", runErr, lastWords(stderr.String())) //nolint:errorlint // nil where it exits with 0 and no answer
 }
 
+// flagParser is the part of XLA that reads XLA_FLAGS. It ends the process at a flag that it does not know and at a value that
+// it cannot read.
+const flagParser = "parse_flags_from_env"
+
+// flagsError names the flags of XLA_FLAGS that a plugin refused, if it named them.
+func flagsError(flags string, err error) error {
+	what := "a flag or value that XLA does not take"
+	if _, named, found := strings.Cut(err.Error(), "in XLA_FLAGS: "); found {
+		var unknown []string
+		for _, f := range strings.Fields(named) {
+			if name, _, _ := strings.Cut(strings.TrimRight(f, `")`), "="); name+"=" != fusionFlag { // that is not the user's
+				unknown = append(unknown, name)
+			}
+		}
+		what = strings.Join(unknown, " and ") + ", which XLA does not know"
+	}
+	return fmt.Errorf("%w %s: correct XLA_FLAGS=%q or unset it (%w)", errFlags, what, flags, err)
+}
+
 // lastWords picks from what a dead process wrote the line that says most: a fatal message of XLA's logger ("F0000 ...") or
 // its complaint about a flag, else the first line.
 func lastWords(stderr string) string {
 	first := ""
 	for line := range strings.Lines(stderr) {
 		line = strings.TrimSpace(line)
-		if len(line) > 1 && line[0] == 'F' && line[1] >= '0' && line[1] <= '9' || strings.Contains(line, "Unknown flag") {
+		if len(line) > 1 && line[0] == 'F' && line[1] >= '0' && line[1] <= '9' || strings.Contains(line, flagParser) {
 			return line
 		}
 		if first == "" && line != "" && !strings.HasPrefix(line, "WARNING: All log messages") {

@@ -130,10 +130,12 @@ func TestWrongChecksumInCache(t *testing.T) {
 func TestSlowFailureIsRemembered(t *testing.T) {
 	t.Setenv("SSLKIT_HOME", t.TempDir())
 	path := compile(t, "libpjrt_cpu.so", `unsigned sleep(unsigned); void *GetPjrtApi(void) { sleep(60); return 0; }`)
-	v, err := recall(path)
+	l, err := open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer l.Close()
+	v := l.recall()
 	key := strings.Join([]string{"", fusionFlag, os.Getenv("CUDA_VISIBLE_DEVICES"), os.Getenv("LD_LIBRARY_PATH")}, "|")
 	v.Trials = map[string]trial{key: {Failed: failure{time.Now().Add(-time.Minute), "no answer in time"}}}
 	v.remember()
@@ -150,6 +152,10 @@ func TestGoxlaTakesWhatAnotherProcessBrought(t *testing.T) {
 		t.Skip("without a network the installer does nothing")
 	}
 	s, _ := fakeSetup(t, nil)
+	if _, err := s.goxla(t.Context()); err == nil || !strings.Contains(err.Error(), "--allow-unverified") {
+		t.Errorf("error %v, want it not to be asked and why", err)
+	}
+	s.unverified = true
 	there := filepath.Join(s.dir, "pjrt_c_api_cpu_"+goxlapjrt.DefaultCPUVersion+"_plugin.so")
 	touch(t, there)
 	if err := os.WriteFile(there, sharedLibrary("GetPjrtApi", nil), 0o755); err != nil {
@@ -183,10 +189,8 @@ func TestLastWords(t *testing.T) {
 func pinnedHere(t *testing.T) candidate {
 	t.Helper()
 	for _, c := range here {
-		if v, err := recall(c.path); err == nil {
-			if ok, err := v.is(pinned); ok && err == nil {
-				return c
-			}
+		if isPinned(c.path, pinned) {
+			return c
 		}
 	}
 	t.Skipf("the pinned plugin is not on this machine (sslkit backend installs it, or name it in GOMLX_BACKEND)")
@@ -225,8 +229,12 @@ func TestPinned(t *testing.T) {
 func TestUserFlags(t *testing.T) {
 	c := pinnedHere(t)
 	t.Setenv(xlaFlags, "--xla_no_such_flag=1")
-	if _, err := load(c, ""); !errors.Is(err, errFlags) || !strings.Contains(err.Error(), "--xla_no_such_flag") {
+	if _, err := load(c, ""); !errors.Is(err, errFlags) || !strings.HasPrefix(err.Error(), "XLA_FLAGS holds --xla_no_such_flag, which XLA does not know") {
 		t.Errorf("error %v, want XLA's complaint", err)
+	}
+	t.Setenv(xlaFlags, "--xla_cpu_enable_fast_math=perhaps")
+	if _, err := load(c, ""); !errors.Is(err, errFlags) || !strings.Contains(err.Error(), "fast_math=perhaps") {
+		t.Errorf("error %v, want XLA's complaint about a value", err)
 	}
 	const known = "--xla_cpu_enable_fast_math=false"
 	t.Setenv(xlaFlags, known)
@@ -240,9 +248,13 @@ func TestUserFlags(t *testing.T) {
 		}
 		l.backend.Finalize()
 	}
-	v, err := recall(c.path)
-	if err != nil || len(v.Trials) == 0 {
-		t.Errorf("trials %+v, %v; want the one with the flags", v.Trials, err)
+	lib, err := open(c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lib.Close()
+	if v := lib.recall(); len(v.Trials) == 0 {
+		t.Error("no trial is remembered; want the one with the flags")
 	}
 }
 
