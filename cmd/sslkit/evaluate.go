@@ -33,7 +33,7 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 		Args: count(0, 1, "the key of a run, or flags that say which is meant"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("nonlinear") {
-				p := eval.PaperNonLinear(block)
+				p := eval.DefaultNonLinear(block)
 				o.NonLinear = &p
 			}
 			if err := o.Validate(); err != nil {

@@ -16,7 +16,7 @@ import (
 // xor is maps whose class is whether two cells have the same sign: no linear function tells.
 func xor(n int, seed uint64) Set {
 	rnd := rand.New(rand.NewPCG(seed, 6))
-	s := Set{make([][]float32, n), make([]int32, n)}
+	s := Set{Features: make([][]float32, n), Labels: make([]int32, n)}
 	for i := range s.Features {
 		row := make([]float32, 8)
 		for j := range row {
@@ -31,7 +31,7 @@ func xor(n int, seed uint64) Set {
 }
 
 func quick() NonLinear {
-	p := PaperNonLinear(1)
+	p := DefaultNonLinear(1)
 	p.Hidden, p.Epochs, p.Batch = 32, 10, 64
 	return p
 }
@@ -60,7 +60,7 @@ func TestNonLinearBeatsLinearOnXOR(t *testing.T) {
 
 // The learning rate drops where the authors' code drops it: after epochs 20, 40 and 45 of 50.
 func TestNonLinearFollowsThePaper(t *testing.T) {
-	p := PaperNonLinear(2)
+	p := DefaultNonLinear(2)
 	if p != (NonLinear{Stage: 2, Hidden: 200, Epochs: 50, Batch: 128, LearningRate: 0.1, WeightDecay: 5e-4}) {
 		t.Errorf("%+v", p)
 	}

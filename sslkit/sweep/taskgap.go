@@ -39,7 +39,7 @@ type TaskGap struct {
 // probe on its block.
 func GapOptions() eval.Options {
 	o := eval.Defaults()
-	p := eval.PaperNonLinear(ProbedBlock)
+	p := eval.DefaultNonLinear(ProbedBlock)
 	o.NonLinear = &p
 	return o
 }
