@@ -91,7 +91,7 @@ func (m *Supervised) Test(ctx context.Context, backend compute.Backend, store *m
 	if err := s.validate("test", m.Classes); err != nil {
 		return Tested{}, err
 	}
-	return tested(argmax(s.Features), labels, groups), nil
+	return Compare(argmax(s.Features), labels, groups), nil
 }
 
 // supervisedLogits encodes images as the scores of the classes.

@@ -164,7 +164,7 @@ func (f *fitter) fit(ctx context.Context, train, test Set, classes int, seed int
 	if predicted, err = predictions(xt); err != nil {
 		return Fit{}, err
 	}
-	fit.Tested = tested(predicted, test.Labels, test.Groups)
+	fit.Tested = Compare(predicted, test.Labels, test.Groups)
 	return fit, nil
 }
 

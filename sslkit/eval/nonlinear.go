@@ -90,7 +90,7 @@ func (p NonLinear) Fit(ctx context.Context, backend compute.Backend, train, test
 		if err != nil {
 			return Tested{}, fmt.Errorf("eval: testing the non-linear probe: %w", err)
 		}
-		return tested(argmax(scores[0]), s.Labels, s.Groups), nil
+		return Compare(argmax(scores[0]), s.Labels, s.Groups), nil
 	}
 	trained, err := measure(train)
 	if err != nil {

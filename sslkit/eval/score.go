@@ -201,7 +201,7 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 		return Scores{}, err
 	}
 
-	s := Scores{Options: o, Tally: tally(trainLabels, testLabels, classes, o.Groups)}
+	s := Scores{Options: o, Tally: Count(trainLabels, testLabels, classes, o.Groups)}
 	s.Options.Cache, s.Options.Groups = Cache{}, nil
 	for i := range train.pooled {
 		t, err := measure(train.pooled[i], test.pooled[i], classes, o.K, o.Temperature)
@@ -264,7 +264,7 @@ func measure(train, test Set, classes, k int, temperature float64) (t Stage, err
 		return t, err
 	}
 	t.Dims = len(train.Features[0])
-	t.KNNTested = tested(KNN(train.Features, train.Labels, test.Features, k, classes, temperature), test.Labels, test.Groups)
+	t.KNNTested = Compare(KNN(train.Features, train.Labels, test.Features, k, classes, temperature), test.Labels, test.Groups)
 	t.KNN = t.KNNTested.Test
 	if t.FeatureStd, err = FeatureStd(test.Features); err != nil {
 		return t, err

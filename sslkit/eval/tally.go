@@ -24,7 +24,8 @@ type ClassCount struct {
 	Test  int    `json:"test"`
 }
 
-func tally(trainLabels, testLabels []int32, classes int, groups []int32) Tally {
+// Count tallies the labels of both splits, which are from 0 to classes-1.
+func Count(trainLabels, testLabels []int32, classes int, groups []int32) Tally {
 	t := Tally{Train: len(trainLabels), Test: len(testLabels), Classes: classes, Counts: make([]ClassCount, classes)}
 	for _, c := range trainLabels {
 		t.Counts[c].Train++
@@ -93,10 +94,10 @@ type Tested struct {
 	Error    float64 `json:"error,omitempty"`    // standard error of Test over the test examples, or over their groups
 }
 
-// tested compares predictions with the labels. Where groups are given, the examples of a group go right or wrong together:
+// Compare says how predictions did by the labels. Where groups are given, the examples of a group go right or wrong together:
 // the error is that of a mean of clusters (Liang & Zeger 1986), G/(G-1) times the sum over groups of the squared sum of
 // what is off, its root by the number of examples. Without groups it is the binomial one, the root of p(1-p)/(n-1).
-func tested(predicted, labels []int32, groups []int32) Tested {
+func Compare(predicted, labels []int32, groups []int32) Tested {
 	n := len(labels)
 	t := Tested{Test: accuracy(predicted, labels)}
 	right, all := make(map[int32]int), make(map[int32]int) // of each class

@@ -181,6 +181,5 @@ func (c *DenseComparison) Table() (head []string, rows [][]string) {
 
 // Caption says under the table what its numbers are.
 func (c *DenseComparison) Caption() string {
-	over := over(c.Seeds)
-	return fmt.Sprintf("%s: in %%, %s. %s.", c.Config.Data.Name, over, c.Options)
+	return fmt.Sprintf("%s: in %%, %s, one test set of %d images. %s. %s.", c.Config.Data.Name, over(c.Seeds), c.Rows[0].First.Test, c.Config.supervisedNote(), c.Options)
 }
