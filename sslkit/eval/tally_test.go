@@ -47,7 +47,7 @@ func TestTested(t *testing.T) {
 		}
 	}
 	clustered, alone := Compare(predicted, labels, groups), Compare(single, of, nil)
-	if math.Abs(clustered.Error-alone.Error) > 1e-12 || clustered.Error < 1.9*tested(predicted, labels, nil).Error {
+	if math.Abs(clustered.Error-alone.Error) > 1e-12 || clustered.Error < 1.9*Compare(predicted, labels, nil).Error {
 		t.Errorf("copies in groups have the error %g, one of each %g", clustered.Error, alone.Error)
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/sslkit/lab/sslkit/nn"
 )
 
+// supervisedEpochs are those of SupervisedRecipe; a variable for the tests.
+var supervisedEpochs = 20
+
 // SupervisedRecipe is how a backbone is trained on the labels of a dataset, as the row that self-supervised methods are held
 // against. It is its own, whatever methods stand above it, whose schedules would leave it undertrained.
 //
@@ -16,7 +19,7 @@ import (
 func SupervisedRecipe(b nn.Backbone, d Data) Config {
 	m := &eval.Supervised{Backbone: b, Flip: !strings.HasPrefix(d.Name, "mnist")} // a mirrored digit is none
 	c := Config{
-		Method: Method{Supervised: m}, Data: d, Epochs: 20, Batch: 64, Seed: 1,
+		Method: Method{Supervised: m}, Data: d, Epochs: supervisedEpochs, Batch: 64, Seed: 1,
 		Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 1},
 	}
 	switch {
