@@ -176,6 +176,31 @@ type crops struct {
 	seed           int64
 }
 
+// Groups tells for each example of src which photo it is a crop of: crops of
+// one photo are recognised together or not at all, so that errors are to be
+// taken over photos. It is nil where examples stand for themselves.
+func Groups(src Source) []int32 {
+	switch s := src.(type) {
+	case *crops:
+		groups := make([]int32, s.Len())
+		for i := range groups {
+			groups[i] = int32(i / s.perPhoto)
+		}
+		return groups
+	case *subset:
+		all := Groups(s.Source)
+		if all == nil {
+			return nil
+		}
+		groups := make([]int32, s.Len())
+		for i, at := range s.index {
+			groups[i] = all[at]
+		}
+		return groups
+	}
+	return nil
+}
+
 func (c *crops) Name() string                         { return c.name }
 func (c *crops) Len() int                             { return len(c.photos) * c.perPhoto }
 func (c *crops) Shape() (height, width, channels int) { return c.size, c.size, 3 }

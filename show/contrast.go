@@ -405,6 +405,7 @@ func Correspondence(ctx context.Context, s *sweep.Store, c sweep.Config, src dat
 func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int64) (string, error) {
 	columns := make([][]float64, 5)
 	var last *sweep.ImageText
+	var classes []eval.Tested
 	for _, seed := range seeds {
 		c.Seed = seed
 		r, err := s.ImageText(ctx, c)
@@ -414,7 +415,7 @@ func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int
 		for i, v := range []float64{r.ZeroShot, r.Text1, r.Text5, r.Image1, r.Image5} {
 			columns[i] = append(columns[i], v)
 		}
-		last = r
+		last, classes = r, append(classes, r.Tested)
 	}
 	if last == nil {
 		return "", fmt.Errorf("show: name at least one seed")
@@ -427,9 +428,11 @@ func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int
 	for _, chance := range []float64{1 / float64(max(last.Classes, 1)), 1 / float64(last.Texts), 5 / float64(last.Texts), 1 / float64(last.Texts), 5 / float64(last.Texts)} {
 		guess = append(guess, fmt.Sprintf("%.1f", 100*chance))
 	}
-	text, err := widgets.Table{Head: []string{"", "zero-shot class", "text of image, R@1", "R@5", "image of text, R@1", "R@5"}, Rows: [][]string{row, guess}}.Markdown()
-	return fmt.Sprintf("%s\n\n%s: %%, %d test images, %d texts, %d classes known by their names; %d seeds, mean ± standard deviation",
-		text, widgets.EscapeMarkdown(c.Data.Name), last.Images, last.Texts, last.Classes, len(seeds)), err
+	zeroShot := eval.SummarizeTested(classes)
+	text, err := widgets.Table{Head: []string{"", "zero-shot class", "text of image, R@1", "R@5", "image of text, R@1", "R@5"}, Rows: [][]string{row, guess, {"commonest class", fmt.Sprintf("%.1f", 100*last.Commonest), "", "", "", ""}}}.Markdown()
+	return fmt.Sprintf("%s\n\n%s: %%, %d test images, %d texts, %d classes known by their names; %d training seeds, mean ± standard deviation; "+
+		"the zero-shot figure is %.1f as a mean over classes, and has a standard error of %.1f over the test images",
+		text, widgets.EscapeMarkdown(c.Data.Name), last.Images, last.Texts, last.Classes, len(seeds), 100*zeroShot.Balanced, 100*zeroShot.Error), err
 }
 
 // Search draws the test images that c's CLIP finds nearest to each query.

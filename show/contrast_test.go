@@ -124,7 +124,7 @@ func TestImagesAndTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| clip |", "guessing, about", "40 test images", "2 seeds", "12.5"} {
+	for _, want := range []string{"| clip |", "guessing, about", "40 test images", "2 training seeds", "12.5", "| commonest class |", "as a mean over classes"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table does not say %q:\n%s", want, text)
 		}

@@ -213,11 +213,23 @@ func Gap(g *sweep.TaskGap) (*widgets.Figure, error) {
 }
 
 func note(c *sweep.Comparison) string {
-	n := fmt.Sprintf("%s; mean and standard deviation over %d seeds", c.Config.Data.Name, len(c.Seeds))
+	n := fmt.Sprintf("%s; mean ± deviation over %d seeds", c.Config.Data.Name, len(c.Seeds))
 	if len(c.Seeds) == 1 {
 		n = c.Config.Data.Name + "; one seed"
 	}
-	return n
+	return n + testSet(c.Tally)
+}
+
+// testSet says on how many test images, and what the commonest class alone would have.
+func testSet(t eval.Tally) string {
+	if t.Test == 0 {
+		return ""
+	}
+	of := fmt.Sprintf("%d test images", t.Test)
+	if t.Groups > 0 {
+		of = fmt.Sprintf("crops of %d test photos", t.Groups)
+	}
+	return fmt.Sprintf("; %s, commonest class %.1f %%", of, 100*t.Commonest())
 }
 
 func role(name string) widgets.Role {

@@ -27,7 +27,7 @@ func TestTracking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| tracking |", "random init", "pixels, colour", "identity", "region J", "one seed", "7 frames"} {
+	for _, want := range []string{"| tracking |", "random init", "pixels, colour", "identity", "region J", "one training seed", "7 frames"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table does not say %q:\n%s", want, text)
 		}

@@ -12,10 +12,10 @@ import (
 // Transfer draws a table's rows in their order, and of its columns the given ones, which are accuracies, or all of these that
 // were measured: mean and standard deviation over the seeds.
 func Transfer(t *sweep.Transfer, columns ...string) (*widgets.Figure, error) {
-	h := widgets.Heatmap{Decimals: 1, Note: fmt.Sprintf("%s; test accuracy in %%, mean ± deviation over %s", t.Data.Name, counted(t.Seeds)),
+	h := widgets.Heatmap{Decimals: 1, Note: fmt.Sprintf("%s; test accuracy in %%, mean ± deviation over %s%s", t.Data.Name, counted(t.Seeds), testSet(t.Tally)),
 		Values: make([][]float64, len(t.Rows)), Spread: make([][]float64, len(t.Rows))}
 	if len(t.Seeds) == 1 {
-		h.Note = t.Data.Name + "; test accuracy in %, one seed"
+		h.Note = t.Data.Name + "; test accuracy in %, one seed" + testSet(t.Tally)
 	}
 	all := len(columns) == 0
 	for _, c := range t.Columns {

@@ -39,10 +39,11 @@ func (c *cli) compare() *cobra.Command {
 		Long: `compare trains methods on the same data and measures what their encoders are good for: k-NN, a
 linear probe with all labels and with few, fine-tuning with all and with few, segmentation and
 detection where that is asked for, and what training cost.
-Below stand, for each backbone, random-init and supervised rows.
+Below stand, for each backbone, random-init and supervised rows: the latter by a recipe of its own, whatever
+the methods have, and then the commonest class, which needs no encoder, and the error over the test images.
 
 Each method has its own preset, with its own backbone and number of epochs. --arch gives all of them
-the same backbone, and --epochs the same passes over the images; every other flag is for all, too.
+the same backbone, and --epochs the same passes over the images; every other flag is for all methods, too.
 Methods that learn from captions need a dataset that has some.
 
 Each run and each measurement is kept: an interrupted table goes on where it was.`,
@@ -130,6 +131,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	flags.IntVar(&o.FineTune.Steps, "finetune-steps", o.FineTune.Steps, "at least so many, over few labels in more epochs")
 	flags.IntVar(&o.FineTune.From, "finetune-from", o.FineTune.From, "the first `STAGE` that fine-tuning changes; those before are frozen")
 	flags.IntVar(&dense, "dense", 0, "also segmentation and detection, with so many annotated images; --data scenes has them; 0: neither")
+	flags.Var(&fixedL2{&o.Linear}, "l2", "`PENALTY` of the linear probe (default chosen by cross-validation within its labels)")
 	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
 	flags.StringVar(&by, "sort", "linear", "best first by this `COLUMN`")
@@ -280,16 +282,25 @@ func saveTransferCSV(t *sweep.Transfer, path string) error {
 	if path == "" {
 		return nil
 	}
-	lines := [][]string{{"encoder", "backbone", "measure", "unit", "mean", "std", "seeds"}}
+	lines := [][]string{{"encoder", "backbone", "measure", "unit", "mean", "std", "seeds", "by_class", "test_error"}}
 	for _, r := range t.Rows {
 		for _, column := range t.Columns {
 			if s := r.Values[column.Name]; s.N > 0 {
 				unit := strings.TrimSuffix(column.Unit, "%")
-				lines = append(lines, []string{r.Name, r.Network(), column.Name, unit, number(s.Mean), number(s.Std), strconv.Itoa(s.N)})
+				lines = append(lines, []string{r.Name, r.Network(), column.Name, unit, number(s.Mean), number(s.Std), strconv.Itoa(s.N), known(s.Balanced), known(s.Error)})
 			}
 		}
 	}
+	lines = append(lines, []string{"commonest class", "", "accuracy", "", number(t.Commonest), "", "", "", ""})
 	return writeCSV(path, lines)
+}
+
+// known is a number, or nothing for 0.
+func known(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return number(v)
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }

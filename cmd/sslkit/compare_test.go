@@ -21,7 +21,7 @@ func TestCompare(t *testing.T) {
 	tiny := append(tiny[:len(tiny):len(tiny)], "--train", "50", "--test", "40", "--batch", "25")
 	out, _ := must(t, line+" --md "+md+" --csv "+table+" --svg "+svg, tiny...)
 	wantAll(t, "compare", out, "rotation ", "simclr ", "NIN(3, 6)", "linear 20%", "fine-tuned 20%", "s/epoch", "random init ", "supervised ",
-		"chosen by the test set", "one seed", "written: "+md, "written: "+table, "written: "+svg)
+		"chosen by the test set", "one training seed", "written: "+md, "written: "+table, "written: "+svg)
 	wantAll(t, "the Markdown", read(t, md), "| encoder | backbone | k-NN ", "| simclr | NIN(3, 6) | ", "fine-tuning: all stages")
 	wantAll(t, "the figure", read(t, svg), "<svg", "simclr", "linear 20%", "one seed")
 	rows, err := csv.NewReader(strings.NewReader(read(t, table))).ReadAll()

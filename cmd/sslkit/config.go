@@ -117,6 +117,14 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	if err := f.setBackbone(c.Method.Network()); err != nil {
 		return c, err
 	}
+	if given("method") && f.method != c.Method.Name() {
+		switch {
+		case !c.Method.SelfSupervised() || f.method != "supervised" && f.method != "random":
+			return c, usagef("--method %s: %s holds %s, and only a self-supervised method can be made into a baseline", f.method, f.file, c.Method.Name())
+		case f.method == "supervised":
+			c = c.Supervised() // whose recipe the flags change
+		}
+	}
 	// The random encoder has no schedule: what is asked for concerns the method before it became random.
 	if given("epochs") {
 		c = c.WithEpochs(f.epochs)
@@ -130,15 +138,8 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	if given("rate") {
 		c.Optimizer.Rate = f.rate
 	}
-	if given("method") && f.method != c.Method.Name() {
-		switch {
-		case !c.Method.SelfSupervised() || f.method != "supervised" && f.method != "random":
-			return c, usagef("--method %s: %s holds %s, and only a self-supervised method can be made into a baseline", f.method, f.file, c.Method.Name())
-		case f.method == "supervised":
-			c = c.Supervised()
-		default:
-			c = c.RandomInit()
-		}
+	if given("method") && f.method == "random" && c.Method.SelfSupervised() {
+		c = c.RandomInit()
 	}
 	if given("angles") {
 		if c.Method.Rotation == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,7 +20,7 @@ func (c *cli) evaluate() *cobra.Command {
 		Use:   "evaluate [KEY]",
 		Short: "Measure an encoder at each of its blocks, beside its baselines",
 		Long: `evaluate freezes a run's encoder and measures each of its blocks: k-NN, a linear probe and,
-where asked for, the paper's non-linear probe. KEY is the beginning of a run's key; without it the
+where asked for, a non-linear probe with the network of RotNet's paper. KEY is the beginning of a run's key; without it the
 flags say which run is meant, as those of pretrain do, and it is trained if need be.
 
 Beside a self-supervised encoder stand its baselines: the same backbone with random parameters, as
@@ -33,7 +34,7 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 		Args: count(0, 1, "the key of a run, or flags that say which is meant"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("nonlinear") {
-				p := eval.PaperNonLinear(block)
+				p := eval.DefaultNonLinear(block)
 				o.NonLinear = &p
 			}
 			if err := o.Validate(); err != nil {
@@ -50,7 +51,7 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 	}
 	f.add(cmd, true, true)
 	probeFlags(cmd.Flags(), &o)
-	cmd.Flags().IntVar(&block, "nonlinear", 0, "also train the paper's non-linear probe, on this `BLOCK` (1 is the first)")
+	cmd.Flags().IntVar(&block, "nonlinear", 0, "also train a non-linear probe, with the network of RotNet's paper, on this `BLOCK` (1 is the first)")
 	cmd.Flags().BoolVar(&baselines, "baselines", true, "set the same backbone, random and supervised, beside a self-supervised encoder")
 	c.storeFlags(cmd)
 	cmd.Flags().SortFlags = false
@@ -58,10 +59,29 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 }
 
 func probeFlags(flags *pflag.FlagSet, o *eval.Options) {
+	flags.Var(&fixedL2{&o.Linear}, "l2", "`PENALTY` of the linear probe (default chosen by cross-validation within its labels)")
 	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
 	flags.IntVar(&o.Linear.PerClass, "per-class", o.Linear.PerClass, "labels of each class that the linear probe may see; 0: all")
 	flags.IntVar(&o.Linear.Side, "side", o.Linear.Side, "the linear probe sees maps averaged to so many cells a side; 0: whole maps")
+}
+
+// fixedL2 is a flag that fixes the linear probe's penalty, which is chosen otherwise.
+type fixedL2 struct{ of *eval.Linear }
+
+func (f *fixedL2) Type() string { return "float" }
+
+func (f *fixedL2) String() string {
+	if f.of == nil || f.of.Folds > 0 {
+		return ""
+	}
+	return strconv.FormatFloat(f.of.L2, 'g', -1, 64)
+}
+
+func (f *fixedL2) Set(text string) (err error) {
+	f.of.Folds = 0
+	f.of.L2, err = strconv.ParseFloat(text, 64)
+	return err
 }
 
 // chosen is the configuration of the run that is named by its key, or else by the flags.
@@ -117,9 +137,9 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 			return err
 		}
 		if r := result.ImageText; r != nil {
-			if err := c.printf("\nzero-shot, %d classes known by their names: %.1f %%\n"+
+			if err := c.printf("\nzero-shot, %d classes known by their names: %.1f %% ± %.1f over the test images, mean over classes %.1f %%; commonest class %.1f %%\n"+
 				"retrieval, %d images and %d texts: text of an image R@1 %.1f %%, R@5 %.1f %%; image of a text R@1 %.1f %%, R@5 %.1f %%\n",
-				r.Classes, 100*r.ZeroShot, r.Images, r.Texts, 100*r.Text1, 100*r.Text5, 100*r.Image1, 100*r.Image5); err != nil {
+				r.Classes, 100*r.ZeroShot, 100*r.Tested.Error, 100*r.Tested.Balanced, 100*r.Commonest, r.Images, r.Texts, 100*r.Text1, 100*r.Text5, 100*r.Image1, 100*r.Image5); err != nil {
 				return err
 			}
 		}
@@ -137,5 +157,6 @@ func (c *cli) printScores(s *sweep.Scores) error {
 	if err := c.printf("%v", s); err != nil || s.EndToEnd == nil {
 		return err
 	}
-	return c.printf("end to end, with the classifier it was trained with: %.1f %%\n", 100**s.EndToEnd)
+	t := s.EndToEndTested
+	return c.printf("end to end, with the classifier it was trained with: %.1f %% ± %.1f over the test images, mean over classes %.1f %%\n", 100*t.Test, 100*t.Error, 100*t.Balanced)
 }

@@ -151,7 +151,7 @@ func saveMarkdown(result *sweep.Comparison, finding, path string) error {
 
 // saveCSV writes one line for each figure, for other programs.
 func saveCSV(result *sweep.Comparison, path string) error {
-	lines := [][]string{{"encoder", "measure", "block", "mean", "std", "seeds"}}
+	lines := [][]string{{"encoder", "measure", "block", "mean", "std", "seeds", "by_class", "test_error"}}
 	add := func(encoder, measure string, block int, s *eval.Spread) {
 		if s == nil || s.N == 0 {
 			return
@@ -160,7 +160,7 @@ func saveCSV(result *sweep.Comparison, path string) error {
 		if block > 0 {
 			at = strconv.Itoa(block)
 		}
-		lines = append(lines, []string{encoder, measure, at, number(s.Mean), number(s.Std), strconv.Itoa(s.N)})
+		lines = append(lines, []string{encoder, measure, at, number(s.Mean), number(s.Std), strconv.Itoa(s.N), known(s.Balanced), known(s.Error)})
 	}
 	for _, r := range result.Rows {
 		for i := range r.KNN {
@@ -176,6 +176,7 @@ func saveCSV(result *sweep.Comparison, path string) error {
 			add(r.Name, "paper", sweep.ProbedBlock, &eval.Spread{Mean: r.Paper, N: 1})
 		}
 	}
+	lines = append(lines, []string{"commonest class", "accuracy", "", number(result.Commonest), "", "", "", ""})
 	return writeCSV(path, lines)
 }
 

@@ -20,7 +20,7 @@ func (c *cli) taskGap() *cobra.Command {
 		Long: `taskgap repeats Table 2 of Gidaris et al. (2018): which rotations should a network tell apart so
 that it learns most? Four sets of angles and two baselines (random init, supervised) are trained with
 each of the seeds, and every block is probed. Beside the paper's CIFAR-10 figures stands a sentence on
-what differs here and whether the gap is larger than the spread over seeds.
+what differs here and which gaps are more than chance: paired over seeds, beyond the test set's error.
 
 Each run is kept: an interrupted experiment goes on where it was, and one more seed costs one more seed.`,
 		Example: `  sslkit taskgap --preset smoke

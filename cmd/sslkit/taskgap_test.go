@@ -22,7 +22,7 @@ func TestTaskGap(t *testing.T) {
 	out, _ := must(t, line, tiny...)
 	wantAll(t, "taskgap", out, "encoder ", "4 rotations ", "89.06", "2 rotations, 90 and 270 ", "random init ", "random, norms fitted ", "supervised ",
 		"k-NN, block 3", "By the non-linear probe on block 2", "Fewer than three seeds", "50,000 colour images of CIFAR-10",
-		"one seed", "non-linear probe: stage 2", "written: "+md)
+		"one training seed", "non-linear probe: stage 2", "written: "+md)
 
 	text := read(t, md)
 	wantAll(t, "the Markdown", text, "| encoder ", "| --- ", "| 4 rotations | 89.06 |", "By the non-linear probe on block 2", "linear probe")

@@ -75,23 +75,23 @@ func (m *Supervised) logits(scope *model.Scope, image *Node) *Node {
 	return layers.Dense(scope.In("classifier"), nn.Pool(nn.Last(m.Encode(scope, image))), true, m.Classes)
 }
 
-// Test returns the accuracy of the whole network, classifier and all, on ds, which yields the examples in the order of
-// labels.
-func (m *Supervised) Test(ctx context.Context, backend compute.Backend, store *model.Store, ds train.Dataset, labels []int32) (float64, error) {
+// Test measures the whole network, classifier and all, on ds, which yields the examples in the order of labels; groups are
+// as in [Options].
+func (m *Supervised) Test(ctx context.Context, backend compute.Backend, store *model.Store, ds train.Dataset, labels, groups []int32) (Tested, error) {
 	encoder, err := sslkit.NewEncoder(backend, store, supervisedLogits{m}, func(maps []*Node) []*Node { return maps })
 	if err != nil {
-		return 0, err
+		return Tested{}, err
 	}
 	defer encoder.Close()
 	features, err := extract(ctx, encoder, ds, "test", len(labels))
 	if err != nil {
-		return 0, err
+		return Tested{}, err
 	}
-	s := Set{features[0], labels}
+	s := Set{features[0], labels, groups}
 	if err := s.validate("test", m.Classes); err != nil {
-		return 0, err
+		return Tested{}, err
 	}
-	return accuracy(argmax(s.Features), labels), nil
+	return Compare(argmax(s.Features), labels, groups), nil
 }
 
 // supervisedLogits encodes images as the scores of the classes.

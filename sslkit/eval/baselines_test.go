@@ -62,32 +62,32 @@ func TestSupervisedLearns(t *testing.T) {
 	if a := d.history.Reports["accuracy"]; a[len(a)-1] < 0.9 {
 		t.Errorf("training accuracy %v", a)
 	}
-	got, err := m.Test(context.Background(), testBackend(t), store, test, test.labels())
+	got, err := m.Test(context.Background(), testBackend(t), store, test, test.labels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got < 0.9 {
-		t.Errorf("test accuracy %g", got)
+	if got.Test < 0.9 || math.Abs(got.Balanced-got.Test) > 1e-9 { // the classes are equal
+		t.Errorf("test accuracy %+v", got)
 	}
 	wrong := test.labels()
 	for i := range wrong {
 		wrong[i] = 1 - wrong[i]
 	}
-	other, err := m.Test(context.Background(), testBackend(t), store, test, wrong)
-	if err != nil || math.Abs(got+other-1) > 1e-9 {
-		t.Errorf("accuracy %g of labels turned around, want %g; error %v", other, 1-got, err)
+	other, err := m.Test(context.Background(), testBackend(t), store, test, wrong, nil)
+	if err != nil || math.Abs(got.Test+other.Test-1) > 1e-9 {
+		t.Errorf("accuracy %g of labels turned around, want %g; error %v", other.Test, 1-got.Test, err)
 	}
 	for i := range wrong {
 		wrong[i] = 2
 	}
-	_, err = m.Test(context.Background(), testBackend(t), store, test, wrong)
+	_, err = m.Test(context.Background(), testBackend(t), store, test, wrong, nil)
 	wantError(t, "label 2 of 2", err, "want 0 to 1")
 
 	fresh, err := sslkit.NewStore(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = m.Test(context.Background(), testBackend(t), fresh, test, test.labels())
+	_, err = m.Test(context.Background(), testBackend(t), fresh, test, test.labels(), nil)
 	wantError(t, "an empty store", err, "lacks", "RandomInit")
 }
 

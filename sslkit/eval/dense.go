@@ -24,6 +24,7 @@ type Scenes struct {
 	Images                  [][]uint8 // [n][H*W*C], row by row, channels last
 	Segments                [][]uint8 // [n][H*W]: 0 background, 1+class
 	Boxes                   [][]Box   // [n]: the objects to be found
+	Ignored                 [][]Box   // [n]: objects of which too little is seen, which may be found or not; nil: none
 }
 
 // DenseOptions is how an encoder is judged by tasks that ask something of every place: segmentation and detection, each with
@@ -40,7 +41,7 @@ type DenseOptions struct {
 	TuneRate     float64 `json:"tune_rate"`     // of encoder and head in fine-tuning, at its peak
 	WeightDecay  float64 `json:"weight_decay"`  // not of norms and biases
 	Labels       int     `json:"labels"`        // training images, drawn by Seed, whose ground truth is used; 0: all
-	Visible      float64 `json:"visible"`       // objects of which a smaller share is seen need not be found
+	Visible      float64 `json:"visible"`       // objects of which a smaller share is seen may be found or not
 	Seed         int64   `json:"seed"`          // of the heads, the order and the draw
 }
 
@@ -81,7 +82,7 @@ func (o DenseOptions) String() string {
 		stage = fmt.Sprintf("stage %d", o.Stage)
 	}
 	return fmt.Sprintf("%s, %s; segmentation: linear head, logits enlarged bilinearly, IoU over the whole test set, mean over classes and background; "+
-		"detection: anchor-free head of %d channels, objects of which at least %g %% is seen, AP of 101 recalls as COCO's, mean over overlaps of 0.5 to 0.95; "+
+		"detection: anchor-free head of %d channels, objects of which at least %g %% is seen, others ignored, AP of 101 recalls as COCO's, mean over overlaps of 0.5 to 0.95; "+
 		"AdamW, cosine, %d epochs, last one, batch %d, learning rate %g frozen and %g fine-tuned, weight decay %g",
 		labels, stage, o.Hidden, 100*o.Visible, o.Epochs, o.Batch, o.LearningRate, o.TuneRate, o.WeightDecay)
 }
@@ -333,8 +334,8 @@ func (s *Scenes) validate(split string) error {
 	if n == 0 || s.Classes < 1 || s.Classes > 254 {
 		return fmt.Errorf("eval: the %s set has %d scenes of %d classes, want at least one of both and at most 254 classes", split, n, s.Classes)
 	}
-	if len(s.Segments) != n || len(s.Boxes) != n {
-		return fmt.Errorf("eval: the %s set has %d scenes, but segments of %d and boxes of %d", split, n, len(s.Segments), len(s.Boxes))
+	if len(s.Segments) != n || len(s.Boxes) != n || s.Ignored != nil && len(s.Ignored) != n {
+		return fmt.Errorf("eval: the %s set has %d scenes, but segments of %d, boxes of %d and ignored boxes of %d", split, n, len(s.Segments), len(s.Boxes), len(s.Ignored))
 	}
 	for i := range n {
 		if len(s.Images[i]) != s.Height*s.Width*s.Channels || len(s.Segments[i]) != s.Height*s.Width {

@@ -90,7 +90,7 @@ func (o DenseOptions) detect(ctx context.Context, backend compute.Backend, p pla
 	}
 	var fit DetectFit
 	for k := range 10 {
-		ap := meanPrecision(AveragePrecision(test.Boxes, found, test.Classes, 0.5+0.05*float64(k)))
+		ap := meanPrecision(AveragePrecision(test.Boxes, test.Ignored, found, test.Classes, 0.5+0.05*float64(k)))
 		fit.AP += ap / 10
 		if k == 0 {
 			fit.AP50 = ap
@@ -137,25 +137,44 @@ func suppress(found []Detection, overlap float64, most int) []Detection {
 // above, as in COCO's evaluation; -1 of a class without objects.
 //
 // Detections are gone through by score, equal ones in the order of images. One is right if it overlaps an object of its class in its
-// image, that no better one took, by at least so much: it takes the object that it overlaps most. All others are wrong, a
-// second detection of an object, too.
-func AveragePrecision(truth [][]Box, found [][]Detection, classes int, overlap float64) []float64 {
+// image, that no better one took, by at least so much: it takes the object that it overlaps most. Else it may take an object
+// of ignored, which nobody needs to find, in the same way: then it is neither right nor wrong, as in COCO's evaluation where
+// objects are not of the size that is asked for. All others are wrong, a second detection of an object, too. Truth and
+// ignored are lists for each image; ignored may be nil.
+func AveragePrecision(truth, ignored [][]Box, found [][]Detection, classes int, overlap float64) []float64 {
 	out := make([]float64, classes)
 	for c := range out {
-		out[c] = averagePrecision(truth, found, int32(c), overlap)
+		out[c] = averagePrecision(truth, ignored, found, int32(c), overlap)
 	}
 	return out
 }
 
-func averagePrecision(truth [][]Box, found [][]Detection, class int32, overlap float64) float64 {
+func averagePrecision(truth, ignored [][]Box, found [][]Detection, class int32, overlap float64) float64 {
 	type hit struct {
 		score float64
 		right bool
 	}
 	var hits []hit
 	objects := 0
+	// take marks the object that d overlaps most, of those that are not taken yet.
+	take := func(d Detection, boxes []Box, taken []bool) bool {
+		best, most := -1, overlap-1e-9 // an overlap of just so much is enough, in spite of rounding
+		for j, b := range boxes {
+			if iou := d.IoU(b); b.Class == class && !taken[j] && iou >= most {
+				best, most = j, iou
+			}
+		}
+		if best >= 0 {
+			taken[best] = true
+		}
+		return best >= 0
+	}
 	for i, boxes := range truth {
-		taken := make([]bool, len(boxes))
+		var ignore []Box
+		if ignored != nil {
+			ignore = ignored[i]
+		}
+		taken, passed := make([]bool, len(boxes)), make([]bool, len(ignore))
 		for _, b := range boxes {
 			if b.Class == class {
 				objects++
@@ -165,16 +184,11 @@ func averagePrecision(truth [][]Box, found [][]Detection, class int32, overlap f
 			if d.Class != class {
 				continue
 			}
-			best, most := -1, overlap-1e-9 // an overlap of just so much is enough, in spite of rounding
-			for j, b := range boxes {
-				if iou := d.IoU(b); b.Class == class && !taken[j] && iou >= most {
-					best, most = j, iou
-				}
+			right := take(d, boxes, taken)
+			if !right && take(d, ignore, passed) {
+				continue
 			}
-			if best >= 0 {
-				taken[best] = true
-			}
-			hits = append(hits, hit{d.Score, best >= 0})
+			hits = append(hits, hit{d.Score, right})
 		}
 	}
 	if objects == 0 {

@@ -64,13 +64,13 @@ func TestAveragePrecision(t *testing.T) {
 		"other class first": {one, [][]Detection{{{tenAt(1, 0), 0.9}, {tenAt(0, 0), 0.1}}}, 1},
 		"no objects":        {[][]Box{{tenAt(1, 0)}}, [][]Detection{{{tenAt(0, 0), 0.9}}}, -1},
 	} {
-		if got := AveragePrecision(c.truth, c.found, 2, 0.5)[0]; math.Abs(got-c.want) > 1e-12 {
+		if got := AveragePrecision(c.truth, nil, c.found, 2, 0.5)[0]; math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%s: %g, want %g", name, got, c.want)
 		}
 	}
 	// An overlap of exactly 0.5 is enough, and 0.55 is not.
 	half := [][]Detection{{{Box{0, 0, 0, 10, 5}, 0.9}}}
-	if a, b := AveragePrecision(one, half, 1, 0.5)[0], AveragePrecision(one, half, 1, 0.55)[0]; a != 1 || b != 0 {
+	if a, b := AveragePrecision(one, nil, half, 1, 0.5)[0], AveragePrecision(one, nil, half, 1, 0.55)[0]; a != 1 || b != 0 {
 		t.Errorf("an overlap of 0.5: %g at 0.5 and %g at 0.55", a, b)
 	}
 	if got := meanPrecision([]float64{1, -1, 0.5}); got != 0.75 {
@@ -79,6 +79,34 @@ func TestAveragePrecision(t *testing.T) {
 }
 
 // Against a naive restatement of COCO's definition, on random boxes.
+// What overlaps an object that nobody needs to find counts as nothing. Expected values are COCOeval's rules by hand: a match
+// with a regular object comes first, and an ignored object excuses one detection.
+func TestAveragePrecisionIgnores(t *testing.T) {
+	one := [][]Box{{tenAt(0, 0)}}
+	hidden := [][]Box{{tenAt(0, 50)}}
+	for name, c := range map[string]struct {
+		truth, ignored [][]Box
+		found          []Detection
+		want           float64
+	}{
+		"excused":            {one, hidden, []Detection{{tenAt(0, 50), 0.9}, {tenAt(0, 0), 0.8}}, 1},
+		"not ignored: wrong": {one, nil, []Detection{{tenAt(0, 50), 0.9}, {tenAt(0, 0), 0.8}}, 0.5},
+		"beside it: wrong":   {one, hidden, []Detection{{tenAt(0, 58), 0.9}, {tenAt(0, 0), 0.8}}, 0.5},
+		"another class":      {one, [][]Box{{tenAt(1, 50)}}, []Detection{{tenAt(0, 50), 0.9}, {tenAt(0, 0), 0.8}}, 0.5},
+		"one excuse each":    {one, hidden, []Detection{{tenAt(0, 50), 0.9}, {tenAt(0, 50), 0.85}, {tenAt(0, 0), 0.8}}, 0.5},
+		// It overlaps the hidden one fully and the other by two thirds: it is that one all the same.
+		"regular first": {[][]Box{{tenAt(0, 2)}}, [][]Box{{tenAt(0, 0)}}, []Detection{{tenAt(0, 0), 0.9}}, 1},
+		// A duplicate at the hidden object's place is excused.
+		"duplicate":       {[][]Box{{tenAt(0, 0), tenAt(0, 30)}}, [][]Box{{tenAt(0, 1)}}, []Detection{{tenAt(0, 0), 0.9}, {tenAt(0, 0), 0.85}, {tenAt(0, 30), 0.8}}, 1},
+		"not to be found": {one, hidden, nil, 0},
+		"nothing else":    {[][]Box{nil}, hidden, []Detection{{tenAt(0, 50), 0.9}}, -1},
+	} {
+		if got := AveragePrecision(c.truth, c.ignored, [][]Detection{c.found}, 2, 0.5)[0]; math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%s: %g, want %g", name, got, c.want)
+		}
+	}
+}
+
 func TestAveragePrecisionNaive(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
@@ -91,7 +119,7 @@ func TestAveragePrecisionNaive(t *testing.T) {
 				found[i] = append(found[i], Detection{tenAt(0, float64(rnd.IntN(40))), rnd.Float64()})
 			}
 		}
-		got, want := AveragePrecision(truth, found, 1, 0.5)[0], naivePrecision(truth, found)
+		got, want := AveragePrecision(truth, nil, found, 1, 0.5)[0], naivePrecision(truth, found)
 		if math.Abs(got-want) > 1e-12 {
 			t.Fatalf("%g, want %g of\n%v\n%v", got, want, truth, found)
 		}
@@ -269,6 +297,6 @@ func TestSideLoss(t *testing.T) {
 func ExampleAveragePrecision() {
 	truth := [][]Box{{{Class: 0, Bottom: 10, Right: 10}}}
 	found := [][]Detection{{{Box{Class: 0, Bottom: 10, Right: 9}, 0.8}, {Box{Class: 0, Bottom: 10, Right: 10}, 0.7}}}
-	fmt.Println(AveragePrecision(truth, found, 2, 0.5)) // the second is a duplicate; class 1 has no objects
+	fmt.Println(AveragePrecision(truth, nil, found, 2, 0.5)) // the second is a duplicate; class 1 has no objects
 	// Output: [1 -1]
 }

@@ -19,6 +19,7 @@ import (
 type Set struct {
 	Features [][]float32
 	Labels   []int32
+	Groups   []int32 // of a test set, see Options.Groups; nil: each example is its own
 }
 
 // Pooled averages each feature map [N, h, w, C] over its positions: [N, C]. It is made for sslkit.Features.
@@ -74,6 +75,9 @@ func (s Set) validate(name string, classes int) error {
 	}
 	if err := checkFeatures(s.Features); err != nil {
 		return fmt.Errorf("eval: %s set: %w", name, err)
+	}
+	if s.Groups != nil && len(s.Groups) != len(s.Features) {
+		return fmt.Errorf("eval: the %s set has %d examples but groups of %d", name, len(s.Features), len(s.Groups))
 	}
 	return checkLabels(name, s.Labels, len(s.Features), classes)
 }

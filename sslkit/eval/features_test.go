@@ -103,7 +103,7 @@ func TestSetsThatCannotBeMeasured(t *testing.T) {
 		wantError(t, want, checkPair(train, test, 2), want)
 		_, err := Defaults().Linear.Fit(context.Background(), quickBackend(t), train, test, 2, 1)
 		wantError(t, "linear: "+want, err, want)
-		_, err = PaperNonLinear(1).Fit(context.Background(), quickBackend(t), train, test, 2, 1)
+		_, err = DefaultNonLinear(1).Fit(context.Background(), quickBackend(t), train, test, 2, 1)
 		wantError(t, "non-linear: "+want, err, want)
 	}
 	wantError(t, "1 class", checkPair(good(), good(), 1), "at least 2")

@@ -105,6 +105,8 @@ type Few struct {
 	Labels   Labels `json:"labels"`
 	Examples int    `json:"examples"` // how many these were
 	Test     Spread `json:"test"`     // accuracy over the draws
+
+	L2 []float64 `json:"l2,omitempty"` // the penalty of each draw's probe
 }
 
 // Validate says what cannot be run.
@@ -140,19 +142,19 @@ func (f FewShot) Fit(ctx context.Context, backend compute.Backend, p Linear, tra
 	var out []Few
 	for _, l := range f.Labels {
 		few := Few{Labels: l}
-		var accuracies []float64
+		var all []Tested
 		for k := range f.Draws {
 			drawn, err := train.draw(l, classes, seed+int64(k)<<32)
 			if err != nil {
 				return nil, err
 			}
-			fit, err := probe.fit(ctx, drawn, test, classes)
+			fit, err := probe.fit(ctx, drawn, test, classes, seed+int64(k)<<32)
 			if err != nil {
 				return nil, err
 			}
-			few.Examples, accuracies = fit.Examples, append(accuracies, fit.Test)
+			few.Examples, all, few.L2 = fit.Examples, append(all, fit.Tested), append(few.L2, fit.L2)
 		}
-		few.Test = Summarize(accuracies)
+		few.Test = SummarizeTested(all)
 		out = append(out, few)
 	}
 	return out, nil

@@ -33,6 +33,7 @@ type FineTune struct {
 	Pad         int     `json:"pad"`  // shift by up to so many pixels
 	Flip        bool    `json:"flip"` // mirror half of the images
 
+	Groups   []int32               `json:"-"` // of the test examples, see Options.Groups
 	Dir      string                `json:"-"` // of checkpoints, to go on after an interruption; "": none
 	Progress func(sslkit.Progress) `json:"-"`
 }
@@ -106,7 +107,7 @@ func (p FineTune) Fit(ctx context.Context, backend compute.Backend, store *model
 		return Fit{}, fmt.Errorf("eval: fine-tuning: %w", err)
 	}
 	fit := Fit{Examples: len(trainLabels), Train: h.Reports["accuracy"][epochs-1]}
-	fit.Test, err = m.Test(ctx, backend, run.Store, testDS, testLabels)
+	fit.Tested, err = m.Test(ctx, backend, run.Store, testDS, testLabels, p.Groups)
 	return fit, err
 }
 

@@ -55,7 +55,7 @@ func KNN(train [][]float32, trainLabel []int32, test [][]float32, k, classes int
 }
 
 func checkKNN(train [][]float32, labels []int32, test [][]float32, k, classes int, temperature float64) error {
-	if err := (Set{train, labels}).validate("training", classes); err != nil {
+	if err := (Set{Features: train, Labels: labels}).validate("training", classes); err != nil {
 		return err
 	}
 	if err := checkFeatures(test); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -27,9 +28,121 @@ func TestLinearSeparates(t *testing.T) {
 	if fit.Test < 0.99 || fit.Train < 0.99 || fit.Examples != 400 {
 		t.Errorf("%+v on separable blobs", fit)
 	}
-	again, err := Defaults().Linear.Fit(context.Background(), testBackend(t), train, test, 4, 2)
+	p := Linear{Side: 1, L2: 1e-3, Iterations: 200}
+	fit, err = p.Fit(context.Background(), testBackend(t), train, test, 4, 1)
+	again, errAgain := p.Fit(context.Background(), testBackend(t), train, test, 4, 2)
+	if err := errors.Join(err, errAgain); err != nil || again != fit || fit.L2 != 1e-3 || fit.Test < 0.99 {
+		t.Errorf("%+v, then with another seed %+v, error %v: with a penalty that is given nothing is drawn", fit, again, err)
+	}
+}
+
+// noisy is a problem in which the best penalty is neither end of the grid: few examples, many dimensions, most of them noise.
+func noisy(n int, seed uint64) Set {
+	rnd := rand.New(rand.NewPCG(seed, 8))
+	s := Set{Features: make([][]float32, n), Labels: make([]int32, n)}
+	for i := range s.Features {
+		s.Labels[i] = int32(i % 3)
+		for j := range 40 {
+			v := 1.5 * rnd.NormFloat64()
+			if j%3 == i%3 && j < 9 {
+				v++
+			}
+			s.Features[i] = append(s.Features[i], float32(v))
+		}
+	}
+	return s
+}
+
+// The penalty is chosen well: of all in the grid few are better on the test set, and the ends are worse.
+func TestLinearChoosesPenalty(t *testing.T) {
+	train, test := noisy(90, 1), noisy(1500, 2)
+	at := make(map[float64]float64)
+	var all []float64
+	for _, l2 := range L2Grid() {
+		fit, err := Linear{Side: 1, L2: l2, Iterations: 200}.Fit(t.Context(), quickBackend(t), train, test, 3, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at[l2] = fit.Test
+		all = append(all, fit.Test)
+	}
+	fit, err := Defaults().Linear.Fit(t.Context(), quickBackend(t), train, test, 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 30 held-out examples a fold choose a neighbour of the best, which may cost two points; the weak end costs eight.
+	if fit.Test != at[fit.L2] || fit.Test < slices.Max(all)-0.02 || fit.Test < all[len(all)-1]+0.04 {
+		t.Errorf("chose %g with %.3f; the grid has %.3f", fit.L2, fit.Test, all)
+	}
+	again, err := Defaults().Linear.Fit(t.Context(), quickBackend(t), train, test, 3, 1)
 	if err != nil || again != fit {
-		t.Errorf("%+v, then with another seed %+v, error %v: nothing is drawn", fit, again, err)
+		t.Errorf("%+v, then %+v with the same seed", fit, again)
+	}
+}
+
+// The choice is blind to the test labels: whatever they are, the penalty is the same. A choice by them is caught.
+func TestLinearChoiceSeesNoTestLabels(t *testing.T) {
+	train, test := noisy(90, 1), noisy(60, 2)
+	turned := test
+	turned.Labels = nil
+	for _, c := range test.Labels {
+		turned.Labels = append(turned.Labels, (c+1)%3)
+	}
+	blind := func(fit func(test Set) Fit) bool {
+		a, b := fit(test), fit(turned)
+		return a.L2 == b.L2 && a.Train == b.Train
+	}
+	of := func(p Linear) func(Set) Fit {
+		return func(test Set) Fit {
+			fit, err := p.Fit(t.Context(), quickBackend(t), train, test, 3, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fit
+		}
+	}
+	if !blind(of(Defaults().Linear)) {
+		t.Error("other test labels give another penalty")
+	}
+	byTest := func(test Set) (best Fit) {
+		for _, l2 := range L2Grid() {
+			if fit := of(Linear{Side: 1, L2: l2, Iterations: 50})(test); fit.Test > best.Test {
+				best = fit
+			}
+		}
+		return best
+	}
+	if blind(byTest) {
+		t.Error("this test would not notice a choice by the test set")
+	}
+}
+
+func TestStratified(t *testing.T) {
+	labels := append(uneven(), 3) // 100, 30, 4 and 1
+	folds := stratified(labels, 3, 4, 7)
+	count := make(map[[2]int]int) // of class and fold
+	size := make(map[int]int)
+	for i, fold := range folds {
+		count[[2]int{int(labels[i]), fold}]++
+		size[fold]++
+	}
+	for c, n := range []int{100, 30, 4} {
+		for fold := range 3 {
+			if got := count[[2]int{c, fold}]; got < n/3 || got > n/3+1 {
+				t.Errorf("fold %d has %d of the %d of class %d", fold, got, n, c)
+			}
+		}
+	}
+	if count[[2]int{3, -1}] != 1 || size[0]-size[2] > 1 {
+		t.Errorf("%v: the only one of its class must always be trained on, and folds be equal", size)
+	}
+	if !slices.Equal(folds, stratified(labels, 3, 4, 7)) || slices.Equal(folds, stratified(labels, 3, 4, 8)) {
+		t.Error("folds do not follow from the seed")
+	}
+	one := Set{Features: [][]float32{{0, 1}, {1, 0}}, Labels: []int32{0, 1}}
+	fit, err := Defaults().Linear.Fit(t.Context(), quickBackend(t), one, one, 2, 1)
+	if err != nil || fit.L2 != usualL2 || fit.Test != 1 {
+		t.Errorf("one label a class: %+v, %v", fit, err)
 	}
 }
 
@@ -172,6 +285,8 @@ func TestLinearRefusesAndStops(t *testing.T) {
 	for want, p := range map[string]Linear{
 		"side -1":       {Side: -1, Iterations: 1},
 		"l2 NaN":        {L2: math.NaN(), Iterations: 1},
+		"of 1 folds":    {Folds: 1, Iterations: 1},
+		"give one of":   {Folds: 3, L2: 1e-3, Iterations: 1},
 		"0 iterations":  {},
 		"-1 labels a c": {Iterations: 1, PerClass: -1},
 	} {

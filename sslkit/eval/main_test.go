@@ -129,7 +129,7 @@ func blobs(n, d, classes int, noise float64, seed uint64) Set {
 		}
 	}
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	s := Set{make([][]float32, n), make([]int32, n)}
+	s := Set{Features: make([][]float32, n), Labels: make([]int32, n)}
 	for i := range s.Features {
 		l := i % classes
 		s.Labels[i] = int32(l)

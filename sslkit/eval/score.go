@@ -26,11 +26,15 @@ type Options struct {
 	Few         *FewShot   `json:"few,omitempty"`       // the linear probe of the last stage with few labels; nil: not measured
 	Seed        int64      `json:"seed"`                // of what is random in the probes
 	Cache       Cache      `json:"-"`                   // of the features
+
+	// Groups tells for each test example what it is of, where those of one go right or wrong together, such as crops of one
+	// photo: errors are then over these. Nil: each example is its own.
+	Groups []int32 `json:"-"`
 }
 
 // Defaults is what Options start from; JSON is to be decoded over it.
 func Defaults() Options {
-	return Options{K: 20, Temperature: 0.07, Linear: Linear{Side: 1, L2: 1e-3, Iterations: 200}}
+	return Options{K: 20, Temperature: 0.07, Linear: Linear{Side: 1, Folds: 3, Iterations: 200}}
 }
 
 // Validate says what cannot be run; the zero Options cannot, see Defaults.
@@ -47,11 +51,16 @@ func (o Options) Validate() error {
 
 // String is one line for the foot of a table.
 func (o Options) String() string {
-	s := fmt.Sprintf("k-NN: k=%d, T=%g, cosine, %s; linear probe: %s, standardised, L2 %g, L-BFGS to its end (at most %d iterations), %s",
-		o.K, o.Temperature, grid(1), grid(o.Linear.Side), o.Linear.L2, o.Linear.Iterations, Labels{PerClass: o.Linear.PerClass})
+	l2 := fmt.Sprintf("L2 %g", o.Linear.L2)
+	if folds := o.Linear.Folds; folds > 0 {
+		all := L2Grid()
+		l2 = fmt.Sprintf("L2 of %d from %.0e to %.0f by %d-fold cross-validation within the training labels", len(all), all[len(all)-1], all[0], folds)
+	}
+	s := fmt.Sprintf("k-NN: k=%d, T=%g, cosine, %s; linear probe: %s, standardised, %s, L-BFGS to its end (at most %d iterations), %s",
+		o.K, o.Temperature, grid(1), grid(o.Linear.Side), l2, o.Linear.Iterations, Labels{PerClass: o.Linear.PerClass})
 	if p := o.NonLinear; p != nil {
-		s += fmt.Sprintf("; non-linear probe: stage %d, %s, %d-%d-classes, %d epochs, last one, batch %d, learning rate %g, weight decay %g",
-			p.Stage, grid(p.Side), p.Hidden, p.Hidden, p.Epochs, p.Batch, p.LearningRate, p.WeightDecay)
+		s += fmt.Sprintf("; non-linear probe: stage %d, %s, %d-%d-classes, features of unchanged images (the paper's code shifts and mirrors them), "+
+			"%d epochs, last one, batch %d, learning rate %g, weight decay %g", p.Stage, grid(p.Side), p.Hidden, p.Hidden, p.Epochs, p.Batch, p.LearningRate, p.WeightDecay)
 	}
 	if f := o.Few; f != nil {
 		s += fmt.Sprintf("; few labels: the linear probe of the last stage, mean of %d draws", f.Draws)
@@ -72,11 +81,9 @@ func grid(side int) string {
 // Scores is what Evaluate measured. Accuracies are fractions.
 type Scores struct {
 	Options Options `json:"options"`
-	Train   int     `json:"train"` // examples
-	Test    int     `json:"test"`
-	Classes int     `json:"classes"`
-	Stages  []Stage `json:"stages"` // shallow to deep, at least one
-	Few     []Few   `json:"few,omitempty"`
+	Tally
+	Stages []Stage `json:"stages"` // shallow to deep, at least one
+	Few    []Few   `json:"few,omitempty"`
 }
 
 // Stage is the measure of one feature map.
@@ -87,9 +94,15 @@ type Stage struct {
 	Linear        float64  `json:"linear"`              // test accuracy
 	LinearDims    int      `json:"linear_dims"`         // dimensions that the linear probe sees
 	LinearTrain   float64  `json:"linear_train"`        // accuracy on the examples it was trained on
+	LinearL2      float64  `json:"linear_l2,omitempty"` // its penalty, given or chosen
 	NonLinear     *float64 `json:"nonlinear,omitempty"` // test accuracy
 	FeatureStd    float64  `json:"feature_std"`         // of the test features, see FeatureStd
 	EffectiveRank float64  `json:"effective_rank"`      // likewise
+
+	// Of the three accuracies, the mean over classes and the error over test examples, see Tested.
+	KNNTested       Tested `json:"knn_tested,omitzero"`
+	LinearTested    Tested `json:"linear_tested,omitzero"`
+	NonLinearTested Tested `json:"nonlinear_tested,omitzero"`
 }
 
 // Last is the deepest stage.
@@ -110,20 +123,41 @@ func (s Scores) Best() Stage {
 // String is a table with its settings.
 func (s Scores) String() string {
 	var b strings.Builder
-	b.WriteString("stage  dims   k-NN  linear  (train)  non-linear  feature std (1/sqrt D)  effective rank\n")
+	b.WriteString("            accuracy of        over classes, of          linear       features'\n" +
+		"stage dims  k-NN linear non-l.  k-NN linear non-l.   train      L2    std    rank\n")
 	for _, t := range s.Stages {
-		nonlinear := "-"
+		nonlinear, balanced := "-", "-"
 		if t.NonLinear != nil {
-			nonlinear = fmt.Sprintf("%.1f", 100**t.NonLinear)
+			nonlinear, balanced = fmt.Sprintf("%.1f", 100**t.NonLinear), fmt.Sprintf("%.1f", 100*t.NonLinearTested.Balanced)
 		}
-		fmt.Fprintf(&b, "%5d %5d  %5.1f   %5.1f  (%5.1f)  %10s  %11.3f     (%.3f)  %14.1f\n", t.Stage, t.Dims,
-			100*t.KNN, 100*t.Linear, 100*t.LinearTrain, nonlinear, t.FeatureStd, 1/math.Sqrt(float64(t.Dims)), t.EffectiveRank)
+		fmt.Fprintf(&b, "%5d %4d %5.1f  %5.1f  %5s %5.1f  %5.1f  %5s   %5.1f %7.2g  %5.3f  %6.1f\n", t.Stage, t.Dims, 100*t.KNN, 100*t.Linear, nonlinear,
+			100*t.KNNTested.Balanced, 100*t.LinearTested.Balanced, balanced, 100*t.LinearTrain, t.LinearL2, t.FeatureStd, t.EffectiveRank)
+	}
+	if s.Counts != nil {
+		c := fmt.Sprintf("%.1f", 100*s.Commonest())
+		fmt.Fprintf(&b, "commonest  %5s  %5s  %5s   (its share of the test examples: always to answer the commonest class)\n", c, c, c)
+	}
+	if e := s.error(); e > 0 {
+		of := "examples"
+		if s.Groups > 0 {
+			of = "photos"
+		}
+		fmt.Fprintf(&b, "standard error over the test %s: at most %.1f\n", of, 100*e)
 	}
 	for _, f := range s.Few {
 		fmt.Fprintf(&b, "linear, last stage, %v (%d): %.1f, over draws ± %.1f\n", f.Labels, f.Examples, 100*f.Test.Mean, 100*f.Test.Std)
 	}
-	fmt.Fprintf(&b, "accuracy in %%, %d training and %d test examples, %d classes; %s\n", s.Train, s.Test, s.Classes, s.Options)
+	fmt.Fprintf(&b, "accuracy in %%; %v; std is 1/sqrt D = %.3f at most; %v\n", s.Tally, 1/math.Sqrt(float64(s.Last().Dims)), s.Options)
 	return b.String()
+}
+
+// error is the largest of the accuracies' errors over test examples.
+func (s Scores) error() float64 {
+	e := 0.0
+	for _, t := range s.Stages {
+		e = max(e, t.KNNTested.Error, t.LinearTested.Error, t.NonLinearTested.Error)
+	}
+	return e
 }
 
 // Evaluate measures every stage of the encoder that store holds. The datasets yield every example once, in the order of
@@ -145,7 +179,7 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 		return Scores{}, err
 	}
 	defer encoder.Close()
-	splitFeatures := func(split string, ds train.Dataset, labels []int32) (stageSets, error) {
+	splitFeatures := func(split string, ds train.Dataset, labels, groups []int32) (stageSets, error) {
 		name := fmt.Sprintf("%s, linear %d", split, o.Linear.Side)
 		if o.NonLinear != nil {
 			name += fmt.Sprintf(", stage %d non-linear %d", o.NonLinear.Stage, o.NonLinear.Side)
@@ -156,18 +190,19 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 		if err != nil {
 			return stageSets{}, err
 		}
-		return o.unpack(features, labels), nil
+		return o.unpack(features, labels, groups), nil
 	}
-	train, err := splitFeatures("training", trainDS, trainLabels)
+	train, err := splitFeatures("training", trainDS, trainLabels, nil)
 	if err != nil {
 		return Scores{}, err
 	}
-	test, err := splitFeatures("test", testDS, testLabels)
+	test, err := splitFeatures("test", testDS, testLabels, o.Groups)
 	if err != nil {
 		return Scores{}, err
 	}
 
-	s := Scores{Options: o, Train: len(trainLabels), Test: len(testLabels), Classes: classes}
+	s := Scores{Options: o, Tally: Count(trainLabels, testLabels, classes, o.Groups)}
+	s.Options.Cache, s.Options.Groups = Cache{}, nil
 	for i := range train.pooled {
 		t, err := measure(train.pooled[i], test.pooled[i], classes, o.K, o.Temperature)
 		if err != nil {
@@ -177,13 +212,14 @@ func Evaluate(ctx context.Context, backend compute.Backend, store *model.Store, 
 		if err != nil {
 			return Scores{}, fmt.Errorf("stage %d: %w", i+1, err)
 		}
-		t.Stage, t.Linear, t.LinearTrain, t.LinearDims = i+1, fit.Test, fit.Train, len(train.grid[i].Features[0])
+		t.Stage, t.Linear, t.LinearTrain, t.LinearDims, t.LinearL2 = i+1, fit.Test, fit.Train, len(train.grid[i].Features[0]), fit.L2
+		t.LinearTested = fit.Tested
 		if o.NonLinear != nil && o.NonLinear.Stage == i+1 {
 			fit, err := o.NonLinear.Fit(ctx, backend, train.block, test.block, classes, o.Seed)
 			if err != nil {
 				return Scores{}, fmt.Errorf("stage %d: %w", i+1, err)
 			}
-			t.NonLinear = &fit.Test
+			t.NonLinear, t.NonLinearTested = &fit.Test, fit.Tested
 		}
 		s.Stages = append(s.Stages, t)
 	}
@@ -212,7 +248,7 @@ func Live(ctx context.Context, encoder *sslkit.Encoder, trainDS, testDS train.Da
 	o := Defaults()
 	figures := make(map[string]float64)
 	for i := range train {
-		t, err := measure(Set{train[i], trainLabels}, Set{test[i], testLabels}, classes, o.K, o.Temperature)
+		t, err := measure(Set{train[i], trainLabels, nil}, Set{test[i], testLabels, nil}, classes, o.K, o.Temperature)
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +264,8 @@ func measure(train, test Set, classes, k int, temperature float64) (t Stage, err
 		return t, err
 	}
 	t.Dims = len(train.Features[0])
-	t.KNN = accuracy(KNN(train.Features, train.Labels, test.Features, k, classes, temperature), test.Labels)
+	t.KNNTested = Compare(KNN(train.Features, train.Labels, test.Features, k, classes, temperature), test.Labels, test.Groups)
+	t.KNN = t.KNNTested.Test
 	if t.FeatureStd, err = FeatureStd(test.Features); err != nil {
 		return t, err
 	}
@@ -267,14 +304,14 @@ type stageSets struct {
 	block        Set   // of the non-linear probe
 }
 
-func (o Options) unpack(features [][][]float32, labels []int32) (s stageSets) {
+func (o Options) unpack(features [][][]float32, labels, groups []int32) (s stageSets) {
 	if o.NonLinear != nil {
 		last := len(features) - 1
-		s.block = Set{features[last], labels}
+		s.block = Set{features[last], labels, groups}
 		features = features[:last]
 	}
 	for _, f := range features {
-		s.pooled = append(s.pooled, Set{f, labels})
+		s.pooled = append(s.pooled, Set{f, labels, groups})
 	}
 	s.grid = s.pooled
 	if o.Linear.Side != 1 {

@@ -38,7 +38,7 @@ func TestEvaluateChangesNothing(t *testing.T) {
 	if _, err := Live(context.Background(), encoder(t, testBackend(t), store, m, Pooled), d, test, d.labels(), test.labels(), 2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Test(context.Background(), testBackend(t), store, test, test.labels()); err != nil {
+	if _, err := m.Test(context.Background(), testBackend(t), store, test, test.labels(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := AttentionMaps(context.Background(), testBackend(t), store, m, test); err != nil {
@@ -150,8 +150,8 @@ func TestEvaluateRefuses(t *testing.T) {
 		"test label 1 is 7":            func(r *request) { r.tests[1] = 7 },
 		"at least 2":                   func(r *request) { r.classes = 1 },
 		"k 0":                          func(r *request) { r.o = Options{} },
-		"stage 3, but the encoder":     func(r *request) { p := PaperNonLinear(3); r.o.NonLinear = &p },
-		"stages count from 1":          func(r *request) { p := PaperNonLinear(0); r.o.NonLinear = &p },
+		"stage 3, but the encoder":     func(r *request) { p := DefaultNonLinear(3); r.o.NonLinear = &p },
+		"stages count from 1":          func(r *request) { p := DefaultNonLinear(0); r.o.NonLinear = &p },
 		"not finite (NaN)":             func(r *request) { r.m = pixels{scale: math.NaN()} },
 		"lacks":                        func(r *request) { r.m = newSupervised(r.d) },
 	} {
@@ -199,7 +199,7 @@ func TestOptionsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"k":20,"temperature":0.07,"linear":{"side":1,"l2":0.001,"iterations":200,"per_class":0},"seed":0}`
+	const want = `{"k":20,"temperature":0.07,"linear":{"side":1,"l2":0,"folds":3,"iterations":200,"per_class":0},"seed":0}`
 	if string(text) != want {
 		t.Errorf("%s, want %s: it goes into the keys of runs", text, want)
 	}

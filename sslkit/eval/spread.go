@@ -10,6 +10,9 @@ type Spread struct {
 	Mean float64 `json:"mean"`
 	Std  float64 `json:"std"` // of the sample, divided by n-1; 0 if n is 1
 	N    int     `json:"n"`
+
+	Balanced float64 `json:"balanced,omitempty"` // of an accuracy, the mean over classes, and over the seeds, see Tested
+	Error    float64 `json:"error,omitempty"`    // of an accuracy, its standard error over the test examples, which more seeds do not lessen
 }
 
 // Summarize returns the mean and standard deviation of values; of none, the zero Spread.
@@ -22,6 +25,20 @@ func Summarize(values []float64) Spread {
 		s.Std += (v - s.Mean) * (v - s.Mean)
 	}
 	s.Std = math.Sqrt(s.Std / math.Max(float64(s.N-1), 1))
+	return s
+}
+
+// SummarizeTested is Summarize of accuracies, with what else is known of them: both are means.
+func SummarizeTested(all []Tested) Spread {
+	values := make([]float64, len(all))
+	for i, t := range all {
+		values[i] = t.Test
+	}
+	s := Summarize(values)
+	for _, t := range all {
+		s.Balanced += t.Balanced / float64(s.N)
+		s.Error += t.Error / float64(s.N)
+	}
 	return s
 }
 

@@ -11,7 +11,7 @@ func TestSummarize(t *testing.T) {
 	if math.Abs(got.Mean-0.8) > 1e-15 || math.Abs(got.Std-0.1) > 1e-15 || got.N != 3 {
 		t.Errorf("%+v, want 0.8 and the sample's 0.1", got)
 	}
-	if got := Summarize([]float64{0.5}); got != (Spread{0.5, 0, 1}) {
+	if got := Summarize([]float64{0.5}); got != (Spread{Mean: 0.5, N: 1}) {
 		t.Errorf("%+v of one value", got)
 	}
 	if got := Summarize(nil); got != (Spread{}) {

@@ -11,9 +11,9 @@ import (
 
 // Tracked is how well the first frames of clips were carried through them, on average over their objects.
 type Tracked struct {
-	Region      float64   `json:"region"`       // J, see Jaccard, of the frames after the first
+	Region      float64   `json:"region"`       // J, see Jaccard, of the frames between the first and the last, as DAVIS counts
 	Contour     float64   `json:"contour"`      // F, see Contour, likewise
-	ByFrame     []float64 `json:"by_frame"`     // J of frame 2, 3, ...
+	ByFrame     []float64 `json:"by_frame"`     // J of frame 2, 3, ... and the last
 	PointError  float64   `json:"point_error"`  // pixels from where the middle of what is seen of an object was carried to where it is
 	PCK         float64   `json:"pck"`          // share of these that are within a tenth of the image's longer side
 	ColorError  float64   `json:"color_error"`  // distance in ab of the copied colour from the true one, over all places of the map
@@ -35,7 +35,9 @@ func Track(ctx context.Context, backend compute.Backend, store *model.Store, emb
 }
 
 // Measure compares what was carried with the truth. Masks and contours of objects that are hidden count as in the evaluation of
-// DAVIS, points only where at least 16 pixels of the object are seen.
+// DAVIS, points only where at least 16 pixels of the object are seen. Of masks and contours, but not of points and colours, the
+// last frame is left out as the first is, as in the authors' davis2017-evaluation (all_gt_masks[:, 1:-1], semi-supervised);
+// of clips of two frames it is all there is, and counts.
 func Measure(carried []Carried, truth [][]uint8) *Tracked {
 	var region, contours, points, hits, colors, flicker, still mean
 	out := &Tracked{}
@@ -55,9 +57,11 @@ func Measure(carried []Carried, truth [][]uint8) *Tracked {
 				frame := ids[t*size : (t+1)*size]
 				a, b := maskOf(c.Masks[t*size:(t+1)*size], k), maskOf(frame, k)
 				j := Jaccard(a, b)
-				region.add(j)
 				byFrame[t-1].add(j)
-				contours.add(Contour(a, b, c.H, c.W))
+				if t < c.T-1 || c.T == 2 {
+					region.add(j)
+					contours.add(Contour(a, b, c.H, c.W))
+				}
 				if at, area := middle(frame, k, c.W); area >= leastObject {
 					away := math.Hypot(c.Points[t][k][0]-at[0], c.Points[t][k][1]-at[1])
 					points.add(away)

@@ -15,7 +15,7 @@ import (
 // Natural Language Supervision", ICML 2021, Sec. 3.1.4: an ensemble over the embedding space). class holds the class, from
 // 0, of each prompt; each class needs one.
 func ClassEmbeddings(prompts [][]float32, class []int32, classes int) ([][]float32, error) {
-	if err := (Set{prompts, class}).validate("prompt", classes); err != nil {
+	if err := (Set{Features: prompts, Labels: class}).validate("prompt", classes); err != nil {
 		return nil, err
 	}
 	unit := unitRows(prompts)

@@ -27,6 +27,9 @@ type Comparison struct {
 	Options eval.Options `json:"options"`
 	Seeds   []int64      `json:"seeds"`
 	Rows    []Row        `json:"rows"` // the last three are random init, random with fitted norms, and supervised
+
+	Tally     eval.Tally `json:"tally"`     // what was trained and tested on
+	Commonest float64    `json:"commonest"` // accuracy of who always answers the commonest class, see eval.Tally
 }
 
 // Row is one encoder over the seeds. Accuracies are fractions of the test set.
@@ -38,6 +41,7 @@ type Row struct {
 	KNN       []eval.Spread `json:"knn"`                  // a block each
 	Linear    []eval.Spread `json:"linear"`               // a block each
 	NonLinear eval.Spread   `json:"nonlinear"`            // on the block of Options.NonLinear
+	Each      []float64     `json:"nonlinear_seeds"`      // the same, of each seed
 	EndToEnd  *eval.Spread  `json:"end_to_end,omitempty"` // of the supervised network with its own classifier
 }
 
@@ -57,9 +61,12 @@ func (s *Store) Ablate(ctx context.Context, variants []Variant, o eval.Options, 
 	}
 	result := &Comparison{Config: variants[0].Config, Options: o, Seeds: seeds}
 	for _, v := range variants {
-		row, err := s.row(ctx, v.Name, v.Config, o, seeds)
+		row, tally, err := s.row(ctx, v.Name, v.Config, o, seeds)
 		if err != nil {
 			return nil, err
+		}
+		if result.Rows == nil { // baselines, too, have the data of the first
+			result.Tally, result.Commonest = tally, tally.Commonest()
 		}
 		result.Rows = append(result.Rows, row)
 	}
@@ -71,7 +78,7 @@ func (s *Store) baselines(ctx context.Context, to *Comparison) error {
 		name   string
 		config Config
 	}{{"random init", to.Config.RandomInit()}, {"random, norms fitted", to.Config.RandomFitted()}, {"supervised", to.Config.Supervised()}} {
-		row, err := s.row(ctx, base.name, base.config, to.Options, to.Seeds)
+		row, _, err := s.row(ctx, base.name, base.config, to.Options, to.Seeds)
 		if err != nil {
 			return err
 		}
@@ -80,38 +87,48 @@ func (s *Store) baselines(ctx context.Context, to *Comparison) error {
 	return nil
 }
 
-func (s *Store) row(ctx context.Context, name string, c Config, o eval.Options, seeds []int64) (Row, error) {
-	var pretext, nonlinear, endToEnd []float64
-	var knn, linear [][]float64 // [block][seed]
+func (s *Store) row(ctx context.Context, name string, c Config, o eval.Options, seeds []int64) (Row, eval.Tally, error) {
+	var pretext []float64
+	var nonlinear, endToEnd []eval.Tested
+	var knn, linear [][]eval.Tested // [block][seed]
+	var tally eval.Tally
 	for _, seed := range seeds {
 		c.Seed = seed
 		scores, err := s.Evaluate(ctx, c, o)
 		if err != nil {
-			return Row{}, fmt.Errorf("%s, seed %d: %w", name, seed, err)
+			return Row{}, tally, fmt.Errorf("%s, seed %d: %w", name, seed, err)
 		}
 		if knn == nil {
-			knn, linear = make([][]float64, len(scores.Stages)), make([][]float64, len(scores.Stages))
+			knn, linear = make([][]eval.Tested, len(scores.Stages)), make([][]eval.Tested, len(scores.Stages))
+			tally = scores.Tally
 		}
 		for i, stage := range scores.Stages {
-			knn[i] = append(knn[i], stage.KNN)
-			linear[i] = append(linear[i], stage.Linear)
+			knn[i] = append(knn[i], stage.KNNTested)
+			linear[i] = append(linear[i], stage.LinearTested)
 			if stage.NonLinear != nil {
-				nonlinear = append(nonlinear, *stage.NonLinear)
+				nonlinear = append(nonlinear, stage.NonLinearTested)
 			}
 		}
 		if scores.EndToEnd != nil {
-			endToEnd = append(endToEnd, *scores.EndToEnd)
+			endToEnd = append(endToEnd, scores.EndToEndTested)
 		}
 		if scores.Pretext != nil {
 			pretext = append(pretext, *scores.Pretext)
 		}
 	}
-	row := Row{Name: name, NonLinear: eval.Summarize(nonlinear), Pretext: optional(pretext), EndToEnd: optional(endToEnd)}
-	for i := range knn {
-		row.KNN = append(row.KNN, eval.Summarize(knn[i]))
-		row.Linear = append(row.Linear, eval.Summarize(linear[i]))
+	row := Row{Name: name, NonLinear: eval.SummarizeTested(nonlinear), Pretext: optional(pretext)}
+	for _, t := range nonlinear {
+		row.Each = append(row.Each, t.Test)
 	}
-	return row, nil
+	if endToEnd != nil {
+		all := eval.SummarizeTested(endToEnd)
+		row.EndToEnd = &all
+	}
+	for i := range knn {
+		row.KNN = append(row.KNN, eval.SummarizeTested(knn[i]))
+		row.Linear = append(row.Linear, eval.SummarizeTested(linear[i]))
+	}
+	return row, tally, nil
 }
 
 func optional(values []float64) *eval.Spread {
@@ -122,71 +139,152 @@ func optional(values []float64) *eval.Spread {
 	return &s
 }
 
-// Table is the result for people: a head, and rows of percentages, columns without any left out. The
-// accuracies of k-NN are in [Comparison.Neighbours].
+// Table is the result for people: a head, and rows of percentages, columns without any left out. Below the encoders stand the
+// commonest class, which needs no encoder, and the largest error over the test images. The accuracies of k-NN are in
+// [Comparison.Neighbours].
 func (c *Comparison) Table() (head []string, rows [][]string) {
-	column := func(title string, cell func(Row) string) {
-		cells := make([]string, len(c.Rows))
-		any := false
-		for i, r := range c.Rows {
-			cells[i] = cell(r)
-			any = any || cells[i] != ""
-		}
-		if !any {
-			return
-		}
-		head = append(head, title)
-		for i := range cells {
-			rows[i] = append(rows[i], cells[i])
-		}
-	}
-	rows = make([][]string, len(c.Rows))
-	column("encoder", func(r Row) string { return r.Name })
-	column("paper, CIFAR-10", func(r Row) string {
-		if r.Paper == 0 {
+	t := c.table()
+	t.text("paper, CIFAR-10", func(i int) string {
+		if c.Rows[i].Paper == 0 {
 			return ""
 		}
-		return fmt.Sprintf("%.2f", 100*r.Paper)
+		return fmt.Sprintf("%.2f", 100*c.Rows[i].Paper)
 	})
 	if p := c.Options.NonLinear; p != nil {
-		column(fmt.Sprintf("non-linear, block %d", p.Stage), func(r Row) string { return percent(&r.NonLinear) })
+		t.accuracy(fmt.Sprintf("non-linear, block %d", p.Stage), func(i int) *eval.Spread { return &c.Rows[i].NonLinear })
+		t.balanced("non-linear, by class", func(i int) *eval.Spread { return &c.Rows[i].NonLinear })
 	}
-	for i := range c.Rows[0].Linear {
-		column(fmt.Sprintf("linear, block %d", i+1), func(r Row) string { return percent(&r.Linear[i]) })
+	last := len(c.Rows[0].Linear) - 1
+	for k := range last + 1 {
+		t.accuracy(fmt.Sprintf("linear, block %d", k+1), func(i int) *eval.Spread { return &c.Rows[i].Linear[k] })
 	}
-	column("pretext task", func(r Row) string { return percent(r.Pretext) })
-	column("end to end", func(r Row) string { return percent(r.EndToEnd) })
-	return head, rows
+	t.balanced(fmt.Sprintf("block %d, by class", last+1), func(i int) *eval.Spread { return &c.Rows[i].Linear[last] })
+	t.text("pretext task", func(i int) string { return percent(c.Rows[i].Pretext) })
+	t.accuracy("end to end", func(i int) *eval.Spread { return c.Rows[i].EndToEnd })
+	return t.head, t.rows
 }
 
 // Neighbours is the accuracy of k-NN at each block, for people.
 func (c *Comparison) Neighbours() (head []string, rows [][]string) {
-	head = []string{"encoder"}
-	for i := range c.Rows[0].KNN {
-		head = append(head, fmt.Sprintf("k-NN, block %d", i+1))
+	t := c.table()
+	last := len(c.Rows[0].KNN) - 1
+	for k := range last + 1 {
+		t.accuracy(fmt.Sprintf("k-NN, block %d", k+1), func(i int) *eval.Spread { return &c.Rows[i].KNN[k] })
 	}
+	t.balanced(fmt.Sprintf("block %d, by class", last+1), func(i int) *eval.Spread { return &c.Rows[i].KNN[last] })
+	return t.head, t.rows
+}
+
+func (c *Comparison) table() *accuracyTable {
+	var names []string
 	for _, r := range c.Rows {
-		row := []string{r.Name}
-		for _, s := range r.KNN {
-			row = append(row, percent(&s))
-		}
-		rows = append(rows, row)
+		names = append(names, r.Name)
 	}
-	return head, rows
+	return newTable(c.Tally, names)
+}
+
+// accuracyTable is one under way: a row for each encoder, then that of the commonest class and that of the error over test
+// examples.
+type accuracyTable struct {
+	tally    eval.Tally
+	encoders int
+	head     []string
+	rows     [][]string
+}
+
+func newTable(tally eval.Tally, encoders []string) *accuracyTable {
+	t := &accuracyTable{tally: tally, encoders: len(encoders), head: []string{"encoder"}}
+	for _, name := range encoders {
+		t.rows = append(t.rows, []string{name})
+	}
+	if tally.Test > 0 {
+		t.rows = append(t.rows, []string{commonestRow}, []string{"± over " + testSet(tally)})
+	}
+	return t
+}
+
+const commonestRow = "commonest class"
+
+// testSet is "2000 test images", or what they are of.
+func testSet(t eval.Tally) string {
+	if t.Groups > 0 {
+		return fmt.Sprintf("%d test photos", t.Groups)
+	}
+	return fmt.Sprintf("%d test images", t.Test)
+}
+
+// text adds a column that is no accuracy, unless it is empty.
+func (t *accuracyTable) text(title string, cell func(i int) string) { t.column(title, cell, "", "") }
+
+// accuracy adds a column, unless it is empty.
+func (t *accuracyTable) accuracy(title string, of func(i int) *eval.Spread) {
+	e := 0.0
+	for i := range t.encoders {
+		if s := of(i); s != nil {
+			e = max(e, s.Error)
+		}
+	}
+	t.column(title, func(i int) string { return percent(of(i)) }, fmt.Sprintf("%.1f", 100*t.tally.Commonest()), fmt.Sprintf("± %.1f", 100*e))
+}
+
+// balanced adds a column of the means over classes, unless they are the accuracies anyway.
+func (t *accuracyTable) balanced(title string, of func(i int) *eval.Spread) {
+	if t.tally.Even() {
+		return
+	}
+	classes := 0
+	for _, c := range t.tally.Counts {
+		if c.Test > 0 {
+			classes++
+		}
+	}
+	t.column(title, func(i int) string {
+		if s := of(i); s != nil && s.N > 0 {
+			return fmt.Sprintf("%.1f", 100*s.Balanced)
+		}
+		return ""
+	}, fmt.Sprintf("%.1f", 100/float64(classes)), "")
+}
+
+func (t *accuracyTable) column(title string, cell func(i int) string, commonest, off string) {
+	cells := make([]string, t.encoders, t.encoders+2)
+	for i := range cells {
+		cells[i] = cell(i)
+	}
+	if !slices.ContainsFunc(cells, func(text string) bool { return text != "" }) {
+		return
+	}
+	t.head = append(t.head, title)
+	for i, text := range append(cells, commonest, off)[:len(t.rows)] {
+		t.rows[i] = append(t.rows[i], text)
+	}
 }
 
 // over says what a figure of these seeds is.
 func over(seeds []int64) string {
 	if len(seeds) == 1 {
-		return "one seed"
+		return "one training seed"
 	}
-	return fmt.Sprintf("mean ± standard deviation over %d seeds", len(seeds))
+	return fmt.Sprintf("mean ± standard deviation over %d training seeds", len(seeds))
 }
 
 // Caption says under the table what its numbers are.
 func (c *Comparison) Caption() string {
-	over := over(c.Seeds)
-	return fmt.Sprintf("%s: test accuracy in %%, on the pretext task training accuracy, %s, after the last epoch. %s.", c.Config.Data.Name, over, c.Options)
+	return fmt.Sprintf("%s: %v. Test accuracy in %%, on the pretext task training accuracy, %s, one test set, after the last epoch. %s%s. %s.",
+		c.Config.Data.Name, c.Tally, over(c.Seeds), tested(c.Tally), c.Config.supervisedNote(), c.Options)
+}
+
+// tested says what the last rows of an accuracy table are, and the columns by class.
+func tested(t eval.Tally) string {
+	text := "The last row is the largest standard error over the test images, which more seeds do not lessen. "
+	if t.Groups > 0 {
+		text = fmt.Sprintf("The last row is the largest standard error over the %d test photos, whose crops go right or wrong together: "+
+			"differences below twice that say nothing. ", t.Groups)
+	}
+	if t.Even() {
+		return text + "Classes are equal in the test set, so that accuracy is the mean over classes, too. "
+	}
+	return text + "By class: mean of the accuracies on each class. "
 }
 
 func percent(s *eval.Spread) string {

@@ -136,7 +136,7 @@ func (s *Store) dense(ctx context.Context, j *job, r *Record, train, test data.A
 	return &scores, err
 }
 
-// scenes reads examples of src, and of their objects those of which at least such a share is seen.
+// scenes reads examples of src. Objects of which a smaller share is seen are ignored.
 func scenes(src data.Annotated, index []int, visible float64) (*eval.Scenes, error) {
 	h, w, c := src.Shape()
 	s := &eval.Scenes{Height: h, Width: w, Channels: c, Classes: len(src.Classes())}
@@ -146,13 +146,17 @@ func scenes(src data.Annotated, index []int, visible float64) (*eval.Scenes, err
 			return nil, fmt.Errorf("sweep: %w", err)
 		}
 		src.Segments(i, segments)
-		var boxes []eval.Box
+		var boxes, ignored []eval.Box
 		for _, o := range src.Objects(i) {
+			box := eval.Box{Class: o.Class, Top: o.Top, Left: o.Left, Bottom: o.Bottom, Right: o.Right}
 			if o.Seen(visible) {
-				boxes = append(boxes, eval.Box{Class: o.Class, Top: o.Top, Left: o.Left, Bottom: o.Bottom, Right: o.Right})
+				boxes = append(boxes, box)
+			} else if o.Seen(0) {
+				ignored = append(ignored, box)
 			}
 		}
-		s.Images, s.Segments, s.Boxes = append(s.Images, image), append(s.Segments, segments), append(s.Boxes, boxes)
+		s.Images, s.Segments = append(s.Images, image), append(s.Segments, segments)
+		s.Boxes, s.Ignored = append(s.Boxes, boxes), append(s.Ignored, ignored)
 	}
 	return s, nil
 }
@@ -169,6 +173,5 @@ func (c *DenseComparison) Table() (head []string, rows [][]string) {
 
 // Caption says under the table what its numbers are.
 func (c *DenseComparison) Caption() string {
-	over := over(c.Seeds)
-	return fmt.Sprintf("%s: in %%, %s. %s.", c.Config.Data.Name, over, c.Options)
+	return fmt.Sprintf("%s: in %%, %s, one test set of %d images. %s. %s.", c.Config.Data.Name, over(c.Seeds), c.Rows[0].First.Test, c.Config.supervisedNote(), c.Options)
 }

@@ -22,6 +22,8 @@ type Scores struct {
 	Pretext  *float64 `json:"pretext,omitempty"`    // accuracy on the pretext task in the last epoch of training
 	EndToEnd *float64 `json:"end_to_end,omitempty"` // test accuracy of a supervised network with its own classifier
 
+	EndToEndTested eval.Tested `json:"end_to_end_tested,omitzero"` // the same, with its mean over classes and its error
+
 	Parameters int `json:"parameters,omitempty"` // numbers that are trained in the encoder
 }
 
@@ -125,10 +127,14 @@ func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Opt
 	if o.NonLinear == nil { // whole maps are large, and soon read again
 		o.Cache = eval.Cache{Dir: s.path(j.key, "features"), Key: j.key + record.Parameters}
 	}
+	o.Groups = data.Groups(j.test)
 	scores := new(Scores)
 	scores.Scores, err = eval.Evaluate(ctx, j.backend, store, j.method, train.loader, test.loader, train.labels, test.labels, len(j.train.Classes()), o)
 	if err != nil {
 		return nil, err
+	}
+	for i, name := range j.train.Classes() {
+		scores.Counts[i].Name = name
 	}
 	for v := range store.Scope("/encoder").IterVariables() {
 		if v.Trainable {
@@ -139,11 +145,10 @@ func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Opt
 		scores.Pretext = &accuracy[len(accuracy)-1]
 	}
 	if m, ok := j.method.(*eval.Supervised); ok {
-		accuracy, err := m.Test(ctx, j.backend, store, test.loader, test.labels)
-		if err != nil {
+		if scores.EndToEndTested, err = m.Test(ctx, j.backend, store, test.loader, test.labels, o.Groups); err != nil {
 			return nil, err
 		}
-		scores.EndToEnd = &accuracy
+		scores.EndToEnd = &scores.EndToEndTested.Test
 	}
 	return scores, nil
 }

@@ -11,11 +11,13 @@ import (
 
 // ImageText is what CLIP knows of the test set without having seen one of its labels.
 type ImageText struct {
-	ZeroShot       float64 `json:"zero_shot"` // accuracy where each class is known by its name alone
-	eval.Retrieval         // of each image's first caption, among all of them
-	Images         int     `json:"images"`
-	Texts          int     `json:"texts"` // without those that are the same
-	Classes        int     `json:"classes"`
+	ZeroShot       float64     `json:"zero_shot"`                 // accuracy where each class is known by its name alone
+	Tested         eval.Tested `json:"zero_shot_tested,omitzero"` // the same, with its mean over classes and its error
+	Commonest      float64     `json:"commonest,omitempty"`       // of who always answers the commonest class, see eval.Tally
+	eval.Retrieval             // of each image's first caption, among all of them
+	Images         int         `json:"images"`
+	Texts          int         `json:"texts"` // without those that are the same
+	Classes        int         `json:"classes"`
 }
 
 // ImageText measures c, a CLIP, training it first if need be.
@@ -53,11 +55,9 @@ func (s *Store) ImageText(ctx context.Context, c Config) (*ImageText, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, class := range guesses {
-		if class == t.Test.Label(i) {
-			out.ZeroShot += 1 / float64(len(guesses))
-		}
-	}
+	tally := eval.Count(data.Labels(t.Train), data.Labels(t.Test), out.Classes, nil)
+	out.Tested, out.Commonest = eval.Compare(guesses, data.Labels(t.Test), nil), tally.Commonest()
+	out.ZeroShot = out.Tested.Test
 	return out, nil
 }
 

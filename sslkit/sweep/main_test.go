@@ -60,6 +60,7 @@ func runTests(m *testing.M) int {
 	os.Setenv(backendEnv, os.Getenv("GOMLX_BACKEND"))
 	os.Setenv("GOMLX_BACKEND", "go")
 	os.Unsetenv("SSLKIT_PRESET")
+	supervisedEpochs = 2
 	return m.Run()
 }
 

@@ -150,21 +150,6 @@ func (c Config) ChanceLoss() float64 {
 // SelfSupervised tells the methods from the baselines.
 func (m Method) SelfSupervised() bool { return m.Supervised == nil && m.Random == nil }
 
-// Supervised returns c with its method replaced by training the same backbone on labels, under the
-// same crops and flips where the method is one that shifts and flips, and else under those of the usual
-// recipe: shifts of two pixels, and flips.
-func (c Config) Supervised() Config {
-	s := &eval.Supervised{Backbone: *c.Method.Network(), Pad: 2, Flip: true}
-	switch m := c.Method; {
-	case m.Rotation != nil:
-		s.Pad, s.Flip = m.Rotation.Pad, m.Rotation.Flip
-	case m.Supervised != nil:
-		s.Pad, s.Flip = m.Supervised.Pad, m.Supervised.Flip
-	}
-	c.Method = Method{Supervised: s}
-	return c
-}
-
 // RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
 func (c Config) RandomInit() Config {
 	c.Method = Method{Random: &Random{Backbone: *c.Method.Network()}}

@@ -245,7 +245,7 @@ func (s *Store) run(ctx context.Context, j *job) (*sslkit.Run, error) {
 	if j.Method.Random != nil {
 		return nil, nil
 	}
-	loader, err := data.Batches(j.train, data.Options{Batch: j.Batch, Seed: j.Seed, Shuffle: true, Text: j.text})
+	loader, err := data.Batches(j.train, data.Options{Batch: j.batch(), Seed: j.Seed, Shuffle: true, Text: j.text})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 
 	"github.com/sslkit/lab/sslkit/eval"
@@ -35,11 +35,11 @@ type TaskGap struct {
 	Finding string `json:"finding"`
 }
 
-// GapOptions is how the table's encoders are probed: as eval.Defaults, with the paper's non-linear
-// probe on its block.
+// GapOptions is how the table's encoders are probed: as eval.Defaults, with a non-linear probe like the
+// paper's on its block, see eval.NonLinear.
 func GapOptions() eval.Options {
 	o := eval.Defaults()
-	p := eval.PaperNonLinear(ProbedBlock)
+	p := eval.DefaultNonLinear(ProbedBlock)
 	o.NonLinear = &p
 	return o
 }
@@ -73,7 +73,8 @@ func (s *Store) TaskGap(ctx context.Context, c Config, o eval.Options, seeds ...
 	return gap, nil
 }
 
-// finding says in words what the table shows, and what it does not.
+// finding says in words what the table shows, and what it does not. Four rotations are held against each other set of angles
+// and the better random encoder by paired comparisons, see compared.
 func (g *TaskGap) finding() string {
 	random := g.Rows[len(AngleSets)]
 	for _, r := range g.Rows[len(AngleSets) : len(g.Rows)-1] {
@@ -81,46 +82,48 @@ func (g *TaskGap) finding() string {
 			random = r
 		}
 	}
-	var ahead, behind, unclear []string
 	four := g.Rows[0]
-	for _, other := range g.Rows[1:len(AngleSets)] {
-		switch gain := four.NonLinear.Mean - other.NonLinear.Mean; {
-		case math.Abs(gain) <= spread(four.NonLinear, other.NonLinear):
-			unclear = append(unclear, other.Name)
-		case gain > 0:
-			ahead = append(ahead, other.Name)
-		default:
-			behind = append(behind, other.Name)
-		}
-	}
+	all := compared(four, append(slices.Clone(g.Rows[1:len(AngleSets)]), random)...)
+	sets, chance := all[:len(all)-1], all[len(all)-1]
 	var b strings.Builder
 	fmt.Fprintf(&b, "By the non-linear probe on block %d, over %s, four rotations", g.Options.NonLinear.Stage, plural(len(g.Seeds), "seed"))
-	var says []string
-	if len(ahead) > 0 {
-		says = append(says, " beat "+strings.Join(ahead, "; ")+" by more than the spread, as in the paper")
+	list := func(of []comparison) string {
+		var texts []string
+		for _, c := range of {
+			texts = append(texts, c.String())
+		}
+		return strings.Join(texts, "; ")
 	}
-	if len(unclear) > 0 {
-		says = append(says, " cannot be told from "+strings.Join(unclear, "; ")+" within the spread")
-	}
-	if len(behind) > 0 {
-		says = append(says, " lose to "+strings.Join(behind, "; ")+", unlike in the paper")
-	}
-	b.WriteString(strings.Join(says, "; they") + ".")
-	switch gain := four.NonLinear.Mean - random.NonLinear.Mean; {
-	case gain > spread(four.NonLinear, random.NonLinear):
-		fmt.Fprintf(&b, " They beat the better of the random encoders by %.1f points.", 100*gain)
-	default:
-		fmt.Fprintf(&b, " They do not beat the better of the random encoders beyond the spread (%+.1f points).", 100*gain)
+	if g.Tally.Groups > 0 {
+		fmt.Fprintf(&b, " differ by these points from %s; %s. No verdict is drawn from %s: over them an accuracy has a standard error of up to %.1f points.",
+			list(sets), chance, testSet(g.Tally), 100*max(four.NonLinear.Error, random.NonLinear.Error))
+	} else {
+		var says []string
+		for _, group := range []struct{ format, result string }{
+			{" beat %s, as in the paper", ahead}, {" cannot be told from %s", unclear}, {" lose to %s, unlike in the paper", behind},
+		} {
+			of := slices.DeleteFunc(slices.Clone(sets), func(c comparison) bool { return c.result != group.result })
+			if len(of) > 0 {
+				says = append(says, fmt.Sprintf(group.format, list(of)))
+			}
+		}
+		b.WriteString(strings.Join(says, "; they") + ".")
+		if chance.result == ahead {
+			fmt.Fprintf(&b, " They beat the better of the random encoders, %s.", chance)
+		} else {
+			fmt.Fprintf(&b, " They do not beat the better of the random encoders, %s.", chance)
+		}
+		fmt.Fprintf(&b, " %s", comparedHow(len(all), g.Tally))
 	}
 	if len(g.Seeds) < 3 {
-		b.WriteString(" Fewer than three seeds say little about the spread.")
+		b.WriteString(" Fewer than three seeds say little.")
 	}
 	backbone := g.Config.Method.Network()
 	network := fmt.Sprintf("a NIN of %d blocks and width %d", backbone.Depth, backbone.Width)
 	if backbone.Arch == "resnet" {
 		network = fmt.Sprintf("a ResNet-%d of width %d", backbone.Depth, backbone.Width)
 	}
-	fmt.Fprintf(&b, " The paper's figures are for 50,000 colour images of CIFAR-10, a NIN of 4 blocks and width 192 and 200 epochs, and the authors' code keeps the best epoch of the probe; here it is %s, %s, %s, and the probe's last epoch of %d.",
+	fmt.Fprintf(&b, " The paper's figures are for 50,000 colour images of CIFAR-10, a NIN of 4 blocks and width 192 and 200 epochs, and the authors' code trains the probe on shifted and mirrored images and keeps its best epoch of 100; here it is %s, %s, %s, and the probe's last epoch of %d on unchanged ones.",
 		g.Config.Data.Name, network, plural(g.Config.Epochs, "epoch"), g.Options.NonLinear.Epochs)
 	return b.String()
 }
@@ -130,13 +133,4 @@ func plural(n int, of string) string {
 		return "1 " + of
 	}
 	return fmt.Sprintf("%d %ss", n, of)
-}
-
-// spread is the standard deviation of the difference of two rows: what is smaller may be chance. One
-// seed tells nothing.
-func spread(a, b eval.Spread) float64 {
-	if a.N < 2 || b.N < 2 {
-		return math.Inf(1)
-	}
-	return math.Hypot(a.Std, b.Std)
 }

@@ -41,12 +41,18 @@ func TestTaskGapGoesOn(t *testing.T) {
 		}
 		cancel()
 	}
+	supervised := c.Supervised()
+	supervised.Seed, supervised.Backend = 1, "go"
 	if len(steps) != 5 { // four angle sets, and supervised
 		t.Errorf("steps of runs: %v", steps)
 	}
 	for key, n := range steps {
-		if n != 5 {
-			t.Errorf("run %s took %d steps, want 5", key, n)
+		want := 5
+		if key == supervised.Key() {
+			want = 8 * supervised.Epochs // of 10 of 80 images
+		}
+		if n != want {
+			t.Errorf("run %s took %d steps, want %d", key, n, want)
 		}
 	}
 	whole, _ := newStore(t)
@@ -70,8 +76,8 @@ func TestTaskGapGoesOn(t *testing.T) {
 		t.Errorf("last row %+v", last)
 	}
 	head, rows := gap.Table()
-	if len(rows) != len(gap.Rows) {
-		t.Errorf("%d rows in the table of %d", len(rows), len(gap.Rows))
+	if len(rows) != len(gap.Rows)+2 || rows[len(rows)-2][0] != "commonest class" || rows[len(rows)-1][0] != "± over 40 test images" {
+		t.Errorf("%d rows in the table of %d: %q", len(rows), len(gap.Rows), rows)
 	}
 	for _, row := range rows {
 		if len(row) != len(head) {
@@ -91,8 +97,8 @@ func TestTaskGapSpreads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if notes.steps != 2*5*10 {
-		t.Errorf("%d steps, want 10 of each of two seeds of five trained rows", notes.steps)
+	if want := 2 * (4*10 + 8*c.Supervised().Epochs); notes.steps != want {
+		t.Errorf("%d steps, want %d: 10 of each of two seeds of four trained rows, and those of the supervised one", notes.steps, want)
 	}
 	configs := make(map[string]Config)
 	for _, set := range AngleSets {
@@ -151,6 +157,9 @@ func TestTaskGapSpreads(t *testing.T) {
 			check("end to end", *row.EndToEnd, func(s *Scores) float64 { return *s.EndToEnd })
 		}
 	}
+	if r := gap.Rows[0]; len(r.Each) != 2 || math.Abs(r.Each[0]+r.Each[1]-2*r.NonLinear.Mean) > 1e-12 || r.NonLinear.Error <= 0 || math.Abs(r.NonLinear.Balanced-r.NonLinear.Mean) > 1e-12 {
+		t.Errorf("%+v: the accuracies of the seeds, their error, and as classes are equal the same over these", r)
+	}
 	if spreads < 30 {
 		t.Errorf("only %d cells differ between the seeds", spreads)
 	}
@@ -178,7 +187,27 @@ func TestTable(t *testing.T) {
 	if !reflect.DeepEqual(head, wantHead) || !reflect.DeepEqual(rows, wantRows) {
 		t.Errorf("%q\n%q\nwant\n%q\n%q", head, rows, wantHead, wantRows)
 	}
-	for _, want := range []string{c.Config.Data.Name, "over 3 seeds", "k=5", "T=0.07", "stage 2"} {
+	for _, want := range []string{c.Config.Data.Name, "over 3 training seeds, one test set", "k=5", "T=0.07", "stage 2", "Supervised: a recipe of its own, 2 epochs on the labels, mirroring"} {
+		if !strings.Contains(c.Caption(), want) {
+			t.Errorf("caption %q does not say %q", c.Caption(), want)
+		}
+	}
+	// Uneven classes: 8 of 10 test examples are of the commonest, which is 50 % over the two classes.
+	c.Tally = eval.Tally{Train: 20, Test: 10, Classes: 3, Counts: []eval.ClassCount{{Name: "cat", Train: 17, Test: 8}, {Name: "dog", Train: 2, Test: 2}, {Name: "elk", Train: 1}}}
+	c.Rows[0].NonLinear.Balanced, c.Rows[0].NonLinear.Error = 0.625, 0.02
+	c.Rows[1].NonLinear.Error = 0.035
+	head, rows = c.Table()
+	wantHead = []string{"encoder", "paper, CIFAR-10", "non-linear, block 2", "non-linear, by class", "linear, block 1", "linear, block 2", "block 2, by class", "pretext task"}
+	wantRows = [][]string{
+		{"4 rotations", "89.06", "75.0 ± 1.0", "62.5", "10.0 ± 2.0", "20.0", "0.0", "50.0 ± 12.5"},
+		{"random init", "", "60.0 ± 2.0", "0.0", "30.0 ± 2.0", "", "", ""},
+		{"commonest class", "", "80.0", "50.0", "80.0", "80.0", "50.0", ""},
+		{"± over 10 test images", "", "± 3.5", "", "± 0.0", "± 0.0", "", ""},
+	}
+	if !reflect.DeepEqual(head, wantHead) || !reflect.DeepEqual(rows, wantRows) {
+		t.Errorf("%q\n%q\nwant\n%q\n%q", head, rows, wantHead, wantRows)
+	}
+	for _, want := range []string{"20 training and 10 test examples, 3 classes of 1 to 17 training examples; without a test example: elk", "By class: mean"} {
 		if !strings.Contains(c.Caption(), want) {
 			t.Errorf("caption %q does not say %q", c.Caption(), want)
 		}
@@ -199,33 +228,42 @@ func TestTaskGapMistakes(t *testing.T) {
 	wantError(t, "no seed", err, "seed")
 }
 
-// gapOf is a result with the given accuracies of the non-linear probe: the angle sets, random init, supervised.
-func gapOf(c Config, seeds int, accuracies ...eval.Spread) *TaskGap {
-	g := &TaskGap{Comparison: Comparison{Config: c, Options: GapOptions(), Seeds: make([]int64, seeds)}}
-	for i, a := range accuracies {
-		g.Rows = append(g.Rows, Row{Name: []string{"4", "8", "0 and 180", "90 and 270", "random init", "supervised"}[i], NonLinear: a})
+// gapOf is a result with the given accuracies of the non-linear probe, seed by seed: the angle sets, random init, supervised.
+func gapOf(c Config, off float64, accuracies ...[]float64) *TaskGap {
+	g := &TaskGap{Comparison: Comparison{Config: c, Options: GapOptions(), Seeds: make([]int64, len(accuracies[0])), Tally: eval.Tally{Test: 400}}}
+	for i, each := range accuracies {
+		s := eval.Summarize(each)
+		s.Error = off
+		g.Rows = append(g.Rows, Row{Name: []string{"4", "8", "0 and 180", "90 and 270", "random init", "supervised"}[i], NonLinear: s, Each: each})
 	}
 	return g
 }
 
 func TestFinding(t *testing.T) {
 	c := tiny(t)
-	of := func(mean, std float64) eval.Spread { return eval.Spread{Mean: mean, Std: std, N: 3} }
-	random, supervised := of(0.6, 0.01), of(0.9, 0.01)
+	// Three seeds, with a luck of their own that all rows share: only pairs tell them apart.
+	of := func(mean float64) []float64 { return []float64{mean - 0.1, mean + 0.001, mean + 0.099} }
+	four := []float64{0.7, 0.8, 0.9}
+	random, supervised := of(0.6), of(0.9)
+	photos := gapOf(c, 0.06, four, of(0.6), of(0.6), of(0.6), random, supervised)
+	photos.Tally.Groups = 40
 	for name, test := range map[string]struct {
 		gap  *TaskGap
 		want []string
 		not  string
 	}{
-		"as in the paper": {gapOf(c, 3, of(0.8, 0.01), of(0.7, 0.01), of(0.7, 0.01), of(0.7, 0.01), random, supervised),
-			[]string{"block 2, over 3 seeds, four rotations beat 8; 0 and 180; 90 and 270 by more than the spread, as in the paper.", "by 20.0 points"}, "unlike"},
-		// The spread of a difference is hypot(0.03, 0.04) = 0.05.
-		"at the spread": {gapOf(c, 3, of(0.75, 0.03), of(0.7001, 0.04), of(0.6999, 0.04), of(0.85, 0.01), random, supervised),
-			[]string{"beat 0 and 180 by more", "cannot be told from 8 within the spread", "lose to 90 and 270, unlike in the paper"}, "cannot be told from 8;"},
-		"no better than chance": {gapOf(c, 3, of(0.61, 0.01), of(0.61, 0.01), of(0.61, 0.01), of(0.61, 0.01), random, supervised),
-			[]string{"do not beat", "beyond the spread (+1.0 points)"}, "as in the paper"},
-		"one seed": {gapOf(c, 1, eval.Spread{Mean: 0.8, N: 1}, eval.Spread{Mean: 0.1, N: 1}, eval.Spread{Mean: 0.1, N: 1}, eval.Spread{Mean: 0.1, N: 1},
-			eval.Spread{Mean: 0.1, N: 1}, eval.Spread{Mean: 0.1, N: 1}), []string{"over 1 seed,", "cannot be told from 8; 0 and 180; 90 and 270", "say little"}, "as in the paper"},
+		"as in the paper": {gapOf(c, 0.01, four, of(0.7), of(0.7), of(0.7), random, supervised),
+			[]string{"block 2, over 3 seeds, four rotations beat 8 (+10.0, p < 0.001); 0 and 180 (+10.0, p < 0.001); 90 and 270 (+10.0, p < 0.001), as in the paper.",
+				"They beat the better of the random encoders, random init (+20.0, p < 0.001)", "4 comparisons", "the 400 test images"}, "unlike"},
+		// 2.0 points are sure by the seeds, and less than twice the error of two accuracies, 1.41 points.
+		"within the test error": {gapOf(c, 0.01, four, of(0.78), of(0.7), of(0.7), random, supervised), []string{"beat 0 and 180 (", "cannot be told from 8 (+2.0"}, "beat 8"},
+		// 10 points that are different each time.
+		"within the spread": {gapOf(c, 0.01, four, []float64{0.8, 0.6, 0.7}, of(0.7), of(0.85), random, supervised),
+			[]string{"beat 0 and 180", "cannot be told from 8 (+10.0, p = 0.4", "lose to 90 and 270 (-5.0", "unlike in the paper"}, "beat 8"},
+		"no better than chance": {gapOf(c, 0.01, four, four, four, four, of(0.79), supervised), []string{"do not beat", "random init (+1.0", "cannot be told from 8 (+0.0, p = 1)"}, "as in the paper"},
+		"one seed": {gapOf(c, 0.01, []float64{0.8}, []float64{0.1}, []float64{0.1}, []float64{0.1}, []float64{0.1}, []float64{0.1}),
+			[]string{"over 1 seed,", "cannot be told from 8 (+70.0); 0 and 180 (+70.0)", "say little"}, "as in the paper"},
+		"photos": {photos, []string{"four rotations differ by these points from 8 (+20.0, p < 0.001);", "No verdict is drawn from 40 test photos", "up to 6.0 points"}, "beat"},
 	} {
 		got := test.gap.finding()
 		for _, want := range append(test.want, "CIFAR-10", c.Data.Name, "a NIN of 3 blocks and width 6, 2 epochs", "last epoch of 50") {
@@ -241,8 +279,8 @@ func TestFinding(t *testing.T) {
 	rotation := *c.Method.Rotation
 	rotation.Backbone = nn.ResNet(14, 8)
 	c.Method = Method{Rotation: &rotation}
-	same := of(0.5, 0.1)
-	if got := gapOf(c, 3, same, same, same, same, same, same).finding(); !strings.Contains(got, "a ResNet-14 of width 8") {
+	same := of(0.5)
+	if got := gapOf(c, 0.01, same, same, same, same, same, same).finding(); !strings.Contains(got, "a ResNet-14 of width 8") {
 		t.Errorf("a resnet: %q", got)
 	}
 }

@@ -167,12 +167,11 @@ func number(s *eval.Spread) string {
 
 // Caption says under the table what its numbers are.
 func (t *TrackTable) Caption() string {
-	over := over(t.Seeds)
 	first := t.Rows[0].Seeds[0]
-	what := fmt.Sprintf("%d objects of the test clips", first.Objects)
+	what := fmt.Sprintf("%d objects of one set of test clips, %d frames after the first, J and F without the last one as DAVIS has them", first.Objects, len(first.ByFrame))
 	if first.Objects == 0 {
-		what = "test clips without truth, place by place"
+		what = fmt.Sprintf("test clips without truth, place by place, %d frames after the first", len(first.ByFrame))
 	}
-	return fmt.Sprintf("%s: %s, %d frames after the first, %s. Copied from the %v. The true colours flicker by %.1f.",
-		t.Config.Data.Name, what, len(first.ByFrame), over, t.Options, first.TrueFlicker)
+	return fmt.Sprintf("%s: %s, %s. Copied from the %v. The true colours flicker by %.1f.",
+		t.Config.Data.Name, what, over(t.Seeds), t.Options, first.TrueFlicker)
 }

@@ -68,6 +68,7 @@ type Column struct {
 const (
 	columnKNN        = "k-NN"
 	columnLinear     = "linear"
+	columnByClass    = "by class" // the mean over classes of the linear probe's accuracy, where that is another figure
 	columnBest       = "best stage"
 	columnTuned      = "fine-tuned"
 	columnEndToEnd   = "end to end"
@@ -93,7 +94,7 @@ func with(probe string, l eval.Labels) string {
 
 // Columns are those of a Transfer by these options.
 func (o TransferOptions) Columns() []Column {
-	columns := []Column{{columnKNN, "%", false}, {columnLinear, "%", false}, {columnBest, "%", false}}
+	columns := []Column{{columnKNN, "%", false}, {columnLinear, "%", false}, {columnByClass, "%", false}, {columnBest, "%", false}}
 	for _, l := range o.few() {
 		columns = append(columns, Column{with(columnLinear, l), "%", false})
 	}
@@ -118,6 +119,9 @@ type Transfer struct {
 	Seeds   []int64         `json:"seeds"`
 	Columns []Column        `json:"columns"`
 	Rows    []TransferRow   `json:"rows"`
+
+	Tally     eval.Tally `json:"tally"`     // what was trained and tested on
+	Commonest float64    `json:"commonest"` // accuracy of who always answers the commonest class, see eval.Tally
 }
 
 // TransferRow is one encoder over the seeds.
@@ -177,23 +181,25 @@ func (s *Store) Transfer(ctx context.Context, variants []Variant, o TransferOpti
 	t := &Transfer{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns()}
 	for _, v := range append(variants[:len(variants):len(variants)], Baselines(variants)...) {
 		row := TransferRow{Name: v.Name, Backbone: *v.Config.Method.Network(), Baseline: !v.Config.Method.SelfSupervised(), Values: make(map[string]eval.Spread)}
-		values := make(map[string][]float64)
+		values := make(map[string][]eval.Tested)
 		for _, seed := range seeds {
 			v.Config.Seed = seed
-			if err := s.transfer(ctx, v.Config, o, values); err != nil {
+			tally, err := s.transfer(ctx, v.Config, o, values)
+			if err != nil {
 				return nil, fmt.Errorf("%s, seed %d: %w", v.Name, seed, err)
 			}
+			t.Tally, t.Commonest = *tally, tally.Commonest()
 		}
 		for column, of := range values {
-			row.Values[column] = eval.Summarize(of)
+			row.Values[column] = eval.SummarizeTested(of)
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t, nil
 }
 
-// Baselines are, for each backbone of the variants, its random-init, random-fitted and supervised rows: with the data of all
-// and the schedule of the first variant that has it. They are named by the backbone where there are several.
+// Baselines are, for each backbone of the variants, its random-init, random-fitted and supervised rows, with the data of all,
+// see [SupervisedRecipe]. They are named by the backbone where there are several.
 func Baselines(variants []Variant) []Variant {
 	var first []Config
 	for _, v := range variants {
@@ -259,26 +265,30 @@ func (s *Store) Trainable(ctx context.Context, c Config) error {
 }
 
 // transfer adds to values, by columns, what one run came to.
-func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, values map[string][]float64) error {
-	add := func(column string, v float64) { values[column] = append(values[column], v) }
+func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, values map[string][]eval.Tested) (*eval.Tally, error) {
+	accuracy := func(column string, v eval.Tested) { values[column] = append(values[column], v) }
+	add := func(column string, v float64) { accuracy(column, eval.Tested{Test: v}) }
 	o.Seed = c.Seed // the labelled examples are others for each seed, and the same for all methods
 	scores, err := s.Evaluate(ctx, c, o.Options)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	add(columnKNN, scores.Last().KNN)
-	add(columnLinear, scores.Last().Linear)
-	add(columnBest, scores.Best().Linear)
+	accuracy(columnKNN, scores.Last().KNNTested)
+	accuracy(columnLinear, scores.Last().LinearTested)
+	if !scores.Even() {
+		add(columnByClass, scores.Last().LinearTested.Balanced)
+	}
+	accuracy(columnBest, scores.Best().LinearTested)
 	add(columnParameters, float64(scores.Parameters))
 	for _, f := range scores.Few {
-		add(with(columnLinear, f.Labels), f.Test.Mean)
+		accuracy(with(columnLinear, f.Labels), eval.Tested{Test: f.Test.Mean, Balanced: f.Test.Balanced, Error: f.Test.Error})
 	}
 	if scores.EndToEnd != nil {
-		add(columnEndToEnd, *scores.EndToEnd)
+		accuracy(columnEndToEnd, scores.EndToEndTested)
 	}
 	record, err := s.Find(ctx, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if seconds := record.EpochSeconds(); seconds > 0 {
 		add(columnEpoch, seconds)
@@ -290,14 +300,14 @@ func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, value
 		add(columnMemory, float64(record.Memory)/(1<<20))
 	}
 	if c.Method.Random != nil && c.Method.Random.Fitted { // whose norms are fitted on the way in any case
-		return nil
+		return &scores.Tally, nil
 	}
 	if o.Dense != nil {
 		dense := *o.Dense
 		dense.Seed = c.Seed
 		scores, err := s.DenseScores(ctx, c, dense)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for i, of := range []func(eval.DenseFit) float64{
 			func(f eval.DenseFit) float64 { return f.Segment.MIoU },
@@ -309,16 +319,16 @@ func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, value
 		}
 	}
 	if o.FineTune == nil {
-		return nil
+		return &scores.Tally, nil
 	}
 	for _, l := range append([]eval.Labels{{}}, o.few()...) {
 		fit, err := s.FineTune(ctx, c, *o.FineTune, l)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		add(with(columnTuned, l), fit.Test)
+		accuracy(with(columnTuned, l), fit.Tested)
 	}
-	return nil
+	return &scores.Tally, nil
 }
 
 // Tuned is what fine-tuning came to.
@@ -355,6 +365,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 			return nil, err
 		}
 		p := p
+		p.Groups = data.Groups(j.test)
 		p.Dir = s.path(j.key, name)
 		p.Progress = func(at sslkit.Progress) {
 			s.report(Progress{Key: j.key, Name: fmt.Sprintf("%v: fine-tuning, %v", j, labels), Step: at})
@@ -404,22 +415,32 @@ func (t *Transfer) Sort(column string) error {
 	return nil
 }
 
-// Table is the result for people: a head, and a row for each encoder; columns without any figure are left out.
+// Table is the result for people: a head, and a row for each encoder; columns without any figure are left out. Below the
+// encoders stand the commonest class, which needs no encoder, and the largest error over the test images.
 func (t *Transfer) Table() (head []string, rows [][]string) {
-	head = []string{"encoder", "backbone"}
+	var names []string
 	for _, r := range t.Rows {
-		rows = append(rows, []string{r.Name, r.Network()})
+		names = append(names, r.Name)
 	}
+	table := newTable(t.Tally, names)
+	table.text("backbone", func(i int) string { return t.Rows[i].Network() })
 	for _, c := range t.Columns {
-		if !slices.ContainsFunc(t.Rows, func(r TransferRow) bool { return r.Values[c.Name].N > 0 }) {
-			continue
-		}
-		head = append(head, c.Name)
-		for i, r := range t.Rows {
-			rows[i] = append(rows[i], c.cell(r.Values[c.Name]))
+		value := func(i int) *eval.Spread { s := t.Rows[i].Values[c.Name]; return &s }
+		switch {
+		case c.Name == columnByClass: // is itself the mean
+			table.balanced(c.Name, func(i int) *eval.Spread { s := value(i); s.Balanced = s.Mean; return s })
+		case c.accuracy():
+			table.accuracy(c.Name, value)
+		default:
+			table.text(c.Name, func(i int) string { return c.cell(*value(i)) })
 		}
 	}
-	return head, rows
+	return table.head, table.rows
+}
+
+// accuracy reports whether the commonest class has a figure in this column, too.
+func (c Column) accuracy() bool {
+	return c.Unit == "%" && !slices.Contains(denseColumns, strings.TrimSuffix(c.Name, " tuned"))
 }
 
 func (c Column) cell(s eval.Spread) string {
@@ -438,9 +459,19 @@ func (c Column) cell(s eval.Spread) string {
 
 // Caption says under the table what its numbers are.
 func (t *Transfer) Caption() string {
-	over, o := over(t.Seeds), t.Options
-	text := fmt.Sprintf("%s: test accuracy in %%, %s, of the last stage after the last epoch. Best stage: the linear probe of the stage where it "+
-		"is highest, chosen by the test set. %v.", t.Data.Name, over, o.Options)
+	o := t.Options
+	text := fmt.Sprintf("%s: %v. Test accuracy in %%, %s, one test set, of the last stage after the last epoch. %sBest stage: the linear probe of the "+
+		"stage where it is highest, chosen by the test set. %v.", t.Data.Name, t.Tally, over(t.Seeds), tested(t.Tally), o.Options)
+	told := make(map[nn.Backbone]bool)
+	for _, r := range t.Rows {
+		if told[r.Backbone] {
+			continue
+		}
+		told[r.Backbone] = true
+		if note := SupervisedRecipe(r.Backbone, t.Data).supervisedNote(); !strings.Contains(text, note) {
+			text += " " + note + "."
+		}
+	}
 	if o.FineTune != nil {
 		text += fmt.Sprintf(" %v; one draw of few labels.", *o.FineTune)
 	}
