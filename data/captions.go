@@ -50,22 +50,6 @@ func openCaptions(file string, size int) (train, test Source, err error) {
 	return open("train", c.train), open("test", c.test), nil
 }
 
-// captionFiles returns the paths of all files that the dataset captions:path
-// consists of: those of captions, then images.
-func captionFiles(path string) ([]string, error) {
-	c, err := readCaptions(path)
-	if err != nil {
-		return nil, fmt.Errorf("data: captions: %w", err)
-	}
-	files := c.sources
-	for _, s := range []captionSplit{c.train, c.test} {
-		for _, f := range s.files {
-			files = append(files, filepath.Join(s.root, filepath.FromSlash(f.path)))
-		}
-	}
-	return files, nil
-}
-
 // captionSplits is what a file of captions tells, and where its images are.
 type captionSplits struct {
 	sources     []string // files of captions

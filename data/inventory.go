@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -235,7 +233,7 @@ func Check(ctx context.Context, name string, o OpenOptions) (*Inventory, error) 
 		v.Passed, v.Notes = s.passed, append(v.Notes, s.notes...)
 	}
 	// What cannot be read at all has no digest.
-	if v.Digest, err = digest(name, splits); err != nil && len(v.Unreadable) == 0 {
+	if v.Digest, err = digestInspected(name, splits); err != nil && len(v.Unreadable) == 0 {
 		return nil, err
 	}
 	return v, nil
@@ -344,23 +342,27 @@ func Digest(ctx context.Context, name string, o OpenOptions) (string, error) {
 	if err := inspect(ctx, name, o, false, splits...); err != nil {
 		return "", err
 	}
-	return digest(name, splits)
+	return digestInspected(name, splits)
 }
 
-// digest is that of inspected splits.
-func digest(name string, splits []*folder) (string, error) {
+// digestInspected is the digest of inspected splits.
+func digestInspected(name string, splits []*folder) (string, error) {
 	kind, file, _ := strings.Cut(name, ":")
 	extra := ""
 	switch {
 	case kind == "captions":
-		f, err := os.Open(filepath.Clean(file))
+		c, err := readCaptions(filepath.Clean(file))
 		if err != nil {
 			return "", fmt.Errorf("data: captions: %w", err)
 		}
-		defer f.Close()
 		h := sha256.New()
-		if _, err := io.Copy(h, f); err != nil {
-			return "", fmt.Errorf("data: captions: %w", err)
+		for _, name := range c.sources {
+			text, err := readRegular(context.Background(), name, captionLimit)
+			if err != nil {
+				return "", fmt.Errorf("data: captions: %s: %w", name, err)
+			}
+			sum := sha256.Sum256(text)
+			h.Write(sum[:])
 		}
 		extra = fmt.Sprintf("%x", h.Sum(nil))
 	case splits[0].survey != nil:

@@ -105,7 +105,7 @@ func (c Config) Validate() error {
 		return errors.Join(errs...)
 	}
 	least := 1
-	if m, ok := c.method().(interface{ MinBatch() int }); ok {
+	if m, ok := c.method().(sslkit.Crowded); ok {
 		least = m.MinBatch() // an image alone has nothing to be told from
 	}
 	if c.Batch < least {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"

@@ -111,6 +111,18 @@ func interrupted(ctx context.Context, err error) error {
 // userFiles tells from its digest that a dataset is made of the user's files, which may change.
 func userFiles(digest string) bool { return strings.HasPrefix(digest, "sha256:") }
 
+// suits says why the method has nothing to learn from the data, of which it is trained on n examples.
+func (j *job) suits(n int) error {
+	m := j.Config.method()
+	if c, ok := m.(sslkit.Colored); ok && c.NeedsColor() && j.inventory.Gray == j.inventory.Train+j.inventory.Test {
+		return fmt.Errorf("sweep: the images of %s are grey, and %v has nothing to colour: choose images in colour, or another method", j.Data.Name, j.Method)
+	}
+	if c, ok := m.(sslkit.Counted); ok && n < c.MinImages() {
+		return fmt.Errorf("sweep: %v takes at least %d training images, and %s has %d: lower what asks for so many, or train on more (--train)", j.Method, c.MinImages(), j.Data.Name, n)
+	}
+	return nil
+}
+
 // load opens the data and completes the method with what it needs of it.
 func (j *job) load(ctx context.Context, s *Store) error {
 	if j.train != nil {
@@ -125,6 +137,9 @@ func (j *job) load(ctx context.Context, s *Store) error {
 	}
 	if j.inventory.Digest != j.Data.Digest {
 		return fmt.Errorf("sweep: %s has changed since this command began: give it again", j.Data.Name)
+	}
+	if err := j.suits(train.Len()); err != nil {
+		return err
 	}
 	j.train, j.test = train, test
 	j.method = j.Method.chosen()[0]
@@ -212,6 +227,9 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 // announce says of a run that begins what it computes on and what it computes with, where that may not be what was meant.
 func (s *Store) announce(j *job) {
 	note := func(format string, args ...any) { s.report(Progress{Key: j.key, Note: fmt.Sprintf(format, args...)}) }
+	if why := j.choice.Fallback(); why != "" {
+		note("%s", why)
+	}
 	if !userFiles(j.Data.Digest) {
 		return
 	}
