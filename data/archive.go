@@ -152,7 +152,7 @@ type damagedError struct {
 
 func (e *damagedError) Unwrap() error { return e.err }
 func (e *damagedError) Error() string {
-	return fmt.Sprintf("%v\nIt is damaged or of another version: delete %s and try again", e.err, e.path)
+	return fmt.Sprintf("%v\nIt is damaged or of another version: move or delete %s and try again", e.err, e.path)
 }
 
 // isWithin tells whether err is of a damaged copy below dir.

@@ -30,7 +30,7 @@ type Captioned interface {
 // quote is a letter; a first line that names no image is passed over; an image
 // may have many captions. As they are published are read
 //
-//	results_20130124.token    of Flickr30k: image.jpg#0, a tab, the caption
+//	results_20130124.token    of Flickr30k, and Flickr8k.token.txt: image.jpg#0, a tab, the caption
 //	results.csv               of Flickr30k: image.jpg| 0| caption
 //	dataset_flickr30k.json    Karpathy's splits: train (and restval), test; val is left out, or is test without that
 //	captions_train2017.json   of COCO; captions_val2017.json beside it is the test split
@@ -93,8 +93,15 @@ func readCaptions(file string) (*captionSplits, error) {
 		return nil, err
 	}
 	if len(testEntries) > 0 {
-		c.test, err = captionSplitOf(testFile, testEntries)
-		return c, err
+		if c.test, err = captionSplitOf(testFile, testEntries); err != nil {
+			return nil, err
+		}
+		for _, f := range c.test.files {
+			if c.test.root == c.train.root && c.train.captions[f.path] != nil {
+				return nil, fmt.Errorf("%s: %s is both a training and a test image", testFile, f.path)
+			}
+		}
+		return c, nil
 	}
 	var names []string
 	for _, f := range c.train.files {
@@ -248,7 +255,10 @@ func readCaptionFile(file string) ([]captionEntry, error) {
 	case ".json":
 		parse = captionsJSON
 	default:
-		if isPipeTable(text) {
+		switch {
+		case strings.HasSuffix(strings.ToLower(file), ".token.txt"): // Flickr8k's
+			parse = captionsToken
+		case isPipeTable(text):
 			parse = captionsPipe
 		}
 	}

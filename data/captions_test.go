@@ -162,6 +162,9 @@ func TestCaptionsAsPublished(t *testing.T) {
 		{"Flickr30k", "results_20130124.token", "flickr30k-images", map[string]string{
 			"results_20130124.token": "1.png#0\tA \" red \" one , and .\n1.png#1\tOne .\n2.png#0\tTwo .\n",
 		}, map[string][]string{"flickr30k-images/1.png": {`A " red " one , and .`, "One ."}, "flickr30k-images/2.png": {"Two ."}}, nil},
+		{"Flickr8k", "Flickr8k.token.txt", "Flicker8k_Dataset", map[string]string{
+			"Flickr8k.token.txt": "1.png#0\tOne , and .\n2.png#0\tTwo .\n",
+		}, map[string][]string{"Flicker8k_Dataset/1.png": {"One , and ."}, "Flicker8k_Dataset/2.png": {"Two ."}}, nil},
 		{"Flickr30k of Kaggle", "results.csv", "flickr30k_images", map[string]string{
 			"results.csv": "image_name| comment_number| comment\n1.png| 0| One , and | more .\n1.png| 1| \"Uno\"\n2.png| 4   A dog runs across the grass .\n",
 		}, map[string][]string{"flickr30k_images/1.png": {"One , and | more .", `"Uno"`}, "flickr30k_images/2.png": {"A dog runs across the grass ."}}, nil},
@@ -239,6 +242,7 @@ func TestCaptionFormatsRefuse(t *testing.T) {
 		{"c.json", "{\"images\": [\n\n{\"filename\": \"1.png\"}]}", `line 3, images[0]: the image "1.png" has no split`},
 		{"c.json", `{"images": [{"filename": "1.png", "split": "train", "sentences": [{"raw": "a"}]}, {"filename": "2.png", "split": "dev", "sentences": [{"raw": "a"}]}]}`, `images[1]: the split is "dev"`},
 		{"c.json", `{"images": [{"filename": "1.png", "split": "train", "sentences": [{"raw": "a"}]}]}`, "1 captions of training and 0 of test images"},
+		{"c.json", `{"images": [{"filename": "1.png", "split": "train", "sentences": [{"raw": "a"}]}, {"filename": "1.png", "split": "test", "sentences": [{"raw": "a"}]}]}`, "1.png is both a training and a test image"},
 		{"c.json", `{"annotations": [{"image_id": 1, "caption": "a"}], "images": [{"id": 2, "file_name": "1.png"}]}`, "annotations[0]: no image has the id 1"},
 		{"c.json", `{"images": [{"id": "2", "file_name": "1.png"}]}`, "images[0]: json: cannot unmarshal string"},
 		{"c.json", "{\"images\": [\n{\"id\": 2,\n", "line 2, images[0]: unexpected EOF"},

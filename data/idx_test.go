@@ -167,7 +167,7 @@ func TestIdxSetDownloadsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := s.open(t.Context(), o)
-	wantError(t, err, damaged+": truncated file: unexpected EOF\nIt is damaged or of another version: delete "+damaged+" and try again")
+	wantError(t, err, damaged+": truncated file: unexpected EOF\nIt is damaged or of another version: move or delete "+damaged+" and try again")
 }
 
 func TestIdxSetFoundElsewhere(t *testing.T) {

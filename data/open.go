@@ -31,7 +31,7 @@ type Info struct {
 	Height   int      `json:"height"`
 	Width    int      `json:"width"`
 	Channels int      `json:"channels"`
-	Classes  []string `json:"classes,omitempty"` // nil where only the archive names them
+	Classes  []string `json:"classes,omitempty"`
 	Licence  string   `json:"licence"`
 	Present  bool     `json:"present"`            // Open needs no network
 	Where    string   `json:"where"`              // the folder, "embedded", or the folder Open would download to
