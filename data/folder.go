@@ -204,14 +204,14 @@ func prefixed(files []string) []string {
 
 // splitsBelow refuses splits where they are not looked for.
 func splitsBelow(tops, files []string) error {
-	for _, top := range tops {
-		var inside []string
-		for _, f := range files {
-			if rest, ok := strings.CutPrefix(f, top+"/"); ok {
-				inside = append(inside, rest)
-			}
+	inside := map[string][]string{}
+	for _, f := range files {
+		if top, rest, found := strings.Cut(f, "/"); found {
+			inside[top] = append(inside[top], rest)
 		}
-		within, _ := folders(inside)
+	}
+	for _, top := range tops {
+		within, _ := folders(inside[top])
 		ranks := splitFolders(within)
 		training, testing := "", ""
 		for _, name := range slices.Sorted(maps.Keys(ranks)) {
@@ -302,7 +302,7 @@ func (a *arrangement) classesWithoutImages(classes, unread []string) (notes []st
 	lost := map[string]int{}
 	count := func(files []folderFile) {
 		for _, f := range files {
-			if f.class != "" && !slices.Contains(classes, f.class) {
+			if _, known := slices.BinarySearch(classes, f.class); !known && f.class != "" {
 				lost[f.class]++
 			}
 		}
@@ -333,6 +333,7 @@ type folder struct {
 	size        int
 	classes     []string
 	files       []folderFile
+	labels      []int32
 	seen        []seen  // once inspected
 	survey      *survey // nil for captions
 	kept        []atomic.Pointer[[]uint8]
@@ -346,6 +347,14 @@ const folderRoom = 1 << 30
 func newFolder(root, split string, size int, classes []string, files []folderFile) *folder {
 	f := &folder{root: root, split: split, size: size, classes: classes, files: files, kept: make([]atomic.Pointer[[]uint8], len(files))}
 	f.room.Store(folderRoom)
+	f.labels = make([]int32, len(files))
+	for i, file := range files {
+		label, found := slices.BinarySearch(classes, file.class) // they are in order
+		if !found {
+			label = -1
+		}
+		f.labels[i] = int32(label)
+	}
 	return f
 }
 
@@ -357,7 +366,7 @@ func (f *folder) file(i int) string { return join(f.root, f.files[i].path) }
 func (f *folder) Name() string                         { return "folder:" + f.root + "/" + f.split }
 func (f *folder) Len() int                             { return len(f.files) }
 func (f *folder) Shape() (height, width, channels int) { return f.size, f.size, 3 }
-func (f *folder) Label(i int) int32                    { return int32(slices.Index(f.classes, f.files[i].class)) }
+func (f *folder) Label(i int) int32                    { return f.labels[i] }
 func (f *folder) Classes() []string                    { return f.classes }
 
 func (f *folder) Read(i int, pixels []uint8) error {

@@ -485,7 +485,7 @@ func TestRareClassesAreInBothSplits(t *testing.T) {
 			t.Errorf("class %s has %d and %d images", c.Name, c.Train, c.Test)
 		}
 	}
-	if line := v.Line(); !strings.Contains(line, "1 classes have no test image: lonely") {
+	if line := v.Line(); !strings.Contains(line, "classes without a test image: lonely") {
 		t.Errorf("%s", line)
 	}
 }

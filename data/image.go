@@ -73,6 +73,11 @@ var codecs = []codec{
 	{"PNM", isPNM, pnmConfig, decodePNM, upstanding},
 }
 
+const (
+	gitLFS = "a pointer of Git LFS in place of the file: get it by 'git lfs pull'"
+	aText  = "a text (XML, SVG or HTML), not an image of pixels"
+)
+
 // Of what is no image that can be read, what it is.
 var others = []struct {
 	name string
@@ -88,8 +93,8 @@ var others = []struct {
 	{"an icon", begins("\x00\x00\x01\x00")},
 	{"a PAM or PFM image", begins("P7\n", "PF\n", "Pf\n")},
 	{"a PDF document", begins("%PDF")},
-	{"a Git LFS pointer: get the file itself by 'git lfs pull'", begins("version https://git-lfs")},
-	{"a text in XML, SVG or HTML", func(file []byte) bool {
+	{gitLFS, begins("version https://git-lfs")},
+	{aText, func(file []byte) bool {
 		text := strings.ToLower(strings.TrimSpace(string(file[:min(len(file), 64)])))
 		return strings.HasPrefix(text, "<?xml") || strings.HasPrefix(text, "<svg") || strings.HasPrefix(text, "<!doctype") || strings.HasPrefix(text, "<html")
 	}},
@@ -142,6 +147,9 @@ func decodeImage(file []byte) (p still, err error) {
 	}
 	for _, o := range others {
 		if o.is(file) {
+			if o.name == gitLFS || o.name == aText {
+				return still{}, errors.New(o.name)
+			}
 			return still{}, fmt.Errorf("%s, which is not read: convert it to PNG or JPEG", o.name)
 		}
 	}

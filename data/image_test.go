@@ -60,8 +60,8 @@ func TestRefusedKindsAreNamed(t *testing.T) {
 		wantError(t, err, want)
 	}
 	for text, want := range map[string]string{
-		"<!DOCTYPE html><title>404</title>":                      "a text in XML, SVG or HTML",
-		"version https://git-lfs.github.com/spec/v1\noid sha256": "a Git LFS pointer",
+		"<!DOCTYPE html><title>404</title>":                      "a text (XML, SVG or HTML), not an image",
+		"version https://git-lfs.github.com/spec/v1\noid sha256": "a pointer of Git LFS in place of the file",
 		"\xff\x0a\x00\x00":                                       "a JPEG XL image",
 		"8BPS\x00\x01":                                           "a Photoshop image",
 	} {

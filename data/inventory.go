@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -269,10 +270,10 @@ func (v *Inventory) count(train, test Source) {
 		}
 	}
 	if len(noTest) > 0 && len(noTest) < len(classes) {
-		v.Notes = append(v.Notes, fmt.Sprintf("%d classes have no test image: %s", len(noTest), strings.Join(noTest, ", ")))
+		v.Notes = append(v.Notes, "classes without a test image: "+strings.Join(noTest, ", "))
 	}
 	if len(noTrain) > 0 {
-		v.Notes = append(v.Notes, fmt.Sprintf("%d classes have no training image: %s", len(noTrain), strings.Join(noTrain, ", ")))
+		v.Notes = append(v.Notes, "classes without a training image: "+strings.Join(noTrain, ", "))
 	}
 }
 
@@ -371,15 +372,14 @@ func digestInspected(name string, splits []*folder) (string, error) {
 	return digestOf(kind, extra, splits...)
 }
 
-// builtInVersion is what the author of a built-in set raises when its pixels, labels or splits change.
+// versions of built-in sets whose pixels, labels or splits are not those of the first, "v1". Who changes a set raises its.
+var versions = map[string]string{}
+
 func builtInVersion(name string) (string, error) {
 	var known []string
 	for _, d := range datasets {
 		if d.id() == name {
-			if v, ok := d.(interface{ version() string }); ok {
-				return v.version(), nil
-			}
-			return "v1", nil
+			return cmp.Or(versions[name], "v1"), nil
 		}
 		known = append(known, d.id())
 	}

@@ -97,7 +97,7 @@ func TestInventory(t *testing.T) {
 	for _, want := range []string{
 		"9 training and 3 test examples, 3 classes", "2 test images are in the training split too", "1 of 16 bits that use 12 or fewer", "2 nearly black",
 		"1 of one colour throughout", "3 grey", "2 of 16 bits", "1 turned by their Exif orientation", "1 passed over: images of a kind that is not read (.heic)",
-		"1 classes have no test image: dog", "1 classes have no training image: emu",
+		"classes without a test image: dog", "classes without a training image: emu",
 	} {
 		if !strings.Contains(line, want) || !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s\nor not in\n%s", want, line, text)
@@ -216,6 +216,28 @@ func TestDigestIsOfNamesAndContents(t *testing.T) {
 		if d := mustDigest(t, "folder:"+dir, o); d == first {
 			t.Errorf("%s: the same digest", what)
 		}
+	}
+}
+
+func TestDigestOfCaptions(t *testing.T) {
+	dir := t.TempDir()
+	o := OpenOptions{Dir: t.TempDir()}
+	img := encode(t, speckled(1, 4), "png")
+	captions := []byte("image,caption\na.png,one\nb.png,two\n")
+	writeFiles(t, dir, map[string][]byte{"a.png": img, "b.png": img, "other.png": img, "c.csv": captions})
+	name := "captions:" + filepath.Join(dir, "c.csv")
+	first := mustDigest(t, name, o)
+	writeFiles(t, dir, map[string][]byte{"other.png": nil})
+	if mustDigest(t, name, o) != first {
+		t.Error("an image without a caption changes the digest")
+	}
+	writeFiles(t, dir, map[string][]byte{"b.png": encode(t, speckled(2, 4), "png")})
+	if mustDigest(t, name, o) == first {
+		t.Error("another image, the same digest")
+	}
+	writeFiles(t, dir, map[string][]byte{"b.png": img, "c.csv": []byte("image,caption\na.png,one\nb.png,three\n")})
+	if mustDigest(t, name, o) == first {
+		t.Error("another caption, the same digest")
 	}
 }
 

@@ -24,8 +24,15 @@ type walked struct {
 // passings are files and folders that were passed over.
 type passings []Passed
 
+// maxKinds is how many kinds of files are told apart: some number their files
+// where others have endings.
+const maxKinds = 40
+
 // add counts one more.
 func (p *passings) add(reason, kind, name string) {
+	if kind != "" && len(*p) >= maxKinds && !slices.ContainsFunc(*p, func(known Passed) bool { return known.Reason == reason && known.Kind == kind }) {
+		kind = "(others)"
+	}
 	for i := range *p {
 		if at := &(*p)[i]; at.Reason == reason && at.Kind == kind {
 			at.Count++
