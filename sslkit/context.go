@@ -42,7 +42,7 @@ type ContextPrediction struct {
 //
 // Dropping colours costs more than it saves where images are small, have little of the aberration that it guards against, and
 // are judged in all three channels, of which the network never saw more than one alive: on 2,000 scenes of 32 pixels,
-// ResNet(8, 8) after 24 epochs has a linear probe of 38.0 % with "drop" and of 45.1 % without a guard, untrained 40.6 %. (Those
+// ResNet(8, 8) after 24 epochs is probed at 38.0 % with "drop" and at 45.1 % with colours as they are; untrained at 40.6 %. (Those
 // towers ended in the map's mean.)
 func DeepContext(backbone nn.Backbone) *ContextPrediction {
 	return &ContextPrediction{Backbone: backbone, Patch: 0.25, Gap: 0.5, Jitter: 7. / 96, Tower: 256, Hidden: 256,

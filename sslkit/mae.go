@@ -39,7 +39,9 @@ func PaperMAE(backbone nn.Backbone) *MAE {
 	return &MAE{Backbone: backbone, Mask: 0.75, DecoderDepth: 8, DecoderWidth: 512, Normalize: true, MinScale: 0.2, Flip: true}
 }
 
-// SmallMAE is for images of some 32 pixels and patches of 4: its decoder is small beside a ViT(4, 96, 4).
+// SmallMAE is for images of some 32 pixels and patches of 4: its decoder is small beside a ViT(4, 96, 4). It shifts and does not
+// crop: a fifth of such an image has nothing to show that is not blurred. (After three epochs on 2,000 of Fashion-MNIST's images,
+// of one seed, k-NN has 50.4 % with shifts and 48.6 % with the paper's crops, ± 2.2 for 500 test images: no difference shown.)
 func SmallMAE(backbone nn.Backbone) *MAE {
 	return &MAE{Backbone: backbone, Mask: 0.75, DecoderDepth: 2, DecoderWidth: 64, Normalize: true, Pad: 2, Flip: true}
 }

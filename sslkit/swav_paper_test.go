@@ -242,7 +242,7 @@ func sameRun(t *testing.T, r *Run, got History, whole *Run, want History) {
 	}
 }
 
-// "We freeze the prototypes during the first epoch of training": they stay as they were drawn for so many epochs, whatever an
+// Prototypes are frozen for the first epoch (a paraphrase): they stay as they were drawn for so many epochs, whatever an
 // epoch's number of steps, and move in the next. Reference: Caron et al. 2020, App. A; main_swav.py, freeze_prototypes_niters.
 func TestSwAVFreezesPrototypesForEpochs(t *testing.T) {
 	for _, batch := range []int{8, 16} {

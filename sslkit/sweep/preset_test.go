@@ -184,7 +184,7 @@ func TestNoPaperPreset(t *testing.T) {
 	wantError(t, "mae on cifar10", err, "224 pixels", "folder:PATH")
 }
 
-// "We freeze the prototypes during the first epoch", not for 39 steps; colours are kept by context prediction at these sizes; fewer
+// SwAV's prototypes are frozen for an epoch, and not for 39 steps; colours are kept by context prediction at these sizes; fewer
 // dimensions are clustered than there are.
 func TestSmallPresets(t *testing.T) {
 	for _, preset := range []string{Smoke, Class} {
