@@ -3,6 +3,7 @@ package data
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -400,7 +401,7 @@ func (f *folder) decode(i int, pixels []uint8) error {
 	return nil
 }
 
-var errChanged = fmt.Errorf("it has changed since the images were looked at: start again, once nobody writes to them")
+var errChanged = errors.New("it has changed since the images were looked at: start again, once nobody writes to them")
 
 // readFile reads a regular file that is not too large, and tells what it is. It
 // never waits for a pipe.
@@ -415,7 +416,7 @@ func readFile(name string) ([]byte, fs.FileInfo, error) {
 	case err != nil:
 		return nil, nil, reason(err)
 	case !stat.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("not a file")
+		return nil, nil, errors.New("not a file")
 	case stat.Size() > maxFile:
 		return nil, nil, fmt.Errorf("a file of %d MB is over the limit of %d", stat.Size()>>20, maxFile>>20)
 	}
@@ -428,7 +429,8 @@ func readFile(name string) ([]byte, fs.FileInfo, error) {
 
 // reason is an error without the path, which is said before it.
 func reason(err error) error {
-	if p, ok := err.(*fs.PathError); ok { //nolint:errorlint // only what os itself returns
+	var p *fs.PathError
+	if errors.As(err, &p) {
 		return p.Err
 	}
 	return err

@@ -160,19 +160,19 @@ func affordable(c image.Config) error {
 	if c.Width < 1 || c.Height < 1 {
 		return fmt.Errorf("image of %dx%d pixels", c.Width, c.Height)
 	}
-	bytes := int64(4)
+	depth := int64(4)
 	switch c.ColorModel {
 	case color.GrayModel:
-		bytes = 1
+		depth = 1
 	case color.Gray16Model:
-		bytes = 2
+		depth = 2
 	case color.YCbCrModel:
-		bytes = 3
+		depth = 3
 	case color.RGBA64Model, color.NRGBA64Model:
-		bytes = 8
+		depth = 8
 	}
-	if int64(c.Width) > maxImage/bytes/int64(c.Height) {
-		return fmt.Errorf("image of %dx%d pixels of %d bytes is over the limit of %d MB: make it smaller", c.Width, c.Height, bytes, maxImage>>20)
+	if int64(c.Width) > maxImage/depth/int64(c.Height) {
+		return fmt.Errorf("image of %dx%d pixels of %d bytes is over the limit of %d MB: make it smaller", c.Width, c.Height, depth, maxImage>>20)
 	}
 	return nil
 }

@@ -209,11 +209,11 @@ func (w *webp) decode() (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	clear, ok := img.(*image.NYCbCrA)
+	seeThrough, ok := img.(*image.NYCbCrA)
 	if !ok {
 		return nil, errors.New("WebP without the transparency that it promises")
 	}
-	return fullRange(&clear.YCbCr, clear.A, clear.AStride), nil
+	return fullRange(&seeThrough.YCbCr, seeThrough.A, seeThrough.AStride), nil
 }
 
 // fullRange converts VP8's colours, which are of ITU-R BT.601 in its limited
