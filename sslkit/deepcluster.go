@@ -28,11 +28,12 @@ import (
 //
 // Clustered, and classified, is the mean of the backbone's last map. The release (facebookresearch/deepcluster) has an AlexNet or a
 // VGG, clusters what its second fully connected layer of 4,096 units says, before the ReLU, of the central 224 of 256 pixels, and
-// classifies it after the ReLU; its images went through a Sobel filter.
+// classifies it after the ReLU; its images went through a Sobel filter. It keeps 256 of these dimensions, 1 of 16: whitening makes
+// what hardly varies weigh as much as what varies most.
 type DeepCluster struct {
 	Backbone   nn.Backbone `json:"backbone"`   // f
 	Clusters   int         `json:"clusters"`   // k, Eq. 2; 10 times the classes is best for ImageNet (Sec. 4.1)
-	PCA        int         `json:"pca"`        // dimensions that are clustered, of as many as there are features: fewer, since whitened noise weighs as much as what varies most; 0: half
+	PCA        int         `json:"pca"`        // dimensions that are clustered, of as many as there are features; 0: half
 	Iterations int         `json:"iterations"` // of k-means
 	View       view.Recipe `json:"view"`       // trained on; clustered are the images as they are
 
