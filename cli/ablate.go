@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -8,7 +8,8 @@ import (
 
 	"github.com/sslkit/lab/show"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -42,7 +43,7 @@ Each run is kept: an interrupted experiment goes on where it was.`,
 			if !found {
 				return usagef("--vary %q: write FIELD=VALUE,VALUE,...", vary)
 			}
-			variants, err := config.Vary(path, values(list)...)
+			variants, err := study.Vary(config, path, values(list)...)
 			if err != nil {
 				return usagef("--vary %s: %w", vary, err)
 			}
@@ -54,8 +55,8 @@ Each run is kept: an interrupted experiment goes on where it was.`,
 			if err := o.Validate(); err != nil {
 				return usageError{err}
 			}
-			return c.compute(func(ctx context.Context, store *sweep.Store) error {
-				result, err := store.Ablate(ctx, variants, o, seeds...)
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
+				result, err := study.Ablate(ctx, store, variants, o, seeds...)
 				if err != nil {
 					return err
 				}

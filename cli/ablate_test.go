@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"path/filepath"
@@ -7,7 +7,7 @@ import (
 
 	"encoding/json"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func TestAblate(t *testing.T) {
@@ -18,7 +18,7 @@ func TestAblate(t *testing.T) {
 	svg := filepath.Join(t.TempDir(), "rate.svg")
 	line := "ablate --vary rate=0.01,0.1 --seeds 4 --json --svg " + svg
 	out, _ := must(t, line, tiny...)
-	var result sweep.Comparison
+	var result study.Comparison
 	decode(t, out, &result)
 	var names []string
 	for _, r := range result.Rows {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sslkit/lab/sslkit/pjrt"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 func (c *cli) backend() *cobra.Command {
@@ -74,7 +74,7 @@ func (c *cli) version() *cobra.Command {
 		Example: "  sslkit version\n  sslkit version --json",
 		Args:    count(0, 0, "flags only"),
 		RunE: func(*cobra.Command, []string) error {
-			v := map[string]string{"sslkit": sweep.Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			v := map[string]string{"sslkit": runs.Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, m := range info.Deps {
 					if name, found := strings.CutPrefix(m.Path, "github.com/gomlx/"); found {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -19,7 +19,8 @@ import (
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -32,7 +33,7 @@ func (c *cli) compare() *cobra.Command {
 	var by, md, table, svg string
 	var epochs, dense int
 	var memory bool
-	o := sweep.DefaultTransfer()
+	o := study.DefaultTransfer()
 	cmd := &cobra.Command{
 		Use:   "compare",
 		Short: "Every method in one table: probes, few labels, fine-tuning, cost",
@@ -89,7 +90,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 			if err != nil {
 				return err
 			}
-			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
 				if all { // what is not asked for by name need not work with every flag
 					if variants, left, err = trainable(ctx, store, variants, left); err != nil {
 						return err
@@ -103,7 +104,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 						return err
 					}
 				}
-				result, err := store.Transfer(ctx, variants, o, seeds...)
+				result, err := study.Transfer(ctx, store, variants, o, seeds...)
 				if err == nil {
 					err = result.Sort(by)
 				}
@@ -118,7 +119,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&methods, "methods", sweep.ImageMethods(), "`NAMES`, of "+strings.Join(sweep.ImageMethods(), ", ")+", and clip")
+	flags.StringSliceVar(&methods, "methods", study.ImageMethods(), "`NAMES`, of "+strings.Join(study.ImageMethods(), ", ")+", and clip")
 	flags.Lookup("methods").DefValue = "all that need no captions"
 	f.add(cmd, false, false)
 	if err := flags.MarkHidden("config"); err != nil {
@@ -160,7 +161,7 @@ func parseLabels(text string) (l eval.Labels, err error) {
 }
 
 // variants are the methods' configurations, with the same data. Of all methods, those that cannot have --arch are left out.
-func (f *configFlags) variants(methods []string, all bool) (variants []sweep.Variant, left []error, err error) {
+func (f *configFlags) variants(methods []string, all bool) (variants []study.Variant, left []error, err error) {
 	if len(methods) == 0 {
 		return nil, nil, usagef("--methods: name at least one")
 	}
@@ -169,7 +170,7 @@ func (f *configFlags) variants(methods []string, all bool) (variants []sweep.Var
 			err = f.flags.Set(flag, value)
 		}
 	}
-	set("data", sweep.DefaultData("")) // the methods' own differ
+	set("data", "fashion-mnist-10k") // the methods' own differ
 	if b, usual := usualBackbones[f.arch]; usual {
 		set("depth", strconv.Itoa(b.Depth))
 		set("width", strconv.Itoa(b.Width))
@@ -191,7 +192,7 @@ func (f *configFlags) variants(methods []string, all bool) (variants []sweep.Var
 		if variants == nil {
 			perPhoto = config.Data.PerPhoto
 		}
-		variants, size = append(variants, sweep.Variant{Name: name, Config: config}), max(size, config.Data.Size)
+		variants, size = append(variants, study.Variant{Name: name, Config: config}), max(size, config.Data.Size)
 	}
 	if len(left) > 0 && (!all || len(variants) == 0) {
 		return nil, nil, left[0]
@@ -203,8 +204,8 @@ func (f *configFlags) variants(methods []string, all bool) (variants []sweep.Var
 }
 
 // trainable divides the variants by whether they can be trained.
-func trainable(ctx context.Context, store *sweep.Store, variants []sweep.Variant, left []error) ([]sweep.Variant, []error, error) {
-	var can []sweep.Variant
+func trainable(ctx context.Context, store *runs.Store, variants []study.Variant, left []error) ([]study.Variant, []error, error) {
+	var can []study.Variant
 	for _, v := range variants {
 		switch err := store.Trainable(ctx, v.Config); {
 		case err == nil:
@@ -223,7 +224,7 @@ func trainable(ctx context.Context, store *sweep.Store, variants []sweep.Variant
 
 // trainAlone trains what is not trained yet, a process each, so that their peak memory is kept. A Ctrl-C reaches them as it
 // reaches this process: they save and end.
-func (c *cli) trainAlone(ctx context.Context, store *sweep.Store, variants []sweep.Variant, seeds []int64) error {
+func (c *cli) trainAlone(ctx context.Context, store *runs.Store, variants []study.Variant, seeds []int64) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -234,14 +235,14 @@ func (c *cli) trainAlone(ctx context.Context, store *sweep.Store, variants []swe
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "config.json")
-	for _, v := range append(variants[:len(variants):len(variants)], sweep.Baselines(variants)...) {
+	for _, v := range append(variants[:len(variants):len(variants)], study.Baselines(variants)...) {
 		for _, seed := range seeds {
 			v.Config.Seed = seed
 			record, err := store.Find(ctx, v.Config)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			if v.Config.Method.Random != nil || err == nil && record.Done {
+			if v.Config.Role() == sslkit.Untrained || err == nil && record.Done {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
@@ -267,7 +268,7 @@ func (c *cli) trainAlone(ctx context.Context, store *sweep.Store, variants []swe
 	return nil
 }
 
-func saveTransfer(t *sweep.Transfer, md, table, svg string) error {
+func saveTransfer(t *study.TransferTable, md, table, svg string) error {
 	if err := saveTable(t, md); err != nil {
 		return err
 	}
@@ -278,7 +279,7 @@ func saveTransfer(t *sweep.Transfer, md, table, svg string) error {
 }
 
 // saveTransferCSV writes one line for each figure, unless path is ""; accuracies are fractions.
-func saveTransferCSV(t *sweep.Transfer, path string) error {
+func saveTransferCSV(t *study.TransferTable, path string) error {
 	if path == "" {
 		return nil
 	}

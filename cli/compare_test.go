@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/csv"
@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func TestCompare(t *testing.T) {
@@ -36,7 +37,7 @@ func TestCompare(t *testing.T) {
 
 	// Asked again it trains nothing; JSON has the same, in the order of another column.
 	out, progress := must(t, line+" --json --sort linear", tiny...)
-	var result sweep.Transfer
+	var result study.TransferTable
 	decode(t, out, &result)
 	for i, r := range result.Rows[1:] {
 		if r.Values["linear"].Mean > result.Rows[i].Values["linear"].Mean {
@@ -81,12 +82,12 @@ func TestCompareVariants(t *testing.T) {
 	}
 	f.arch, f.data, f.preset = "resnet", "photos", "smoke"
 	f.depth, f.width = 8, 8
-	variants, left, err := f.variants(sweep.ImageMethods(), true)
-	if err != nil || len(variants) != len(sweep.ImageMethods())-1 || len(left) != 1 || !strings.HasPrefix(left[0].Error(), "mae: ") {
+	variants, left, err := f.variants(study.ImageMethods(), true)
+	if err != nil || len(variants) != len(study.ImageMethods())-1 || len(left) != 1 || !strings.HasPrefix(left[0].Error(), "mae: ") {
 		t.Fatalf("%d variants, left out %v, %v", len(variants), left, err)
 	}
 	for _, v := range variants {
-		if b := v.Config.Method.Network(); b.Arch != "resnet" || b.Depth != 8 || b.Width != 8 || v.Config.Data != variants[0].Config.Data || v.Config.Data.Size != 64 {
+		if b := sslkit.Backbone(v.Config.Method); b.Arch != "resnet" || b.Depth != 8 || b.Width != 8 || v.Config.Data != variants[0].Config.Data || v.Config.Data.Size != 64 {
 			t.Errorf("%s: %+v, %+v", v.Name, *b, v.Config.Data)
 		}
 	}

@@ -1,16 +1,17 @@
-package main
+package cli
 
 import (
+	"context"
 	"encoding/json"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/recipe"
 )
 
 // configFlags say which run is meant: a preset or a file, and what is changed in it.
@@ -34,13 +35,13 @@ type configFlags struct {
 func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.SortFlags = false
-	s.StringVar(&f.preset, "preset", sweep.PresetOr(sweep.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
+	s.StringVar(&f.preset, "preset", sslkit.PresetOr(sslkit.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
 	s.StringVar(&f.file, "config", "", "configuration as a JSON `FILE`, in place of a preset")
 	s.StringVar(&f.data, "data", "", "dataset `NAME`, see 'sslkit data' (default an embedded one that suits the method)")
 	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
 	if method {
-		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sweep.Methods(), ", ")+"; the last two are baselines")
+		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sslkit.Methods(), ", ")+"; the last two are baselines")
 		s.IntSliceVar(&f.angles, "angles", nil, "angles in `DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
 	}
 	if seed {
@@ -68,7 +69,7 @@ func (f *configFlags) seeds() []int64 {
 	if f.file != "" || f.flags.Changed("seeds") {
 		return f.several
 	}
-	return sweep.Seeds(f.preset)
+	return sslkit.Seeds(f.preset)
 }
 
 // given returns the flags that are there, "" if none of them is.
@@ -83,15 +84,11 @@ func (f *configFlags) given() string {
 }
 
 // config is the preset or the file, with what the flags change in it.
-func (f *configFlags) config() (c sweep.Config, err error) {
+func (f *configFlags) config() (c sslkit.Config, err error) {
 	given := f.flags.Changed
 	switch {
 	case f.file == "":
-		data := f.data
-		if !given("data") {
-			data = sweep.DefaultData(f.selfSupervised())
-		}
-		if c, err = sweep.Preset(f.selfSupervised(), f.preset, data); err != nil {
+		if c, err = recipe.Preset(context.Background(), f.selfSupervised(), f.preset, f.data); err != nil {
 			err = usageError{err}
 		}
 	case given("preset"):
@@ -114,15 +111,15 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	if given("seed") {
 		c.Seed = f.seed
 	}
-	if err := f.setBackbone(c.Method.Network()); err != nil {
+	if err := f.setBackbone(sslkit.Backbone(c.Method)); err != nil {
 		return c, err
 	}
-	if given("method") && f.method != c.Method.Name() {
+	if given("method") && f.method != sslkit.NameOf(c.Method) {
 		switch {
-		case !c.Method.SelfSupervised() || f.method != "supervised" && f.method != "random":
-			return c, usagef("--method %s: %s holds %s, and only a self-supervised method can be made into a baseline", f.method, f.file, c.Method.Name())
+		case c.Role() != sslkit.SelfSupervised || f.method != "supervised" && f.method != "random":
+			return c, usagef("--method %s: %s holds %s, and only a self-supervised method can be made into a baseline", f.method, f.file, sslkit.NameOf(c.Method))
 		case f.method == "supervised":
-			c = c.Supervised() // whose recipe the flags change
+			c = recipe.Supervised(c) // whose recipe the flags change
 		}
 	}
 	// The random encoder has no schedule: what is asked for concerns the method before it became random.
@@ -138,14 +135,15 @@ func (f *configFlags) config() (c sweep.Config, err error) {
 	if given("rate") {
 		c.Optimizer.Rate = f.rate
 	}
-	if given("method") && f.method == "random" && c.Method.SelfSupervised() {
-		c = c.RandomInit()
+	if given("method") && f.method == "random" && c.Role() == sslkit.SelfSupervised {
+		c = recipe.RandomInit(c)
 	}
 	if given("angles") {
-		if c.Method.Rotation == nil {
-			return c, usagef("--angles is of rotation, and the method is %s", c.Method.Name())
+		rotation, ok := c.Method.(*sslkit.Rotation)
+		if !ok {
+			return c, usagef("--angles is of rotation, and the method is %s", sslkit.NameOf(c.Method))
 		}
-		c.Method.Rotation.Angles = f.angles
+		rotation.Angles = f.angles
 	}
 	for _, set := range f.set {
 		path, text, found := strings.Cut(set, "=")
@@ -172,7 +170,7 @@ func value(text string) any {
 
 // selfSupervised is the method whose preset is meant: the baselines have the one of rotation.
 func (f *configFlags) selfSupervised() string {
-	if f.method == "" || slices.Contains([]string{"supervised", "random"}, f.method) {
+	if r, err := sslkit.Lookup(f.method); f.method == "" || err == nil && (r.Role == sslkit.Labelled || r.Role == sslkit.Untrained) {
 		return "rotation"
 	}
 	return f.method
@@ -200,13 +198,13 @@ func (f *configFlags) setBackbone(b *nn.Backbone) error {
 	return nil
 }
 
-func readConfig(path string) (sweep.Config, error) {
+func readConfig(path string) (sslkit.Config, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return sweep.Config{}, err
+		return sslkit.Config{}, err
 	}
 	defer file.Close()
-	c, err := sweep.ReadConfig(file)
+	c, err := sslkit.ReadConfig(file)
 	if err != nil {
 		return c, usagef("%s: %w", path, err)
 	}

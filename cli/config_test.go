@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"os"
@@ -7,16 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit"
 )
 
-func printed(t *testing.T, words string) (c sweep.Config, text string) {
+func printed(t *testing.T, words string) (c sslkit.Config, text string) {
 	t.Helper()
 	text, stderr := must(t, "pretrain --print-config "+words)
 	if stderr != "" {
 		t.Errorf("pretrain --print-config %s says %q", words, stderr)
 	}
-	c, err := sweep.ReadConfig(strings.NewReader(text))
+	c, err := sslkit.ReadConfig(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}

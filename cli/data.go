@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sslkit/lab/data"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 func (c *cli) data() *cobra.Command {
@@ -58,7 +58,7 @@ func (c *cli) dataGet() *cobra.Command {
 			var o data.OpenOptions
 			if !c.quiet {
 				o.Progress = func(file string, done, total int64) {
-					c.report(sweep.Progress{Name: file, Bytes: done, Total: total})
+					c.report(runs.Progress{Name: file, Bytes: done, Total: total})
 				}
 			}
 			var train, test data.Source
@@ -101,7 +101,7 @@ What was seen is remembered: only new files are read again. The exit code is 1 i
 		RunE: func(_ *cobra.Command, args []string) error {
 			if !c.quiet {
 				o.Progress = func(file string, done, total int64) {
-					c.report(sweep.Progress{Name: file, Bytes: done, Total: total})
+					c.report(runs.Progress{Name: file, Bytes: done, Total: total})
 				}
 			}
 			var inventory *data.Inventory

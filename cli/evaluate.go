@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -7,8 +7,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func (c *cli) evaluate() *cobra.Command {
@@ -44,8 +46,8 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 			if err != nil {
 				return err
 			}
-			return c.compute(func(ctx context.Context, store *sweep.Store) error {
-				return c.measure(ctx, store, config, o, baselines && config.Method.SelfSupervised())
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
+				return c.measure(ctx, store, config, o, baselines && (config.Role() == sslkit.SelfSupervised))
 			})
 		},
 	}
@@ -85,25 +87,25 @@ func (f *fixedL2) Set(text string) (err error) {
 }
 
 // chosen is the configuration of the run that is named by its key, or else by the flags.
-func (c *cli) chosen(f *configFlags, args []string) (sweep.Config, error) {
+func (c *cli) chosen(f *configFlags, args []string) (sslkit.Config, error) {
 	if len(args) == 0 {
 		return f.config()
 	}
 	if given := f.given(); given != "" {
-		return sweep.Config{}, usagef("the key %s names a run, and so does %s: give one of them", args[0], given)
+		return sslkit.Config{}, usagef("the key %s names a run, and so does %s: give one of them", args[0], given)
 	}
 	store, err := c.store()
 	if err != nil {
-		return sweep.Config{}, err
+		return sslkit.Config{}, err
 	}
 	record, err := store.Get(args[0])
 	if err != nil {
-		return sweep.Config{}, err
+		return sslkit.Config{}, err
 	}
 	return record.Config, nil
 }
 
-func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Config, o eval.Options, baselines bool) error {
+func (c *cli) measure(ctx context.Context, store *runs.Store, config sslkit.Config, o eval.Options, baselines bool) error {
 	scores, err := store.Evaluate(ctx, config, o)
 	if err != nil {
 		return err
@@ -114,23 +116,23 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 	}
 	result := struct {
 		Key        string            `json:"key"`
-		Config     sweep.Config      `json:"config"`
-		Scores     *sweep.Scores     `json:"scores"`
-		ImageText  *sweep.ImageText  `json:"image_text,omitempty"` // of clip
-		Comparison *sweep.Comparison `json:"comparison,omitempty"` // with the baselines
+		Config     sslkit.Config     `json:"config"`
+		Scores     *runs.Scores      `json:"scores"`
+		ImageText  *study.Retrieval  `json:"image_text,omitempty"` // of clip
+		Comparison *study.Comparison `json:"comparison,omitempty"` // with the baselines
 	}{Key: record.Key, Config: record.Config, Scores: scores}
-	if config.Method.CLIP != nil {
-		if result.ImageText, err = store.ImageText(ctx, config); err != nil {
+	if _, ok := config.Method.(*sslkit.CLIP); ok {
+		if result.ImageText, err = study.ImageText(ctx, store, config); err != nil {
 			return err
 		}
 	}
 	if baselines {
-		if result.Comparison, err = store.Compare(ctx, config, o, config.Seed); err != nil {
+		if result.Comparison, err = study.Compare(ctx, store, config, o, config.Seed); err != nil {
 			return err
 		}
 	}
 	return c.print(result, func() error {
-		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, config.Method, config.Data.Name, config.Seed); err != nil {
+		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, sslkit.TitleOf(config.Method), config.Data.Name, config.Seed); err != nil {
 			return err
 		}
 		if err := c.printScores(scores); err != nil {
@@ -153,7 +155,7 @@ func (c *cli) measure(ctx context.Context, store *sweep.Store, config sweep.Conf
 	})
 }
 
-func (c *cli) printScores(s *sweep.Scores) error {
+func (c *cli) printScores(s *runs.Scores) error {
 	if err := c.printf("%v", s); err != nil || s.EndToEnd == nil {
 		return err
 	}

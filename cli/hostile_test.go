@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"path/filepath"
@@ -7,7 +7,8 @@ import (
 	"unicode"
 
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 // TestHostileNames: a name that steers terminals, tags and formulas comes out as text, in tables, captions, errors and files.
@@ -16,7 +17,7 @@ func TestHostileNames(t *testing.T) {
 	var out, errs strings.Builder
 	c := &cli{out: &out, report: printer(&errs)}
 	one := eval.Summarize([]float64{0.5})
-	result := &sweep.Comparison{Seeds: []int64{1}, Rows: []sweep.Row{{Name: name, KNN: []eval.Spread{one}, Linear: []eval.Spread{one}}}}
+	result := &study.Comparison{Seeds: []int64{1}, Rows: []study.Row{{Name: name, KNN: []eval.Spread{one}, Linear: []eval.Spread{one}}}}
 	result.Config.Data.Name = name
 	md, table := filepath.Join(t.TempDir(), "t.md"), filepath.Join(t.TempDir(), "t.csv")
 	for _, err := range []error{
@@ -27,7 +28,7 @@ func TestHostileNames(t *testing.T) {
 		}
 	}
 	c.say("sslkit: " + name)
-	c.report(sweep.Progress{Name: name, Bytes: 1, Total: 1})
+	c.report(runs.Progress{Name: name, Bytes: 1, Total: 1})
 	files := read(t, md) + read(t, table)
 	if found := strings.IndexFunc(out.String()+errs.String()+files, func(r rune) bool {
 		return unicode.IsControl(r) && r != '\n' || r == '\u202e'

@@ -1,12 +1,12 @@
-// Command sslkit trains, evaluates and compares self-supervised methods from the shell.
+// Package cli is the command sslkit, which trains, evaluates and compares self-supervised methods from the shell.
 //
 //	sslkit taskgap --preset smoke
 //
 // Results go to standard output, as text or as JSON; progress and errors go to standard error. What
-// was run once is remembered, see package sweep. The exit code is 0, 1 after a failure, 2 for a
+// was run once is remembered, see package runs. The exit code is 0, 1 after a failure, 2 for a
 // command line that cannot be meant, and 130 after Ctrl-C, SIGTERM or a lost connection, when what was
 // learnt is saved.
-package main
+package cli
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ import (
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/pjrt"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -37,7 +37,8 @@ const (
 	exitInterrupted = 130 // as shells have it
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+// Main is the whole command, with the methods that are registered: os.Exit follows.
+func Main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run executes one command line and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -71,9 +72,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // printer shows progress on w; names in it cannot steer the terminal.
-func printer(w io.Writer) func(sweep.Progress) {
-	report := sweep.Printer(w)
-	return func(p sweep.Progress) {
+func printer(w io.Writer) func(runs.Progress) {
+	report := runs.Printer(w)
+	return func(p runs.Progress) {
 		p.Name, p.Note = widgets.Printable(p.Name), widgets.Printable(p.Note)
 		report(p)
 	}
@@ -82,7 +83,7 @@ func printer(w io.Writer) func(sweep.Progress) {
 // cli is one call of the command.
 type cli struct {
 	out         io.Writer
-	report      func(sweep.Progress) // to standard error
+	report      func(runs.Progress) // to standard error
 	json, quiet bool
 	runs        string
 }
@@ -188,8 +189,8 @@ func (c *cli) storeFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress on standard error")
 }
 
-func (c *cli) store() (*sweep.Store, error) {
-	store, err := sweep.Open(c.runs)
+func (c *cli) store() (*runs.Store, error) {
+	store, err := runs.Open(c.runs)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +202,7 @@ func (c *cli) store() (*sweep.Store, error) {
 }
 
 // compute calls f on the store with a context that Ctrl-C cancels.
-func (c *cli) compute(f func(ctx context.Context, store *sweep.Store) error) error {
+func (c *cli) compute(f func(ctx context.Context, store *runs.Store) error) error {
 	store, err := c.store()
 	if err != nil {
 		return err
@@ -237,7 +238,7 @@ func (c *cli) interruptible(f func(ctx context.Context) error) error {
 }
 
 // say writes a line to standard error, below the progress bar if there is one.
-func (c *cli) say(line string) { c.report(sweep.Progress{Note: line}) }
+func (c *cli) say(line string) { c.report(runs.Progress{Note: line}) }
 
 // print writes the result: as JSON if that is asked for, else as text does.
 func (c *cli) print(result any, text func() error) error {
@@ -279,7 +280,7 @@ func (c *cli) printTable(head []string, rows [][]string) error {
 
 var (
 	plain  = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-	prefix = regexp.MustCompile(`(?m)^(?:(?:sslkit|sweep|eval|data|nn|optim|pjrt|show|widgets): )+`)
+	prefix = regexp.MustCompile(`(?m)^(?:(?:sslkit|runs|recipe|study|eval|data|nn|optim|pjrt|show|widgets): )+`)
 )
 
 // quote writes a command line as a shell takes it.

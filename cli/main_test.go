@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/sslkit/lab/sslkit/sweep"
 )
 
 // TestMain lets the test binary be the command itself, for tests that need a process to kill.
@@ -231,7 +229,7 @@ func interrupt(t *testing.T, self string, signals []os.Signal) {
 	if err := child.Run(); err != nil {
 		t.Fatalf("going on: %v\n%s", err, &stderr.text)
 	}
-	var r sweep.Record
+	var r runs.Record
 	decode(t, stdout.String(), &r)
 	if !r.Done || len(r.History.Loss) != 2 {
 		t.Errorf("done %t with %d epochs, want 2", r.Done, len(r.History.Loss))

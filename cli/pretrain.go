@@ -1,11 +1,11 @@
-package main
+package cli
 
 import (
 	"context"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 func (c *cli) pretrain() *cobra.Command {
@@ -33,7 +33,7 @@ when it was stopped. Ctrl-C saves and stops.`,
 			if dry {
 				return c.printJSON(config)
 			}
-			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
 				store.Alone = true
 				record, err := store.Pretrain(ctx, config)
 				if err != nil {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 
 	"github.com/sslkit/lab/show"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -59,7 +59,7 @@ func writable(path string, endings ...string) error {
 }
 
 // write saves what was measured: tables, and two figures, of which the first is main.
-func (f *resultFiles) write(result *sweep.Comparison, finding string, main func() (*widgets.Figure, error)) error {
+func (f *resultFiles) write(result *study.Comparison, finding string, main func() (*widgets.Figure, error)) error {
 	blocks := func() (*widgets.Figure, error) { return show.Blocks(result) }
 	for _, file := range []struct {
 		path  string
@@ -81,7 +81,7 @@ func (f *resultFiles) write(result *sweep.Comparison, finding string, main func(
 }
 
 // printResult writes the tables, what they show in words, and where files were written.
-func (c *cli) printResult(result *sweep.Comparison, finding string, files resultFiles) error {
+func (c *cli) printResult(result *study.Comparison, finding string, files resultFiles) error {
 	if err := c.printComparison(result); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (c *cli) printWritten(files ...string) error {
 }
 
 // printComparison writes two tables: by the probes, and by k-NN.
-func (c *cli) printComparison(of *sweep.Comparison) error {
+func (c *cli) printComparison(of *study.Comparison) error {
 	for i, t := range tables(of) {
 		text, err := t.Text()
 		if err != nil {
@@ -127,13 +127,13 @@ func (c *cli) printComparison(of *sweep.Comparison) error {
 }
 
 // tables are the accuracies of a comparison: by the probes, and by k-NN.
-func tables(of *sweep.Comparison) []widgets.Table {
+func tables(of *study.Comparison) []widgets.Table {
 	head, rows := of.Table()
 	names, accuracies := of.Neighbours()
 	return []widgets.Table{{Head: head, Rows: rows}, {Head: names, Rows: accuracies}}
 }
 
-func saveMarkdown(result *sweep.Comparison, finding, path string) error {
+func saveMarkdown(result *study.Comparison, finding, path string) error {
 	var text strings.Builder
 	for _, t := range tables(result) {
 		table, err := t.Markdown()
@@ -150,7 +150,7 @@ func saveMarkdown(result *sweep.Comparison, finding, path string) error {
 }
 
 // saveCSV writes one line for each figure, for other programs.
-func saveCSV(result *sweep.Comparison, path string) error {
+func saveCSV(result *study.Comparison, path string) error {
 	lines := [][]string{{"encoder", "measure", "block", "mean", "std", "seeds", "by_class", "test_error"}}
 	add := func(encoder, measure string, block int, s *eval.Spread) {
 		if s == nil || s.N == 0 {
@@ -173,7 +173,7 @@ func saveCSV(result *sweep.Comparison, path string) error {
 		add(r.Name, "pretext", 0, r.Pretext)
 		add(r.Name, "end to end", 0, r.EndToEnd)
 		if r.Paper > 0 {
-			add(r.Name, "paper", sweep.ProbedBlock, &eval.Spread{Mean: r.Paper, N: 1})
+			add(r.Name, "paper", study.ProbedBlock, &eval.Spread{Mean: r.Paper, N: 1})
 		}
 	}
 	lines = append(lines, []string{"commonest class", "accuracy", "", number(result.Commonest), "", "", "", ""})

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -14,7 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 func (c *cli) runsGroup() *cobra.Command {
@@ -45,7 +46,7 @@ func (c *cli) runsList() *cobra.Command {
 			}
 			records, damaged := store.List()
 			if records == nil {
-				records = []*sweep.Record{} // of JSON
+				records = []*runs.Record{} // of JSON
 			}
 			if err := c.print(records, func() error { return c.printRecords(store, records) }); err != nil {
 				return err
@@ -55,7 +56,7 @@ func (c *cli) runsList() *cobra.Command {
 	}
 }
 
-func (c *cli) printRecords(store *sweep.Store, records []*sweep.Record) error {
+func (c *cli) printRecords(store *runs.Store, records []*runs.Record) error {
 	if len(records) == 0 {
 		return c.printf("no runs yet in %s; 'sslkit pretrain' makes one\n", store.Dir)
 	}
@@ -75,10 +76,10 @@ func (c *cli) printRecords(store *sweep.Store, records []*sweep.Record) error {
 			state = "unchecked"
 		case !r.Done:
 			state = "unfinished"
-		case config.Method.Random != nil:
+		case config.Role() == sslkit.Untrained:
 			state = "untrained"
 		}
-		rows = append(rows, []string{shortKey(r.Key), config.Method.String(), config.Data.Name, strconv.FormatInt(config.Seed, 10),
+		rows = append(rows, []string{shortKey(r.Key), sslkit.TitleOf(config.Method), config.Data.Name, strconv.FormatInt(config.Seed, 10),
 			fmt.Sprintf("%d/%d", len(r.History.Loss), config.Epochs), state, figure("accuracy"), figure("knn"),
 			r.Started.Local().Format("2006-01-02 15:04")})
 	}
@@ -108,9 +109,9 @@ func (c *cli) runsShow() *cobra.Command {
 				return err
 			}
 			result := struct {
-				*sweep.Record
-				Folder string          `json:"folder"`
-				Scores []*sweep.Scores `json:"scores,omitempty"`
+				*runs.Record
+				Folder string         `json:"folder"`
+				Scores []*runs.Scores `json:"scores,omitempty"`
 			}{record, filepath.Join(store.Dir, record.Key), scores}
 			return c.print(result, func() error {
 				if err := c.printRecord(store, record, 0); err != nil {
@@ -131,13 +132,13 @@ func (c *cli) runsShow() *cobra.Command {
 }
 
 // printRecord shows the run and its last epochs; where last is 0 all of them, and the configuration.
-func (c *cli) printRecord(store *sweep.Store, r *sweep.Record, last int) error {
+func (c *cli) printRecord(store *runs.Store, r *runs.Record, last int) error {
 	state := "not finished, the same request goes on"
 	if r.Done {
 		state = "finished"
 	}
 	if err := c.printf("run      %s, %s\nmethod   %s\ndata     %s\nseed     %d\nbackend  %s\ncode     %s\nbegun    %s, %.1f s of training\nfolder   %s\n",
-		r.Key, state, r.Config.Method, r.Config.Data.Name, r.Config.Seed, r.Backend.Kind, r.Version,
+		r.Key, state, sslkit.TitleOf(r.Config.Method), r.Config.Data.Name, r.Config.Seed, r.Backend.Kind, r.Version,
 		r.Started.Local().Format(time.DateTime), r.History.Seconds, filepath.Join(store.Dir, r.Key)); err != nil {
 		return err
 	}
@@ -239,7 +240,7 @@ func (c *cli) runsRepair() *cobra.Command {
 		Example: "  sslkit runs repair 41f0",
 		Args:    count(1, 1, "the key of a run"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
 				record, err := store.Repair(ctx, args[0])
 				if err != nil {
 					return err
@@ -262,7 +263,7 @@ func (c *cli) runsDelete() *cobra.Command {
 				return err
 			}
 			for _, prefix := range args { // of a list with a mistake in it nothing is deleted
-				if _, err := store.Get(prefix); err != nil && !errors.Is(err, sweep.ErrDamaged) {
+				if _, err := store.Get(prefix); err != nil && !errors.Is(err, runs.ErrDamaged) {
 					return err
 				}
 			}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"os"
@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 // A run from its training to its deletion.
@@ -21,7 +23,7 @@ func TestRuns(t *testing.T) {
 	}
 
 	out, progress := must(t, "pretrain --json", tiny...)
-	var first, again, other sweep.Record
+	var first, again, other runs.Record
 	decode(t, out, &first)
 	wantAll(t, "progress", progress, "rotation 0,90,180,270", "step 4/4")
 	if !first.Done || len(first.History.Loss) != 1 || first.Config.Backend != "go" {
@@ -52,7 +54,7 @@ func TestRuns(t *testing.T) {
 		!strings.HasPrefix(lines[3], other.Key[:8]+"  rotation 0,90,180,270  fashion-mnist-10k     2  1/1     done ") {
 		t.Errorf("runs list:\n%s", out)
 	}
-	var all []sweep.Record
+	var all []runs.Record
 	out, _ = must(t, "runs --json")
 	decode(t, out, &all)
 	if len(all) != 2 || !reflect.DeepEqual(all[0], first) {
@@ -103,7 +105,7 @@ func TestRuns(t *testing.T) {
 }
 
 // evaluated checks evaluate, and what runs show has of it.
-func evaluated(t *testing.T, r sweep.Record) {
+func evaluated(t *testing.T, r runs.Record) {
 	t.Helper()
 	out, progress := must(t, "evaluate --k 5 --per-class 10", r.Key[:6])
 	wantAll(t, "evaluate", out, "run "+r.Key+": rotation 0,90,180,270, fashion-mnist-10k, seed 1\n",
@@ -112,9 +114,9 @@ func evaluated(t *testing.T, r sweep.Record) {
 
 	var result struct {
 		Key        string
-		Config     sweep.Config
-		Scores     *sweep.Scores
-		Comparison *sweep.Comparison
+		Config     sslkit.Config
+		Scores     *runs.Scores
+		Comparison *study.Comparison
 	}
 	out, progress = must(t, "evaluate --k 5 --per-class 10 --json", r.Key)
 	decode(t, out, &result)
@@ -134,9 +136,9 @@ func evaluated(t *testing.T, r sweep.Record) {
 	out, _ = must(t, "runs show", r.Key)
 	wantAll(t, "runs show", out, `config   {"method":{"rotation":`, "\nepoch ", "\nstage  dims ", "k=5")
 	var shown struct {
-		sweep.Record
+		runs.Record
 		Folder string
-		Scores []sweep.Scores
+		Scores []runs.Scores
 	}
 	out, _ = must(t, "runs show --json", r.Key)
 	decode(t, out, &shown)

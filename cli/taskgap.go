@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -6,14 +6,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sslkit/lab/show"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
 func (c *cli) taskGap() *cobra.Command {
 	var f configFlags
 	var files resultFiles
-	o := sweep.GapOptions()
+	o := study.GapOptions()
 	cmd := &cobra.Command{
 		Use:   "taskgap",
 		Short: "Compare four choices of angles, and what is left of the gap between them",
@@ -36,7 +38,7 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 			if err != nil {
 				return err
 			}
-			if name := config.Method.Name(); name != "rotation" {
+			if name := sslkit.NameOf(config.Method); name != "rotation" {
 				return usagef("the Task Gap is about rotation, and %s holds %s", f.file, name)
 			}
 			seeds := f.seeds()
@@ -46,8 +48,8 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 			if err := o.Validate(); err != nil {
 				return usageError{err}
 			}
-			return c.compute(func(ctx context.Context, store *sweep.Store) error {
-				gap, err := store.TaskGap(ctx, config, o, seeds...)
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
+				gap, err := study.TaskGap(ctx, store, config, o, seeds...)
 				if err != nil {
 					return err
 				}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/csv"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func TestTaskGap(t *testing.T) {
@@ -39,7 +39,7 @@ func TestTaskGap(t *testing.T) {
 	wantAll(t, "the figure of blocks", read(t, filepath.Join(dir, "gap-blocks.svg")), "<svg", "block 3", "random init")
 
 	// Asked again it trains nothing, and JSON has the same.
-	var gap sweep.TaskGap
+	var gap study.Gap
 	out, progress := must(t, "taskgap --seeds 1 --json", tiny...)
 	decode(t, out, &gap)
 	if len(gap.Rows) != 7 || gap.Rows[0].Paper != 0.8906 || gap.Rows[6].EndToEnd == nil || gap.Finding == "" {

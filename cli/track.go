@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sslkit/lab/show"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -45,7 +47,7 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 			if err != nil {
 				return err
 			}
-			if name := config.Method.Name(); name != "tracking" {
+			if name := sslkit.NameOf(config.Method); name != "tracking" {
 				return usagef("clips are tracked by tracking, and %s holds %s", f.file, name)
 			}
 			if err := o.Validate(); err != nil {
@@ -55,7 +57,7 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 				return usagef("--masks: nobody knows what a film shows: mark what is to be followed with --box")
 			}
 			seeds := f.seeds()
-			return c.compute(func(ctx context.Context, store *sweep.Store) error {
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
 				config.Seed = seeds[0]
 				err := saveFigure(func() (*widgets.Figure, error) { return show.Masks(ctx, store, config, o, clip, marked...) }, masks)
 				if err != nil {
@@ -65,7 +67,7 @@ reads) the colours are known; what is to be followed in it is marked by boxes, t
 				if err != nil {
 					return err
 				}
-				table, err := store.Track(ctx, config, o, seeds...)
+				table, err := study.Track(ctx, store, config, o, seeds...)
 				if err != nil {
 					return err
 				}

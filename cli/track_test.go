@@ -1,11 +1,11 @@
-package main
+package cli
 
 import (
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func TestTrack(t *testing.T) {
@@ -24,7 +24,7 @@ func TestTrack(t *testing.T) {
 	wantAll(t, "the figure", read(t, masks), "<svg", "marked", "random init")
 
 	out, progress := must(t, line+" --json")
-	var table sweep.TrackTable
+	var table study.TrackTable
 	decode(t, out, &table)
 	if len(table.Rows) != 6 || table.Objects() == 0 || strings.Contains(progress, "step") {
 		t.Errorf("%d rows, %d objects; asked again it trains again:\n%s", len(table.Rows), table.Objects(), progress)

@@ -5,7 +5,11 @@ package notebooks
 import (
 	_ "github.com/sslkit/lab/data"
 	_ "github.com/sslkit/lab/show"
+	_ "github.com/sslkit/lab/sslkit"
 	_ "github.com/sslkit/lab/sslkit/eval"
 	_ "github.com/sslkit/lab/sslkit/nn"
+	_ "github.com/sslkit/lab/sslkit/recipe"
+	_ "github.com/sslkit/lab/sslkit/runs"
+	_ "github.com/sslkit/lab/sslkit/study"
 	_ "github.com/sslkit/lab/sslkit/view"
 )

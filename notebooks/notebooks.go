@@ -11,7 +11,7 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/must"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -38,7 +38,7 @@ func Picture(f *widgets.Figure, err error) {
 }
 
 // Table shows a comparison below the cell, by the probes and by k-NN, and how its encoders were probed.
-func Table(c *sweep.Comparison) {
+func Table(c *study.Comparison) {
 	head, rows := c.Table()
 	names, accuracies := c.Neighbours()
 	gonbui.DisplayMarkdown(must.M1(widgets.Table{Head: head, Rows: rows}.Markdown()) + "\n\n" +

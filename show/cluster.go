@@ -12,19 +12,20 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/sslkit/lab/data"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/widgets"
 )
 
 // Stability draws how alike the clusters of an epoch are to those of the one before, and to the classes (Caron et al. 2018,
 // Fig. 2).
-func Stability(r *sweep.Record) (*widgets.Figure, error) {
+func Stability(r *runs.Record) (*widgets.Figure, error) {
 	before, classes := r.History.Reports["nmi"], r.History.Figures["nmi_classes"]
 	if len(before) < 2 {
-		return nil, fmt.Errorf("show: %v has no two epochs of clusters to compare", r.Config.Method)
+		return nil, fmt.Errorf("show: %s has no two epochs of clusters to compare", sslkit.TitleOf(r.Config.Method))
 	}
 	c := widgets.Curves{XLabel: "epoch", YLabel: "normalised mutual information", YRange: [2]float64{0, 1},
-		Note: fmt.Sprintf("%v, %s, seed %d", r.Config.Method, r.Config.Data.Name, r.Config.Seed)}
+		Note: fmt.Sprintf("%v, %s, seed %d", sslkit.TitleOf(r.Config.Method), r.Config.Data.Name, r.Config.Seed)}
 	line := widgets.Series{Name: "with the clusters before", Role: widgets.Blue}
 	for epoch := 1; epoch < len(before); epoch++ {
 		line.X, line.Y = append(line.X, float64(epoch+1)), append(line.Y, before[epoch])
@@ -38,14 +39,14 @@ func Stability(r *sweep.Record) (*widgets.Figure, error) {
 
 // Entropy draws how evenly SwAV uses its prototypes and how much its codes say, beside ln K: the use of all prototypes is near
 // it in a good run, and the codes of one that has collapsed are.
-func Entropy(r *sweep.Record) (*widgets.Figure, error) {
-	m := r.Config.Method.SwAV
-	if m == nil {
-		return nil, fmt.Errorf("show: codes are of swav, not of %v", r.Config.Method)
+func Entropy(r *runs.Record) (*widgets.Figure, error) {
+	m, ok := r.Config.Method.(*sslkit.SwAV)
+	if !ok {
+		return nil, fmt.Errorf("show: codes are of swav, not of %s", sslkit.TitleOf(r.Config.Method))
 	}
 	lnK := math.Log(float64(m.Prototypes))
 	return widgets.Curves{XLabel: "epoch", YLabel: "nats", YRange: [2]float64{0, lnK},
-		Note:   fmt.Sprintf("%v, %s, seed %d, K = %d", r.Config.Method, r.Config.Data.Name, r.Config.Seed, m.Prototypes),
+		Note:   fmt.Sprintf("%s, %s, seed %d, K = %d", sslkit.TitleOf(r.Config.Method), r.Config.Data.Name, r.Config.Seed, m.Prototypes),
 		Guides: []widgets.Guide{{Name: "ln K", Y: lnK}},
 		Series: []widgets.Series{{Name: "loss", Role: widgets.Blue, Y: r.History.Loss},
 			{Name: "entropy of the use", Y: r.History.Reports["entropy"]}, {Name: "entropy of a code", Y: r.History.Reports["code_entropy"]}}}.Figure()
@@ -53,18 +54,18 @@ func Entropy(r *sweep.Record) (*widgets.Figure, error) {
 
 // groups returns what training images there are and to which of k groups each belongs: DeepCluster's clusters of the last
 // epoch, or SwAV's nearest prototypes. -1 is none.
-func groups(ctx context.Context, s *sweep.Store, c sweep.Config) (src data.Source, group []int32, k int, err error) {
+func groups(ctx context.Context, s *runs.Store, c sslkit.Config) (src data.Source, group []int32, k int, err error) {
 	trained, err := s.Trained(ctx, c)
 	if err != nil {
 		return nil, nil, 0, err
 	}
 	src = trained.Train
-	if m := c.Method.DeepCluster; m != nil {
+	if m, ok := c.Method.(*sslkit.DeepCluster); ok {
 		return src, m.Labels(trained.Store)[:src.Len()], m.Clusters, nil
 	}
-	m := c.Method.SwAV
-	if m == nil {
-		return nil, nil, 0, fmt.Errorf("show: %v makes no groups of images", c.Method)
+	m, ok := c.Method.(*sslkit.SwAV)
+	if !ok {
+		return nil, nil, 0, fmt.Errorf("show: %s makes no groups of images", sslkit.TitleOf(c.Method))
 	}
 	err = calls(ctx, trained, src, src.Len(), func(scope *model.Scope, image *Node) []*Node {
 		return []*Node{ArgMax(m.Scores(scope, image), -1)}
@@ -77,7 +78,7 @@ func groups(ctx context.Context, s *sweep.Store, c sweep.Config) (src data.Sourc
 
 // Sizes draws how many training images each group of c's DeepCluster or SwAV holds, the largest first, and how many of
 // them are of the commonest class.
-func Sizes(ctx context.Context, s *sweep.Store, c sweep.Config) (*widgets.Figure, error) {
+func Sizes(ctx context.Context, s *runs.Store, c sslkit.Config) (*widgets.Figure, error) {
 	src, group, k, err := groups(ctx, s, c)
 	if err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func Sizes(ctx context.Context, s *sweep.Store, c sweep.Config) (*widgets.Figure
 	}
 	return widgets.Curves{XLabel: "group, by size", YLabel: "training images", Series: []widgets.Series{all, pure},
 		Note: fmt.Sprintf("%v, %s, seed %d: %d groups, %d empty; %.1f %% of the images are of their group's commonest class",
-			c.Method, c.Data.Name, c.Seed, k, empty, 100*float64(right)/float64(len(group)))}.Figure()
+			sslkit.TitleOf(c.Method), c.Data.Name, c.Seed, k, empty, 100*float64(right)/float64(len(group)))}.Figure()
 }
 
 // member is a group of images.
@@ -127,13 +128,13 @@ func ordered(src data.Source, group []int32, k int) []member {
 
 // Groups draws what so many groups of c's DeepCluster or SwAV hold, from the largest to the smaller ones in even steps: their
 // first training images, and beside them their size and the share of the commonest class.
-func Groups(ctx context.Context, s *sweep.Store, c sweep.Config, n int) (*widgets.Figure, error) {
+func Groups(ctx context.Context, s *runs.Store, c sslkit.Config, n int) (*widgets.Figure, error) {
 	src, group, k, err := groups(ctx, s, c)
 	if err != nil {
 		return nil, err
 	}
 	const shown = 12
-	g := widgets.Gallery{Size: 40, Note: fmt.Sprintf("%v, %s, seed %d: training images of %d of the groups", c.Method, c.Data.Name, c.Seed, n)}
+	g := widgets.Gallery{Size: 40, Note: fmt.Sprintf("%v, %s, seed %d: training images of %d of the groups", sslkit.TitleOf(c.Method), c.Data.Name, c.Seed, n)}
 	all := slices.DeleteFunc(ordered(src, group, k), func(m member) bool { return len(m.index) < shown })
 	for i := range min(n, len(all)) {
 		m := all[i*len(all)/min(n, len(all))]
@@ -152,7 +153,7 @@ func Groups(ctx context.Context, s *sweep.Store, c sweep.Config, n int) (*widget
 
 // Codes draws which of SwAV's prototypes the images of each class of src are nearest to: the most used ones, ordered by the class
 // that uses them most.
-func Codes(ctx context.Context, s *sweep.Store, c sweep.Config) (*widgets.Figure, error) {
+func Codes(ctx context.Context, s *runs.Store, c sslkit.Config) (*widgets.Figure, error) {
 	src, group, k, err := groups(ctx, s, c)
 	if err != nil {
 		return nil, err

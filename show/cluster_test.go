@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit"
 )
 
 func TestClusters(t *testing.T) {
@@ -21,7 +21,7 @@ func TestClusters(t *testing.T) {
 	}
 	f, err := Stability(record)
 	says(t, f, err, "with the clusters before", "with the classes")
-	for name, c := range map[string]sweep.Config{"4 groups": deep, "5 groups": swav} {
+	for name, c := range map[string]sslkit.Config{"4 groups": deep, "5 groups": swav} {
 		f, err = Sizes(ctx, s, c)
 		says(t, f, err, "images", "of the commonest class", name)
 		f, err = Groups(ctx, s, c, 2)

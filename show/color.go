@@ -15,22 +15,24 @@ import (
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/pjrt"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 	"github.com/sslkit/lab/widgets"
 )
 
 // colorizer is c's colorization with its parameters.
-func colorizer(ctx context.Context, s *sweep.Store, c sweep.Config) (*sweep.Trained, *sslkit.Colorization, error) {
-	if c.Method.Colorization == nil {
-		return nil, nil, fmt.Errorf("show: %v predicts no colours", c.Method)
+func colorizer(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, *sslkit.Colorization, error) {
+	m, ok := c.Method.(*sslkit.Colorization)
+	if !ok {
+		return nil, nil, fmt.Errorf("show: %s predicts no colours", sslkit.TitleOf(c.Method))
 	}
 	t, err := s.Trained(ctx, c)
-	return t, c.Method.Colorization, err
+	return t, m, err
 }
 
 // coloured runs a graph over a colorizer's parameters on pictures.
-func coloured(t *sweep.Trained, images []widgets.Image, build func(scope *model.Scope, x *Node) []*Node) ([]*tensors.Tensor, error) {
+func coloured(t *runs.Job, images []widgets.Image, build func(scope *model.Scope, x *Node) []*Node) ([]*tensors.Tensor, error) {
 	out, err := model.CallOnceN(t.Backend, t.Store, build, batchOf(images))
 	if err != nil {
 		return nil, fmt.Errorf("show: colouring: %w", err)
@@ -92,7 +94,7 @@ func pixelOf(c [2]float64, size int) int {
 }
 
 // ColorPrior draws how often c's training images have each bin, smoothed: the decimal logarithm of its share.
-func ColorPrior(ctx context.Context, s *sweep.Store, c sweep.Config) (*widgets.Figure, error) {
+func ColorPrior(ctx context.Context, s *runs.Store, c sslkit.Config) (*widgets.Figure, error) {
 	t, m, err := colorizer(ctx, s, c)
 	if err != nil {
 		return nil, err
@@ -122,7 +124,7 @@ func ColorPrior(ctx context.Context, s *sweep.Store, c sweep.Config) (*widgets.F
 
 // Colorized draws examples of src as each variant colours them, between their lightness and the truth, at the variants' temperatures.
 // Below them are the PSNR, the mean error in the plane of a and b, and the mean chroma.
-func Colorized(ctx context.Context, s *sweep.Store, src data.Source, variants []sweep.Variant, index ...int) (*widgets.Figure, error) {
+func Colorized(ctx context.Context, s *runs.Store, src data.Source, variants []study.Variant, index ...int) (*widgets.Figure, error) {
 	images, names, err := read(src, index)
 	if err != nil {
 		return nil, err
@@ -177,7 +179,7 @@ func column(g *widgets.Gallery, name string, pictures, judgement *tensors.Tensor
 }
 
 // ColorTemperatures draws examples of src in the colours that c's method gives them at each temperature of its distributions.
-func ColorTemperatures(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, temperatures []float64, index ...int) (widgets.Frames, error) {
+func ColorTemperatures(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, temperatures []float64, index ...int) (widgets.Frames, error) {
 	f := widgets.Frames{Label: "temperature"}
 	t, m, err := colorizer(ctx, s, c)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 	"github.com/sslkit/lab/widgets"
 )
@@ -34,7 +35,7 @@ func (g guesses) right(i int) float64 {
 }
 
 // guess lets a variant colour up to paired images of src.
-func guess(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (g guesses, err error) {
+func guess(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (g guesses, err error) {
 	t, m, err := colorizer(ctx, s, c)
 	if err != nil {
 		return g, err
@@ -93,16 +94,16 @@ func (g guesses) vivid(figure func(i int) float64) []float64 {
 }
 
 // Saturation draws the mean chroma that each variant gives to places, by their true chroma, beside that.
-func Saturation(ctx context.Context, s *sweep.Store, src data.Source, variants ...sweep.Variant) (*widgets.Figure, error) {
+func Saturation(ctx context.Context, s *runs.Store, src data.Source, variants ...study.Variant) (*widgets.Figure, error) {
 	return vivid(ctx, s, src, variants, "mean chroma", func(g guesses) []float64 { return g.vivid(func(i int) float64 { return g.made[i] }) }, true)
 }
 
 // Rarity draws how often each variant's likeliest bin is the right one, by the chroma of the places: vivid colours are the rare ones.
-func Rarity(ctx context.Context, s *sweep.Store, src data.Source, variants ...sweep.Variant) (*widgets.Figure, error) {
+func Rarity(ctx context.Context, s *runs.Store, src data.Source, variants ...study.Variant) (*widgets.Figure, error) {
 	return vivid(ctx, s, src, variants, "likeliest bin is right, %", func(g guesses) []float64 { return percents(g.vivid(g.right)) }, false)
 }
 
-func vivid(ctx context.Context, s *sweep.Store, src data.Source, variants []sweep.Variant, label string, of func(guesses) []float64, reference bool) (*widgets.Figure, error) {
+func vivid(ctx context.Context, s *runs.Store, src data.Source, variants []study.Variant, label string, of func(guesses) []float64, reference bool) (*widgets.Figure, error) {
 	b := widgets.Bars{YLabel: label, Groups: vividNames()}
 	for _, v := range variants {
 		g, err := guess(ctx, s, v.Config, src)
@@ -119,7 +120,7 @@ func vivid(ctx context.Context, s *sweep.Store, src data.Source, variants []swee
 }
 
 // ColorScores is a table, in Markdown, of how near the variants come to the colours of up to 400 images of src.
-func ColorScores(ctx context.Context, s *sweep.Store, src data.Source, variants ...sweep.Variant) (string, error) {
+func ColorScores(ctx context.Context, s *runs.Store, src data.Source, variants ...study.Variant) (string, error) {
 	t := widgets.Table{Head: []string{"", "PSNR, dB", "error in a, b", "chroma", "bin right, %", "mean over bins, %"}}
 	var last guesses
 	for _, v := range variants {
@@ -135,13 +136,14 @@ func ColorScores(ctx context.Context, s *sweep.Store, src data.Source, variants 
 	if len(variants) == 0 {
 		return "", fmt.Errorf("show: name at least one variant")
 	}
+	temperature := variants[0].Config.Method.(*sslkit.Colorization).Temperature // as guess has seen
 	var chroma float64
 	for _, c := range last.chroma {
 		chroma += c / float64(len(last.chroma))
 	}
 	text, err := t.Markdown()
 	return fmt.Sprintf("%s\n\n%s: %d test images, seed %d; at temperature %g. The truth has a chroma of %.1f, which is also the error of grey.", text,
-		widgets.EscapeMarkdown(variants[0].Config.Data.Name), min(paired, src.Len()), variants[0].Config.Seed, variants[0].Config.Method.Colorization.Temperature, chroma), err
+		widgets.EscapeMarkdown(variants[0].Config.Data.Name), min(paired, src.Len()), variants[0].Config.Seed, temperature, chroma), err
 }
 
 // accuracies are that of all places, and the mean over the bins that occur.
@@ -160,7 +162,7 @@ func (g guesses) accuracies() (all, each float64) {
 
 // Doubts draws the so many images, of up to 400 of src, whose colours c's method misses by most, and what it thinks of the worst place:
 // the three likeliest of its modes, bins that are likelier than their neighbours, and the truth, as stripes of equal width.
-func Doubts(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, rows int) (*widgets.Figure, error) {
+func Doubts(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, rows int) (*widgets.Figure, error) {
 	t, m, err := colorizer(ctx, s, c)
 	if err != nil {
 		return nil, err
@@ -199,7 +201,7 @@ func Doubts(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source
 }
 
 // doubts fills in the pictures of Doubts.
-func doubts(t *sweep.Trained, m *sslkit.Colorization, few []widgets.Image, g widgets.Gallery) (*widgets.Figure, error) {
+func doubts(t *runs.Job, m *sslkit.Colorization, few []widgets.Image, g widgets.Gallery) (*widgets.Figure, error) {
 	out, err := coloured(t, few, func(scope *model.Scope, x *Node) []*Node {
 		pred := m.Predict(scope, x)
 		y := m.Paint(x, pred, m.Temperature)

@@ -5,15 +5,17 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
 func TestColor(t *testing.T) {
 	s, _ := small(t)
 	ctx := t.Context()
-	c, err := sweep.Colorization(sweep.Smoke, "photos")
+	c, err := recipe.Colorization(sslkit.Smoke, "photos")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +25,7 @@ func TestColor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	variants := []sweep.Variant{{Name: "least squares", Config: regression}, {Name: "rebalanced", Config: c}}
+	variants := []study.Variant{{Name: "least squares", Config: regression}, {Name: "rebalanced", Config: c}}
 	_, src, err := data.Open("photos", data.OpenOptions{Size: 8, PerPhoto: 1})
 	if err != nil {
 		t.Fatal(err)

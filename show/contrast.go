@@ -17,7 +17,8 @@ import (
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/pjrt"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 	"github.com/sslkit/lab/widgets"
 )
@@ -26,20 +27,20 @@ import (
 const paired = 400
 
 // Loss draws a run's loss over its epochs, with what guessing would give as a guide.
-func Loss(r *sweep.Record) (*widgets.Figure, error) {
-	c := widgets.Curves{XLabel: "epoch", YLabel: "loss", Note: fmt.Sprintf("%v, %s, seed %d", r.Config.Method, r.Config.Data.Name, r.Config.Seed),
+func Loss(r *runs.Record) (*widgets.Figure, error) {
+	c := widgets.Curves{XLabel: "epoch", YLabel: "loss", Note: fmt.Sprintf("%v, %s, seed %d", sslkit.TitleOf(r.Config.Method), r.Config.Data.Name, r.Config.Seed),
 		Series: []widgets.Series{{Name: "loss", Role: widgets.Blue, Y: r.History.Loss}}}
-	if chance := r.Config.ChanceLoss(); chance > 0 {
+	if chance := r.Config.GuessLoss(); chance > 0 {
 		c.Guides = []widgets.Guide{{Name: "by guessing", Y: chance}}
 	}
 	return c.Figure()
 }
 
 // Views draws a few of the random views that a method makes of examples of a dataset, a row for each example.
-func Views(c sweep.Config, src data.Source, index ...int) (*widgets.Figure, error) {
-	recipe := c.Method.Recipe()
+func Views(c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, error) {
+	recipe := sslkit.View(c.Method)
 	if recipe == nil {
-		return nil, fmt.Errorf("show: %v has no recipe of views", c.Method)
+		return nil, fmt.Errorf("show: %s has no recipe of views", sslkit.TitleOf(c.Method))
 	}
 	images, names, err := read(src, index)
 	if err != nil {
@@ -115,21 +116,21 @@ type Projector interface {
 }
 
 // trained is c's method with its parameters, which must be a Projector.
-func trained(ctx context.Context, s *sweep.Store, c sweep.Config) (*sweep.Trained, Projector, error) {
+func trained(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, Projector, error) {
 	m, err := s.Trained(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
 	projector, ok := m.Method.(Projector)
 	if !ok {
-		return nil, nil, fmt.Errorf("show: %v compares no pairs of images", c.Method)
+		return nil, nil, fmt.Errorf("show: %s compares no pairs of images", sslkit.TitleOf(c.Method))
 	}
 	return m, projector, nil
 }
 
 // Pairs draws two views of some examples of src as c's method does, and returns what it compares of them. c is trained first
 // if need be.
-func Pairs(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (eval.Pairs, error) {
+func Pairs(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (eval.Pairs, error) {
 	m, projector, err := trained(ctx, s, c)
 	if err != nil {
 		return eval.Pairs{}, err
@@ -138,7 +139,7 @@ func Pairs(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source)
 	if err != nil {
 		return eval.Pairs{}, err
 	}
-	return eval.DrawPairs(ctx, m.Backend, m.Store, c.Method.Recipe().View, projector.Project, few)
+	return eval.DrawPairs(ctx, m.Backend, m.Store, sslkit.View(c.Method).View, projector.Project, few)
 }
 
 // few are up to n examples of src, always the same.
@@ -159,7 +160,7 @@ func first(src data.Source, n int) (*data.Loader, error) {
 
 // Similarities draws how near the two views of an image are, and those of two images: one frame for each variant, on the same
 // axes.
-func Similarities(ctx context.Context, s *sweep.Store, src data.Source, label string, variants ...sweep.Variant) (widgets.Frames, error) {
+func Similarities(ctx context.Context, s *runs.Store, src data.Source, label string, variants ...study.Variant) (widgets.Frames, error) {
 	f := widgets.Frames{Label: label}
 	for _, v := range variants {
 		p, err := Pairs(ctx, s, v.Config, src)
@@ -189,7 +190,7 @@ func inside(cosines []float64) []float64 {
 
 // Pull draws, for each temperature, which of the negatives of a trained encoder the gradient acts on: the share of all
 // negatives by their similarity, and the share of the gradient's weight that they get.
-func Pull(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, temperatures ...float64) (widgets.Frames, error) {
+func Pull(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, temperatures ...float64) (widgets.Frames, error) {
 	f := widgets.Frames{Label: "temperature"}
 	p, err := Pairs(ctx, s, c, src)
 	if err != nil {
@@ -231,7 +232,7 @@ func Pull(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, 
 
 // Geometry draws alignment against uniformity of each variant, coloured by the linear probe's accuracy in result, whose
 // rows begin with these variants (Wang & Isola, ICML 2020, Fig. 5). Both are better when lower.
-func Geometry(ctx context.Context, s *sweep.Store, src data.Source, result *sweep.Comparison, variants ...sweep.Variant) (*widgets.Figure, error) {
+func Geometry(ctx context.Context, s *runs.Store, src data.Source, result *study.Comparison, variants ...study.Variant) (*widgets.Figure, error) {
 	backend, _, err := pjrt.Open()
 	if err != nil {
 		return nil, err
@@ -260,7 +261,7 @@ func Geometry(ctx context.Context, s *sweep.Store, src data.Source, result *swee
 
 // Directions draws where on the circle or the sphere an encoder with projections of two or three dimensions puts examples of
 // src, by their classes.
-func Directions(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (*widgets.Figure, error) {
+func Directions(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (*widgets.Figure, error) {
 	m, projector, err := trained(ctx, s, c)
 	if err != nil {
 		return nil, err
@@ -281,7 +282,7 @@ func Directions(ctx context.Context, s *sweep.Store, c sweep.Config, src data.So
 	for _, label := range data.Labels(src) {
 		class = append(class, int(label))
 	}
-	return widgets.Sphere{Points: points, Class: class, Names: src.Classes(), Note: fmt.Sprintf("%v, %s, test images, seed %d", c.Method, c.Data.Name, c.Seed)}.Figure()
+	return widgets.Sphere{Points: points, Class: class, Names: src.Classes(), Note: fmt.Sprintf("%v, %s, test images, seed %d", sslkit.TitleOf(c.Method), c.Data.Name, c.Seed)}.Figure()
 }
 
 // Shortcut draws how often two views of an image are told to belong together by nothing but their histograms of colours,
@@ -321,13 +322,13 @@ func matched(ctx context.Context, backend compute.Backend, recipe view.Recipe, d
 	return p.Match(), nil
 }
 
-// Grid draws the linear probe's accuracy, at the last block, of the variants of sweep.Config.Pairs, both ways round.
-func Grid(result *sweep.Comparison, transforms ...string) (*widgets.Figure, error) {
+// Grid draws the linear probe's accuracy, at the last block, of the variants of sslkit.Config.Pairs, both ways round.
+func Grid(result *study.Comparison, transforms ...string) (*widgets.Figure, error) {
 	h := widgets.Heatmap{Rows: transforms, Cols: transforms, Decimals: 1, Note: note(result) + "; linear probe, last block, %"}
 	for _, a := range transforms {
 		var values []float64
 		for _, b := range transforms {
-			at := slices.IndexFunc(result.Rows, func(r sweep.Row) bool { return r.Name == a+"+"+b || r.Name == b+"+"+a })
+			at := slices.IndexFunc(result.Rows, func(r study.Row) bool { return r.Name == a+"+"+b || r.Name == b+"+"+a })
 			if at < 0 {
 				return nil, fmt.Errorf("show: the comparison has no row of %s and %s", a, b)
 			}
@@ -341,10 +342,10 @@ func Grid(result *sweep.Comparison, transforms ...string) (*widgets.Figure, erro
 
 // Correspondence draws, for examples of src, which places of two views c's DenseCL takes for the same, every other one of the
 // first view's.
-func Correspondence(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, index ...int) (*widgets.Figure, error) {
-	m := c.Method.DenseCL
-	if m == nil {
-		return nil, fmt.Errorf("show: places are matched by densecl, not by %v", c.Method)
+func Correspondence(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, error) {
+	m, ok := c.Method.(*sslkit.DenseCL)
+	if !ok {
+		return nil, fmt.Errorf("show: places are matched by densecl, not by %s", sslkit.TitleOf(c.Method))
 	}
 	images, names, err := read(src, index)
 	if err != nil {
@@ -402,13 +403,13 @@ func Correspondence(ctx context.Context, s *sweep.Store, c sweep.Config, src dat
 }
 
 // ImageText is a table, in Markdown, of what c's CLIP knows of the test set, over the seeds, beside what guessing gives.
-func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int64) (string, error) {
+func ImageText(ctx context.Context, s *runs.Store, c sslkit.Config, seeds ...int64) (string, error) {
 	columns := make([][]float64, 5)
-	var last *sweep.ImageText
+	var last *study.Retrieval
 	var classes []eval.Tested
 	for _, seed := range seeds {
 		c.Seed = seed
-		r, err := s.ImageText(ctx, c)
+		r, err := study.ImageText(ctx, s, c)
 		if err != nil {
 			return "", err
 		}
@@ -420,7 +421,7 @@ func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int
 	if last == nil {
 		return "", fmt.Errorf("show: name at least one seed")
 	}
-	row, guess := []string{c.Method.Name()}, []string{"guessing, about"}
+	row, guess := []string{sslkit.NameOf(c.Method)}, []string{"guessing, about"}
 	for _, column := range columns {
 		cell, _, _ := strings.Cut(eval.Summarize(column).String(), " (n=")
 		row = append(row, cell)
@@ -436,8 +437,8 @@ func ImageText(ctx context.Context, s *sweep.Store, c sweep.Config, seeds ...int
 }
 
 // Search draws the test images that c's CLIP finds nearest to each query.
-func Search(ctx context.Context, s *sweep.Store, c sweep.Config, queries ...string) (*widgets.Figure, error) {
-	found, src, err := s.Search(ctx, c, 7, queries...)
+func Search(ctx context.Context, s *runs.Store, c sslkit.Config, queries ...string) (*widgets.Figure, error) {
+	found, src, err := study.Search(ctx, s, c, 7, queries...)
 	if err != nil {
 		return nil, err
 	}

@@ -5,20 +5,22 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
 // contrastive is the preset of a method made to train in seconds on the pure-Go backend.
-func contrastive(t *testing.T, method, dataset string) sweep.Config {
+func contrastive(t *testing.T, method, dataset string) sslkit.Config {
 	t.Helper()
-	c, err := sweep.Preset(method, sweep.Smoke, dataset)
+	c, err := recipe.Preset(method, sslkit.Smoke, dataset)
 	if err != nil {
 		t.Fatal(err)
 	}
-	*c.Method.Network() = nn.ResNet(8, 4)
+	*sslkit.Backbone(c.Method) = nn.ResNet(8, 4)
 	c.Data.Train, c.Data.Test, c.Epochs, c.Batch, c.Optimizer.Warmup = 100, 60, 1, 20, 0
 	return c
 }
@@ -41,7 +43,7 @@ func TestContrast(t *testing.T) {
 		t.Fatalf("%+v, %v", pull.Names, err)
 	}
 	says(t, pull.Figures[0], err, "negatives", "gradient", "temperature 0.1")
-	variants, err := c.Vary("simclr.temperature", 0.2, 1.0)
+	variants, err := study.Vary(c, "simclr.temperature", 0.2, 1.0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func TestContrast(t *testing.T) {
 	}
 	says(t, frames.Figures[1], err, "temperature 1", "two views of one image")
 
-	result, err := s.Ablate(ctx, variants, eval.Defaults(), 1)
+	result, err := study.Ablate(ctx, s, variants, eval.Defaults(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +71,7 @@ func TestContrast(t *testing.T) {
 	f, err = Directions(ctx, s, plane, src)
 	says(t, f, err, src.Classes()[0], "test images")
 
-	rotation, err := sweep.Rotation(sweep.Smoke, "fashion-mnist-10k")
+	rotation, err := recipe.Rotation(sslkit.Smoke, "fashion-mnist-10k")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +95,10 @@ func TestShortcut(t *testing.T) {
 }
 
 func TestGrid(t *testing.T) {
-	cell := func(name string, mean float64) sweep.Row {
-		return sweep.Row{Name: name, Linear: []eval.Spread{{Mean: 0.1, N: 1}, {Mean: mean, N: 1}}}
+	cell := func(name string, mean float64) study.Row {
+		return study.Row{Name: name, Linear: []eval.Spread{{Mean: 0.1, N: 1}, {Mean: mean, N: 1}}}
 	}
-	result := &sweep.Comparison{Seeds: []int64{1}, Rows: []sweep.Row{cell("crop+crop", 0.5), cell("crop+gray", 0.625), cell("gray+gray", 0.25)}}
+	result := &study.Comparison{Seeds: []int64{1}, Rows: []study.Row{cell("crop+crop", 0.5), cell("crop+gray", 0.625), cell("gray+gray", 0.25)}}
 	f, err := Grid(result, "crop", "gray")
 	says(t, f, err, "crop", "gray", "50.0", "62.5", "25.0")
 	if _, err := Grid(result, "crop", "blur"); err == nil {

@@ -6,12 +6,13 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
 // Dense is the comparison as a table in Markdown, and what its numbers are.
-func Dense(c *sweep.DenseComparison) (string, error) {
+func Dense(c *study.DenseComparison) (string, error) {
 	head, rows := c.Table()
 	table, err := widgets.Table{Head: head, Rows: rows}.Markdown()
 	return table + "\n\n" + widgets.EscapeMarkdown(c.Caption()), err
@@ -19,7 +20,7 @@ func Dense(c *sweep.DenseComparison) (string, error) {
 
 // Segmentations draws what the encoders of a comparison make of some of the first test images, pixel by pixel, beside the
 // truth: frozen, or tuned. A row for each image.
-func Segmentations(ctx context.Context, s *sweep.Store, c *sweep.DenseComparison, tuned bool, index ...int) (*widgets.Figure, error) {
+func Segmentations(ctx context.Context, s *runs.Store, c *study.DenseComparison, tuned bool, index ...int) (*widgets.Figure, error) {
 	return panels(ctx, s, c, tuned, index,
 		func(m widgets.Image, src data.Annotated, i int) (widgets.Image, error) {
 			class := make([]uint8, m.H*m.W)
@@ -40,7 +41,7 @@ const surest = 0.3
 
 // Detections draws what the encoders of a comparison find in some of the first test images with a score of at least 0.3,
 // beside the truth: frozen, or tuned. A row for each image.
-func Detections(ctx context.Context, s *sweep.Store, c *sweep.DenseComparison, tuned bool, index ...int) (*widgets.Figure, error) {
+func Detections(ctx context.Context, s *runs.Store, c *study.DenseComparison, tuned bool, index ...int) (*widgets.Figure, error) {
 	return panels(ctx, s, c, tuned, index,
 		func(m widgets.Image, src data.Annotated, i int) (widgets.Image, error) {
 			return widgets.Boxes(m, truth(src, i, c.Options.Visible))
@@ -56,7 +57,7 @@ func Detections(ctx context.Context, s *sweep.Store, c *sweep.DenseComparison, t
 		})
 }
 
-func panels(ctx context.Context, s *sweep.Store, c *sweep.DenseComparison, tuned bool, index []int,
+func panels(ctx context.Context, s *runs.Store, c *study.DenseComparison, tuned bool, index []int,
 	right func(m widgets.Image, src data.Annotated, i int) (widgets.Image, error),
 	said func(m widgets.Image, classes []string, fit eval.DenseFit, i int) (widgets.Image, error)) (*widgets.Figure, error) {
 	first := c.Config

@@ -4,18 +4,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
 func TestDense(t *testing.T) {
 	s, c := small(t)
-	c.Data = sweep.Data{Name: "scenes", Size: 16, Train: 40, Test: 20}
+	c.Data = sslkit.Data{Name: "scenes", Size: 16, Train: 40, Test: 20}
 	c.Batch, c.Epochs = 20, 1
 	o := eval.DenseDefaults()
 	o.Epochs, o.Labels = 1, 20
-	result, err := s.Dense(t.Context(), []sweep.Variant{{Name: "rotation", Config: c}}, o, 1)
+	result, err := study.Dense(t.Context(), s, []study.Variant{{Name: "rotation", Config: c}}, o, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,14 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
 // PretextAndProbe draws for each variant how well it solves its own task beside what a linear probe of its last block finds:
 // what makes a task easier need not make it more useful.
-func PretextAndProbe(c *sweep.Comparison) (*widgets.Figure, error) {
+func PretextAndProbe(c *study.Comparison) (*widgets.Figure, error) {
 	pretext := widgets.Series{Name: "pretext task", Role: widgets.Vermillion}
 	linear := widgets.Series{Name: "linear probe, last block", Role: widgets.Blue}
 	b := widgets.Bars{YLabel: "accuracy, %", Dots: true, Note: note(c)}
@@ -39,7 +40,7 @@ type course struct {
 }
 
 // courses trains a variant with each seed, if need be. The probe is k-NN on the features of a block, on up to 500 test images.
-func courses(ctx context.Context, s *sweep.Store, v sweep.Variant, block int, seeds []int64) ([]course, error) {
+func courses(ctx context.Context, s *runs.Store, v study.Variant, block int, seeds []int64) ([]course, error) {
 	var out []course
 	for _, seed := range seeds {
 		c := v.Config
@@ -63,7 +64,7 @@ func courses(ctx context.Context, s *sweep.Store, v sweep.Variant, block int, se
 
 // Pace draws how soon each task has taught what a block knows: k-NN accuracy against the time it was trained for, averaged
 // over the seeds.
-func Pace(ctx context.Context, s *sweep.Store, block int, variants []sweep.Variant, seeds ...int64) (*widgets.Figure, error) {
+func Pace(ctx context.Context, s *runs.Store, block int, variants []study.Variant, seeds ...int64) (*widgets.Figure, error) {
 	c := widgets.Curves{XLabel: "seconds of training", YLabel: fmt.Sprintf("k-NN accuracy, block %d, %%", block)}
 	for _, v := range variants {
 		all, err := courses(ctx, s, v, block, seeds)
@@ -86,7 +87,7 @@ func Pace(ctx context.Context, s *sweep.Store, block int, variants []sweep.Varia
 }
 
 // TimeTo is a table, in Markdown, of how long each variant takes to reach the target, a k-NN accuracy of a block in [0, 1].
-func TimeTo(ctx context.Context, s *sweep.Store, block int, target float64, variants []sweep.Variant, seeds ...int64) (string, error) {
+func TimeTo(ctx context.Context, s *runs.Store, block int, target float64, variants []study.Variant, seeds ...int64) (string, error) {
 	t := widgets.Table{Head: []string{"task", "seconds an epoch", fmt.Sprintf("epochs to %.0f %%", 100*target), fmt.Sprintf("seconds to %.0f %%", 100*target), "best, %"}}
 	for _, v := range variants {
 		all, err := courses(ctx, s, v, block, seeds)
@@ -122,7 +123,7 @@ func TimeTo(ctx context.Context, s *sweep.Store, block int, target float64, vari
 
 // PretextAgainst draws what a task's own accuracy says of what a block knows: a point for each epoch of each run, a colour
 // for each task.
-func PretextAgainst(ctx context.Context, s *sweep.Store, block int, variants []sweep.Variant, seeds ...int64) (*widgets.Figure, error) {
+func PretextAgainst(ctx context.Context, s *runs.Store, block int, variants []study.Variant, seeds ...int64) (*widgets.Figure, error) {
 	g := widgets.Scatter{XLabel: "accuracy on the pretext task, %", YLabel: fmt.Sprintf("k-NN accuracy, block %d, %%", block)}
 	for _, v := range variants {
 		all, err := courses(ctx, s, v, block, seeds)
@@ -150,7 +151,7 @@ func counted(seeds []int64) string {
 // to perfection, of the pretext task; used is the share of the way from random init to supervised that the linear probe of the
 // last block goes, if the supervised one is above; the gap is their difference. r is the correlation, over epochs, of pretext accuracy with k-NN on the block. The
 // comparison's rows must begin with the variants.
-func Critique(ctx context.Context, s *sweep.Store, c *sweep.Comparison, block int, variants []sweep.Variant, seeds ...int64) (string, error) {
+func Critique(ctx context.Context, s *runs.Store, c *study.Comparison, block int, variants []study.Variant, seeds ...int64) (string, error) {
 	at := make(map[string]float64)
 	for _, row := range c.Rows {
 		at[row.Name] = row.Linear[len(row.Linear)-1].Mean
@@ -169,7 +170,7 @@ func Critique(ctx context.Context, s *sweep.Store, c *sweep.Comparison, block in
 		for _, one := range all {
 			r = append(r, stat.Correlation(one.pretext, one.probe, nil))
 		}
-		chance := math.Exp(-v.Config.ChanceLoss())
+		chance := math.Exp(-v.Config.GuessLoss())
 		solved := (row.Pretext.Mean - chance) / (1 - chance)
 		share, gap := "no way to go", ""
 		if way := at["supervised"] - at["random init"]; way > 0 {

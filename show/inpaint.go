@@ -13,7 +13,8 @@ import (
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -21,7 +22,7 @@ import (
 // a context encoder paints there, and what was there. Below each is the peak signal-to-noise ratio in the holes, in dB; the note
 // has its mean over up to 400 examples. All variants get the same holes, which are the first one's. They are trained first if
 // need be.
-func Inpainted(ctx context.Context, s *sweep.Store, src data.Source, variants []sweep.Variant, index ...int) (*widgets.Figure, error) {
+func Inpainted(ctx context.Context, s *runs.Store, src data.Source, variants []study.Variant, index ...int) (*widgets.Figure, error) {
 	images, names, err := read(src, index)
 	if err != nil {
 		return nil, err
@@ -87,17 +88,20 @@ func firstImages(src data.Source, n int) ([]widgets.Image, error) {
 
 // painter paints with a trained context encoder in the holes of another.
 type painter struct {
-	*sweep.Trained
+	*runs.Job
 	own, holes *sslkit.ContextEncoder
 }
 
-func newPainter(ctx context.Context, s *sweep.Store, v, holes sweep.Variant) (*painter, error) {
-	p := &painter{own: v.Config.Method.Inpainting, holes: holes.Config.Method.Inpainting}
-	if p.own == nil || p.holes == nil || (p.own.Holes == 0) != (p.holes.Holes == 0) {
+func newPainter(ctx context.Context, s *runs.Store, v, holes study.Variant) (*painter, error) {
+	p := new(painter)
+	var own, others bool
+	p.own, own = v.Config.Method.(*sslkit.ContextEncoder)
+	p.holes, others = holes.Config.Method.(*sslkit.ContextEncoder)
+	if !own || !others || (p.own.Holes == 0) != (p.holes.Holes == 0) {
 		return nil, fmt.Errorf("show: %s cannot paint the holes of %s: both must be inpainting, with a hole in the centre or with holes anywhere", v.Name, holes.Name)
 	}
 	var err error
-	p.Trained, err = s.Trained(ctx, v.Config)
+	p.Job, err = s.Trained(ctx, v.Config)
 	return p, err
 }
 

@@ -5,8 +5,10 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func TestInpainted(t *testing.T) {
@@ -16,14 +18,14 @@ func TestInpainted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := sweep.Inpainting(sweep.Smoke, "fashion-mnist-10k")
+	c, err := recipe.Inpainting(sslkit.Smoke, "fashion-mnist-10k")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := c.Method.Inpainting
 	m.Backbone, m.Decoder, m.Critic = nn.ResNet(8, 2), 2, 2
 	c.Data.Train, c.Data.Test, c.Epochs, c.Batch = 20, 10, 1, 10
-	central, err := c.InpaintingLosses()
+	central, err := study.InpaintingLosses(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func TestInpainted(t *testing.T) {
 	says(t, f, err, "seen", "L2", "adversarial", "joint", "truth", " dB", ", joint ", "mean over 10 of fashion-mnist-10k/train")
 
 	m.Holes, m.Overlap, m.Seen = 1, 0, 1
-	anywhere, err := c.InpaintingLosses()
+	anywhere, err := study.InpaintingLosses(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,7 @@ func TestInpainted(t *testing.T) {
 		t.Error("two calls draw two kinds of holes")
 	}
 
-	for want, variants := range map[string][]sweep.Variant{
+	for want, variants := range map[string][]study.Variant{
 		"cannot paint the holes": {central[0], anywhere[0]},
 		"both must be inpaint":   {{Name: "rotation", Config: contrastive(t, "simclr", "fashion-mnist-10k")}},
 	} {

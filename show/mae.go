@@ -16,7 +16,8 @@ import (
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/optim"
 	"github.com/sslkit/lab/sslkit/pjrt"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 	"github.com/sslkit/lab/widgets"
 )
@@ -24,11 +25,11 @@ import (
 // Painted draws examples of src: whole, as c's masked autoencoder sees them, and as it paints them (He et al. 2022, Fig. 2).
 // There is one frame for each share of hidden patches; what one hides, those that hide more hide too. See
 // [sslkit.MAE.Reconstruct] for the brightness and the contrast of what is painted.
-func Painted(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, masks []float64, index ...int) (widgets.Frames, error) {
+func Painted(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, masks []float64, index ...int) (widgets.Frames, error) {
 	f := widgets.Frames{Label: "hidden"}
-	m := c.Method.MAE
-	if m == nil {
-		return f, fmt.Errorf("show: hidden patches are painted by mae, not by %v", c.Method)
+	m, ok := c.Method.(*sslkit.MAE)
+	if !ok {
+		return f, fmt.Errorf("show: hidden patches are painted by mae, not by %s", sslkit.TitleOf(c.Method))
 	}
 	images, names, err := read(src, index)
 	if err != nil {
@@ -70,7 +71,7 @@ func Painted(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Sourc
 }
 
 // paint hides a share mask of the patches, those last in order [N][L].
-func paint(t *sweep.Trained, m *sslkit.MAE, images []widgets.Image, order [][]int32, mask float64) (masked, painted []widgets.Image, err error) {
+func paint(t *runs.Job, m *sslkit.MAE, images []widgets.Image, order [][]int32, mask float64) (masked, painted []widgets.Image, err error) {
 	exec, err := model.NewExec(t.Backend, t.Store, func(scope *model.Scope, x, order *Node) []*Node {
 		masked, painted := m.Reconstruct(scope, x, order, mask)
 		return []*Node{masked, painted}
@@ -91,7 +92,7 @@ func paint(t *sweep.Trained, m *sslkit.MAE, images []widgets.Image, order [][]in
 }
 
 // Explained draws, over the epochs, how much of the variance of the hidden patches each masked autoencoder explains.
-func Explained(ctx context.Context, s *sweep.Store, variants ...sweep.Variant) (*widgets.Figure, error) {
+func Explained(ctx context.Context, s *runs.Store, variants ...study.Variant) (*widgets.Figure, error) {
 	c := widgets.Curves{XLabel: "epoch", YLabel: "variance explained, %"}
 	for _, v := range variants {
 		r, err := s.Pretrain(ctx, v.Config)
@@ -100,7 +101,7 @@ func Explained(ctx context.Context, s *sweep.Store, variants ...sweep.Variant) (
 		}
 		y := r.History.Reports["explained"]
 		if len(y) == 0 {
-			return nil, fmt.Errorf("show: %v paints no patches", v.Config.Method)
+			return nil, fmt.Errorf("show: %s paints no patches", sslkit.TitleOf(v.Config.Method))
 		}
 		c.Series = append(c.Series, widgets.Series{Name: v.Name, Y: percents(y)})
 		c.Note = fmt.Sprintf("%s, seed %d; of hidden patches of training images, mean over the epoch", v.Config.Data.Name, v.Config.Seed)
@@ -112,7 +113,7 @@ func Explained(ctx context.Context, s *sweep.Store, variants ...sweep.Variant) (
 // how many multiplications it has, which no machine changes. The variants take their steps on src in turns, so that what slows
 // the machine slows all of them; each is compared with the first within a turn, the median of the turns is drawn, and half
 // the distance of the quartiles as spread. The first two turns, which compile and warm up, are left out.
-func StepTime(ctx context.Context, src data.Source, turns int, variants ...sweep.Variant) (*widgets.Figure, error) {
+func StepTime(ctx context.Context, src data.Source, turns int, variants ...study.Variant) (*widgets.Figure, error) {
 	if turns < 1 || len(variants) == 0 {
 		return nil, fmt.Errorf("show: %d turns of %d variants: give at least one of each", turns, len(variants))
 	}
@@ -125,9 +126,9 @@ func StepTime(ctx context.Context, src data.Source, turns int, variants ...sweep
 	measured, counted := widgets.Series{Name: "time of a step", Role: widgets.Blue}, widgets.Series{Name: "its multiplications, counted"}
 	var step []func() (error, bool)
 	for _, v := range variants {
-		m := v.Config.Method.MAE
-		if m == nil {
-			return nil, fmt.Errorf("show: only mae hides patches, not %v", v.Config.Method)
+		m, ok := v.Config.Method.(*sslkit.MAE)
+		if !ok {
+			return nil, fmt.Errorf("show: only mae hides patches, not %s", sslkit.TitleOf(v.Config.Method))
 		}
 		if err := v.Config.Validate(); err != nil {
 			return nil, err

@@ -10,11 +10,11 @@ import (
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 // masked is a masked autoencoder of 16 patches that trains in a second on the pure-Go backend.
-func masked(t *testing.T) sweep.Config {
+func masked(t *testing.T) sslkit.Config {
 	t.Helper()
 	c := contrastive(t, "mae", "fashion-mnist-10k")
 	m := c.Method.MAE
@@ -37,14 +37,14 @@ func TestMAE(t *testing.T) {
 	frames, err = Painted(ctx, s, pixels, src, []float64{0.5}, 0)
 	says(t, frames.Figures[0], err, "targets are pixels")
 
-	f, err := Explained(ctx, s, sweep.Variant{Name: "normalised", Config: c}, sweep.Variant{Name: "pixels", Config: pixels})
+	f, err := Explained(ctx, s, study.Variant{Name: "normalised", Config: c}, study.Variant{Name: "pixels", Config: pixels})
 	says(t, f, err, "normalised", "pixels", "variance explained", "epoch")
 
 	other := contrastive(t, "simclr", "fashion-mnist-10k")
 	if _, err := Painted(ctx, s, other, src, []float64{0.5}, 0); err == nil || !strings.Contains(err.Error(), "by mae") {
 		t.Errorf("simclr paints: %v", err)
 	}
-	if _, err := Explained(ctx, s, sweep.Variant{Name: "simclr", Config: other}); err == nil || !strings.Contains(err.Error(), "no patches") {
+	if _, err := Explained(ctx, s, study.Variant{Name: "simclr", Config: other}); err == nil || !strings.Contains(err.Error(), "no patches") {
 		t.Errorf("simclr explains patches: %v", err)
 	}
 	if _, err := Painted(ctx, s, c, src, []float64{1}, 0); err == nil || !strings.Contains(err.Error(), "leaves none") {
@@ -93,13 +93,13 @@ func TestPaint(t *testing.T) {
 
 func TestStepTime(t *testing.T) {
 	c, src := masked(t), clothes(t)
-	variants, err := c.Vary("mae.mask", 0, 0.75)
+	variants, err := study.Vary(c, "mae.mask", 0, 0.75)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f, err := StepTime(t.Context(), src, 3, variants...)
 	says(t, f, err, "mask 0.75", "100.0", "multiplications", "batches of 20, on go", "3 steps")
-	if _, err := StepTime(t.Context(), src, 3, sweep.Variant{Name: "simclr", Config: contrastive(t, "simclr", "fashion-mnist-10k")}); err == nil ||
+	if _, err := StepTime(t.Context(), src, 3, study.Variant{Name: "simclr", Config: contrastive(t, "simclr", "fashion-mnist-10k")}); err == nil ||
 		!strings.Contains(err.Error(), "only mae") {
 		t.Errorf("simclr hides patches: %v", err)
 	}

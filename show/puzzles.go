@@ -17,7 +17,8 @@ import (
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/pjrt"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 	"github.com/sslkit/lab/widgets"
 )
@@ -29,7 +30,7 @@ var sides = []string{"above left", "above", "above right", "left", "right", "bel
 const held = 1000
 
 // calls computes what build makes of the images of src, float32 in [0, 1], in batches and up to so many, and hands it over.
-func calls(ctx context.Context, m *sweep.Trained, src data.Source, n int, build func(scope *model.Scope, image *Node) []*Node,
+func calls(ctx context.Context, m *runs.Job, src data.Source, n int, build func(scope *model.Scope, image *Node) []*Node,
 	take func(out []*tensors.Tensor) error) error {
 	ds, err := first(src, n)
 	if err != nil {
@@ -62,10 +63,10 @@ func calls(ctx context.Context, m *sweep.Trained, src data.Source, n int, build 
 
 // Confusion draws on which side of a patch c's context prediction sees another, in test images: a row for each side on which
 // it lies.
-func Confusion(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source) (*widgets.Figure, error) {
-	m := c.Method.Context
-	if m == nil {
-		return nil, fmt.Errorf("show: sides are told by context, not by %v", c.Method)
+func Confusion(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (*widgets.Figure, error) {
+	m, ok := c.Method.(*sslkit.ContextPrediction)
+	if !ok {
+		return nil, fmt.Errorf("show: sides are told by context, not by %s", sslkit.TitleOf(c.Method))
 	}
 	trained, err := s.Trained(ctx, c)
 	if err != nil {
@@ -108,8 +109,12 @@ func Confusion(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Sou
 
 // PatchNeighbours draws for a few patches of src, cut as the context prediction of the first variant does, the nearest ones
 // of other images: a row for each encoder. Nearness is the cosine of pooled features.
-func PatchNeighbours(ctx context.Context, s *sweep.Store, src data.Source, variants ...sweep.Variant) (*widgets.Figure, error) {
-	if len(variants) == 0 || variants[0].Config.Method.Context == nil {
+func PatchNeighbours(ctx context.Context, s *runs.Store, src data.Source, variants ...study.Variant) (*widgets.Figure, error) {
+	var cutter *sslkit.ContextPrediction
+	if len(variants) > 0 {
+		cutter, _ = variants[0].Config.Method.(*sslkit.ContextPrediction)
+	}
+	if cutter == nil {
 		return nil, fmt.Errorf("show: the first encoder must be one of context, which says how patches are cut")
 	}
 	const each, queries, found = 8, 4, 8
@@ -130,7 +135,7 @@ func PatchNeighbours(ctx context.Context, s *sweep.Store, src data.Source, varia
 		return nil, err
 	}
 	cut, err := model.CallOnce(backend, store, func(scope *model.Scope, x *Node) *Node {
-		patches, _ := variants[0].Config.Method.Context.Pairs(scope, Concatenate(slices.Repeat([]*Node{x}, each/2), 0))
+		patches, _ := cutter.Pairs(scope, Concatenate(slices.Repeat([]*Node{x}, each/2), 0))
 		return patches
 	}, batchOf(images))
 	if err != nil {
@@ -214,13 +219,13 @@ func Aberrated(src data.Source, strengths []float64, index ...int) (*widgets.Fig
 }
 
 // Aberration draws how far from a patch's place in test images each variant of position puts it, over the seeds.
-func Aberration(ctx context.Context, s *sweep.Store, src data.Source, variants []sweep.Variant, seeds ...int64) (*widgets.Figure, error) {
+func Aberration(ctx context.Context, s *runs.Store, src data.Source, variants []study.Variant, seeds ...int64) (*widgets.Figure, error) {
 	off := widgets.Series{Name: "error of the place", Role: widgets.Vermillion}
 	b := widgets.Bars{YLabel: "distance, 1 is the image's side", Guides: []widgets.Guide{{Name: "always the centre", Y: 1 / math.Sqrt(6)}}}
 	for _, v := range variants {
-		m := v.Config.Method.Position
-		if m == nil {
-			return nil, fmt.Errorf("show: places are told by position, not by %v", v.Config.Method)
+		m, ok := v.Config.Method.(*sslkit.PatchPosition)
+		if !ok {
+			return nil, fmt.Errorf("show: places are told by position, not by %s", sslkit.TitleOf(v.Config.Method))
 		}
 		var errors []float64
 		for _, seed := range seeds {
@@ -255,10 +260,10 @@ func Aberration(ctx context.Context, s *sweep.Store, src data.Source, variants [
 }
 
 // Puzzles draws examples of src, shuffled, and put right by c's jigsaw; a frame says whether they are.
-func Puzzles(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, index ...int) (*widgets.Figure, error) {
-	m := c.Method.Jigsaw
-	if m == nil {
-		return nil, fmt.Errorf("show: puzzles are solved by jigsaw, not by %v", c.Method)
+func Puzzles(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, error) {
+	m, ok := c.Method.(*sslkit.Jigsaw)
+	if !ok {
+		return nil, fmt.Errorf("show: puzzles are solved by jigsaw, not by %s", sslkit.TitleOf(c.Method))
 	}
 	images, _, err := read(src, index)
 	if err != nil {
@@ -299,12 +304,12 @@ func Puzzles(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Sourc
 }
 
 // PermutationSets is a table, in Markdown, of the permutations of each variant of jigsaw: how far apart they are, in tiles.
-func PermutationSets(variants ...sweep.Variant) (string, error) {
+func PermutationSets(variants ...study.Variant) (string, error) {
 	t := widgets.Table{Head: []string{"jigsaw", "permutations", "mean Hamming distance", "smallest"}}
 	for _, v := range variants {
-		m := v.Config.Method.Jigsaw
-		if m == nil {
-			return "", fmt.Errorf("show: permutations are of jigsaw, not of %v", v.Config.Method)
+		m, ok := v.Config.Method.(*sslkit.Jigsaw)
+		if !ok {
+			return "", fmt.Errorf("show: permutations are of jigsaw, not of %s", sslkit.TitleOf(v.Config.Method))
 		}
 		mean, least := sslkit.HammingDistances(sslkit.Permutations(m.Permutations, m.Distance, m.Seed))
 		t.Rows = append(t.Rows, []string{v.Name, fmt.Sprint(m.Permutations), fmt.Sprintf("%.2f", mean), fmt.Sprint(least)})

@@ -5,7 +5,8 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 // tells is says for tables.
@@ -27,12 +28,12 @@ func TestPuzzles(t *testing.T) {
 	context, jigsaw := contrastive(t, "context", "fashion-mnist-10k"), contrastive(t, "jigsaw", "fashion-mnist-10k")
 	f, err := Confusion(ctx, s, context, src)
 	says(t, f, err, "it is said to lie", "below right", "12.5 by guessing", "1000 test images")
-	f, err = PatchNeighbours(ctx, s, src, sweep.Variant{Name: "trained", Config: context}, sweep.Variant{Name: "random init", Config: context.RandomInit()})
+	f, err = PatchNeighbours(ctx, s, src, study.Variant{Name: "trained", Config: context}, study.Variant{Name: "random init", Config: recipe.RandomInit(context)})
 	says(t, f, err, "trained", "random init", "patch")
 	f, err = Puzzles(ctx, s, jigsaw, src, 0, 1, 2)
 	says(t, f, err, "shuffled", "put right", "24 permutations")
 
-	byP, err := jigsaw.Vary("permutations", 4, 6)
+	byP, err := study.Vary(jigsaw, "permutations", 4, 6)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,9 +41,9 @@ func TestPuzzles(t *testing.T) {
 	tells(t, text, err, "permutations 4", "9.00 | 9") // the first few never agree in a tile
 	for name, err := range map[string]error{
 		"sides":        second(Confusion(ctx, s, jigsaw, src)),
-		"permutations": second(PermutationSets(sweep.Variant{Name: "context", Config: context})),
+		"permutations": second(PermutationSets(study.Variant{Name: "context", Config: context})),
 		"puzzles":      second(Puzzles(ctx, s, context, src, 0)),
-		"places":       second(Aberration(ctx, s, src, []sweep.Variant{{Config: context}}, 1)),
+		"places":       second(Aberration(ctx, s, src, []study.Variant{{Config: context}}, 1)),
 		"patches":      second(PatchNeighbours(ctx, s, src)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
@@ -56,19 +57,19 @@ func second[T any](_ T, err error) error { return err }
 func TestAberration(t *testing.T) {
 	s, _ := small(t)
 	c := contrastive(t, "position", "fashion-mnist-10k")
-	f, err := Aberration(t.Context(), s, clothes(t), []sweep.Variant{{Name: "unguarded", Config: c}}, 1)
+	f, err := Aberration(t.Context(), s, clothes(t), []study.Variant{{Name: "unguarded", Config: c}}, 1)
 	says(t, f, err, "unguarded", "always the centre", "one seed")
 }
 
 func TestFamily(t *testing.T) {
 	s, _ := small(t)
 	ctx := t.Context()
-	var variants []sweep.Variant
+	var variants []study.Variant
 	for _, method := range []string{"context", "jigsaw"} {
 		c := contrastive(t, method, "fashion-mnist-10k")
-		variants = append(variants, sweep.Variant{Name: method, Config: c.WithEpochs(2)})
+		variants = append(variants, study.Variant{Name: method, Config: c.WithEpochs(2)})
 	}
-	result, err := s.Ablate(ctx, variants, eval.Defaults(), 1)
+	result, err := study.Ablate(ctx, s, variants, eval.Defaults(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

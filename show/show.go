@@ -1,10 +1,11 @@
-// Package show draws what the laboratory measured: records and comparisons of sweep, images of data,
+// Package show draws what the laboratory measured: records and comparisons of runs and studies, images of data,
 // as figures of widgets. The command line and the notebooks share it.
 package show
 
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/pjrt"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -60,7 +62,7 @@ func Copies(angles []int, src data.Source, index ...int) (*widgets.Figure, error
 
 // Attention draws where an encoder is most active on examples of a dataset, a column for each of its
 // blocks (Gidaris et al. 2018, Fig. 3).
-func Attention(ctx context.Context, s *sweep.Store, c sweep.Config, src data.Source, index ...int) (*widgets.Figure, error) {
+func Attention(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, error) {
 	images, names, err := read(src, index)
 	if err != nil {
 		return nil, err
@@ -119,7 +121,7 @@ func read(src data.Source, index []int) (images []widgets.Image, names []string,
 
 // Training draws a run's accuracy on its pretext task, and beside it how well the features of two
 // blocks, one in the middle and the last, serve to find the class by k-NN, which no loss asks for.
-func Training(r *sweep.Record) (*widgets.Figure, error) {
+func Training(r *runs.Record) (*widgets.Figure, error) {
 	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; k-NN on up to 500 test images", r.Config.Data.Name, r.Config.Seed)}
 	if y := r.History.Reports["accuracy"]; len(y) > 0 {
 		c.Series = append(c.Series, widgets.Series{Name: "pretext task", Role: widgets.Blue, Y: percents(y)})
@@ -133,23 +135,23 @@ func Training(r *sweep.Record) (*widgets.Figure, error) {
 			c.Series = append(c.Series, widgets.Series{Name: fmt.Sprintf("class, block %d", block), Y: percents(y)})
 		}
 	}
-	if m := r.Config.Method.Rotation; m != nil {
-		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 / float64(len(m.Angles))}}
+	if guess := r.Config.GuessLoss(); guess > 0 && len(r.History.Reports["accuracy"]) > 0 {
+		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 * math.Exp(-guess)}} // of one in exp(loss)
 	}
 	return c.Figure()
 }
 
 // Blocks draws the accuracy of the linear probe at each block of the encoders.
-func Blocks(c *sweep.Comparison) (*widgets.Figure, error) {
-	return blocks(c, "linear probe", func(r sweep.Row) []eval.Spread { return r.Linear })
+func Blocks(c *study.Comparison) (*widgets.Figure, error) {
+	return blocks(c, "linear probe", func(r study.Row) []eval.Spread { return r.Linear })
 }
 
 // Neighbours draws the accuracy of k-NN at each block of the encoders.
-func Neighbours(c *sweep.Comparison) (*widgets.Figure, error) {
-	return blocks(c, "k-NN", func(r sweep.Row) []eval.Spread { return r.KNN })
+func Neighbours(c *study.Comparison) (*widgets.Figure, error) {
+	return blocks(c, "k-NN", func(r study.Row) []eval.Spread { return r.KNN })
 }
 
-func blocks(c *sweep.Comparison, probe string, of func(sweep.Row) []eval.Spread) (*widgets.Figure, error) {
+func blocks(c *study.Comparison, probe string, of func(study.Row) []eval.Spread) (*widgets.Figure, error) {
 	g := widgets.Curves{YLabel: probe + " accuracy, %", Note: note(c)}
 	for _, row := range c.Rows {
 		s := widgets.Series{Name: row.Name, Role: role(row.Name)}
@@ -165,7 +167,7 @@ func blocks(c *sweep.Comparison, probe string, of func(sweep.Row) []eval.Spread)
 }
 
 // Ablation draws the last block's accuracies for each variant, with those of the baselines as guides.
-func Ablation(c *sweep.Comparison) (*widgets.Figure, error) {
+func Ablation(c *study.Comparison) (*widgets.Figure, error) {
 	linear := widgets.Series{Name: "linear probe", Role: widgets.Blue}
 	knn := widgets.Series{Name: "k-NN"}
 	b := widgets.Bars{YLabel: "accuracy, %", Dots: true, Note: note(c) + "; last block"}
@@ -195,7 +197,7 @@ func Ablation(c *sweep.Comparison) (*widgets.Figure, error) {
 
 // Gap draws the Task Gap: the non-linear probe on the paper's block for each set of angles, here and
 // in the paper.
-func Gap(g *sweep.TaskGap) (*widgets.Figure, error) {
+func Gap(g *study.Gap) (*widgets.Figure, error) {
 	here := widgets.Series{Name: "here: " + g.Config.Data.Name, Role: widgets.Blue}
 	paper := widgets.Series{Name: "paper: CIFAR-10"}
 	b := widgets.Bars{YLabel: "accuracy, %", Dots: true, Note: note(&g.Comparison)}
@@ -212,7 +214,7 @@ func Gap(g *sweep.TaskGap) (*widgets.Figure, error) {
 	return b.Figure()
 }
 
-func note(c *sweep.Comparison) string {
+func note(c *study.Comparison) string {
 	n := fmt.Sprintf("%s; mean ± deviation over %d seeds", c.Config.Data.Name, len(c.Seeds))
 	if len(c.Seeds) == 1 {
 		n = c.Config.Data.Name + "; one seed"

@@ -7,9 +7,12 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -74,14 +77,14 @@ func TestCopies(t *testing.T) {
 }
 
 // small trains in a second on the pure-Go backend.
-func small(t *testing.T) (*sweep.Store, sweep.Config) {
+func small(t *testing.T) (*runs.Store, sslkit.Config) {
 	t.Helper()
-	s, err := sweep.Open(t.TempDir())
+	s, err := runs.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Report = nil
-	c, err := sweep.Rotation(sweep.Smoke, "fashion-mnist-10k")
+	c, err := recipe.Rotation(sslkit.Smoke, "fashion-mnist-10k")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +103,7 @@ func TestResults(t *testing.T) {
 	f, err := Training(record)
 	says(t, f, err, "pretext task", "class, block 2", "class, block 3", "pretext, by chance", "epoch")
 
-	comparison, err := s.Compare(ctx, c, eval.Defaults(), 1)
+	comparison, err := study.Compare(ctx, s, c, eval.Defaults(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,11 +117,11 @@ func TestResults(t *testing.T) {
 }
 
 func TestGap(t *testing.T) {
-	g := &sweep.TaskGap{Comparison: sweep.Comparison{Seeds: []int64{1, 2}, Config: sweep.Config{Data: sweep.Data{Name: "toys"}}}}
-	for _, set := range sweep.AngleSets {
-		g.Rows = append(g.Rows, sweep.Row{Name: set.Name, Angles: set.Angles, Paper: set.Paper, NonLinear: eval.Spread{Mean: 0.8, Std: 0.01, N: 2}})
+	g := &study.Gap{Comparison: study.Comparison{Seeds: []int64{1, 2}, Config: sslkit.Config{Data: sslkit.Data{Name: "toys"}}}}
+	for _, set := range study.AngleSets {
+		g.Rows = append(g.Rows, study.Row{Name: set.Name, Angles: set.Angles, Paper: set.Paper, NonLinear: eval.Spread{Mean: 0.8, Std: 0.01, N: 2}})
 	}
-	g.Rows = append(g.Rows, sweep.Row{Name: "random init", NonLinear: eval.Spread{Mean: 0.7, N: 2}}, sweep.Row{Name: "supervised", NonLinear: eval.Spread{Mean: 0.9, N: 2}})
+	g.Rows = append(g.Rows, study.Row{Name: "random init", NonLinear: eval.Spread{Mean: 0.7, N: 2}}, study.Row{Name: "supervised", NonLinear: eval.Spread{Mean: 0.9, N: 2}})
 	f, err := Gap(g)
 	says(t, f, err, "here: toys", "paper: CIFAR-10", "random init", "supervised", "4 rotations", "2 seeds")
 }

@@ -10,14 +10,16 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/sslkit/view"
 	"github.com/sslkit/lab/widgets"
 )
 
 // Tracked is the table, in Markdown, of how well the test clips were followed.
-func Tracked(t *sweep.TrackTable) (string, error) {
+func Tracked(t *study.TrackTable) (string, error) {
 	head, rows := t.Table()
 	best := []int{1, 2, 3}
 	if t.Objects() == 0 {
@@ -28,7 +30,7 @@ func Tracked(t *sweep.TrackTable) (string, error) {
 }
 
 // Overlap draws how far into the clips the masks hold: region similarity J from frame to frame.
-func Overlap(t *sweep.TrackTable) (*widgets.Figure, error) {
+func Overlap(t *study.TrackTable) (*widgets.Figure, error) {
 	if t.Objects() == 0 {
 		return nil, fmt.Errorf("show: nobody knows the objects of %s: there is no overlap with them", t.Config.Data.Name)
 	}
@@ -48,7 +50,7 @@ func Overlap(t *sweep.TrackTable) (*widgets.Figure, error) {
 // Masks draws a test clip with its objects as they are, and as they are carried on from the first frame by c's method, trained
 // first if need be, and by the baselines. Boxes, in pixels of the first frame, are followed in place of what is known of the clip;
 // a film of which nothing is known needs at least one.
-func Masks(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking, index int, boxes ...image.Rectangle) (*widgets.Figure, error) {
+func Masks(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking, index int, boxes ...image.Rectangle) (*widgets.Figure, error) {
 	clip, err := carry(ctx, s, c, o, index, boxes...)
 	if err != nil {
 		return nil, err
@@ -68,7 +70,7 @@ func Masks(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking,
 
 // CopiedColors draws a test clip in grey, in the colours that were copied from its first frame, by c's method and by the baselines, and as it
 // is. What is copied is a and b, place by place of the map; the lightness is the clip's own.
-func CopiedColors(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking, index int) (*widgets.Figure, error) {
+func CopiedColors(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking, index int) (*widgets.Figure, error) {
 	clip, err := carry(ctx, s, c, o, index)
 	if err != nil {
 		return nil, err
@@ -91,15 +93,15 @@ func CopiedColors(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tr
 
 // carriedClip is one clip and what each tracker made of its first frame.
 type carriedClip struct {
-	trained *sweep.Trained
+	trained *runs.Job
 	images  []widgets.Image
 	truth   []uint8
 	names   []string
 	carried []eval.Carried
 }
 
-func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking, index int, boxes ...image.Rectangle) (*carriedClip, error) {
-	trained, trackers, err := s.Trackers(ctx, c)
+func carry(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking, index int, boxes ...image.Rectangle) (*carriedClip, error) {
+	trained, trackers, err := study.Trackers(ctx, s, c)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +118,7 @@ func carry(ctx context.Context, s *sweep.Store, c sweep.Config, o eval.Tracking,
 	for ; len(pixels) > 0; pixels = pixels[h*w*channels:] {
 		clip.images = append(clip.images, widgets.Image{Pixels: pixels[:h*w*channels], H: h, W: w, C: channels})
 	}
-	ds, truth, err := sweep.Clips(data.Pick(src, index), 1)
+	ds, truth, err := study.Clips(data.Pick(src, index), 1)
 	if err != nil {
 		return nil, err
 	}

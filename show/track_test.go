@@ -5,21 +5,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func TestTracking(t *testing.T) {
 	s, rotation := small(t)
-	c, err := sweep.Preset("tracking", sweep.Smoke, "clips")
+	c, err := recipe.Preset("tracking", sslkit.Smoke, "clips")
 	if err != nil {
 		t.Fatal(err)
 	}
-	*c.Method.Network() = nn.ResNet(8, 4)
+	*sslkit.Backbone(c.Method) = nn.ResNet(8, 4)
 	c.Method.Tracking.Dim, c.Method.Tracking.Colors = 8, 8
 	c.Data.Size, c.Data.Train, c.Data.Test, c.Epochs, c.Batch, c.Optimizer.Warmup = 16, 10, 10, 1, 5, 0
-	table, err := s.Track(t.Context(), c, eval.TrackingDefaults(), 1)
+	table, err := study.Track(t.Context(), s, c, eval.TrackingDefaults(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,13 @@ import (
 	"math"
 	"slices"
 
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
 // Transfer draws a table's rows in their order, and of its columns the given ones, which are accuracies, or all of these that
 // were measured: mean and standard deviation over the seeds.
-func Transfer(t *sweep.Transfer, columns ...string) (*widgets.Figure, error) {
+func Transfer(t *study.TransferTable, columns ...string) (*widgets.Figure, error) {
 	h := widgets.Heatmap{Decimals: 1, Note: fmt.Sprintf("%s; test accuracy in %%, mean ± deviation over %s%s", t.Data.Name, counted(t.Seeds), testSet(t.Tally)),
 		Values: make([][]float64, len(t.Rows)), Spread: make([][]float64, len(t.Rows))}
 	if len(t.Seeds) == 1 {
@@ -34,7 +34,7 @@ func Transfer(t *sweep.Transfer, columns ...string) (*widgets.Figure, error) {
 		if c.Unit != "%" {
 			return nil, fmt.Errorf("show: %s is no accuracy", c.Name)
 		}
-		measured := func(r sweep.TransferRow) bool { return r.Values[c.Name].N > 0 }
+		measured := func(r study.TransferRow) bool { return r.Values[c.Name].N > 0 }
 		if all && !slices.ContainsFunc(t.Rows, measured) {
 			continue
 		}

@@ -4,17 +4,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
-	"github.com/sslkit/lab/sslkit/sweep"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
 func TestTransfer(t *testing.T) {
-	o := sweep.DefaultTransfer()
-	table := &sweep.Transfer{Data: sweep.Data{Name: "toys"}, Options: o, Seeds: []int64{1, 2}, Columns: o.Columns()}
-	names := append(sweep.ImageMethods(), "supervised", "random, norms fitted", "random init")
+	o := study.DefaultTransfer()
+	table := &study.TransferTable{Data: sslkit.Data{Name: "toys"}, Options: o, Seeds: []int64{1, 2}, Columns: o.Columns()}
+	names := append(study.ImageMethods(), "supervised", "random, norms fitted", "random init")
 	for i, name := range names {
-		row := sweep.TransferRow{Name: name, Backbone: nn.NIN(3, 6), Values: make(map[string]eval.Spread)}
+		row := study.TransferRow{Name: name, Backbone: nn.NIN(3, 6), Values: make(map[string]eval.Spread)}
 		for k, c := range table.Columns {
 			if c.Unit == "%" && !(c.Name == "fine-tuned" && name == "random, norms fitted") {
 				row.Values[c.Name] = eval.Spread{Mean: 0.8 - 0.02*float64(i) - 0.03*float64(k*k%5), Std: 0.01, N: 2}

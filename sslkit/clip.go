@@ -148,3 +148,9 @@ func (m *CLIP) project(scope *model.Scope, x *Node) *Node {
 	normal := initializer.RandomNormalFn(scope, 1/math.Sqrt(float64(x.Shape().Dim(1))))
 	return L2Normalize(layers.Dense(scope.WithInitializer(normal), x, false, m.Dim), -1)
 }
+
+// GuessLoss is the cross-entropy of a guess.
+func (*CLIP) GuessLoss(batch int) float64 { return math.Log(float64(batch)) }
+
+// Reads tells how captions are tokenised.
+func (m *CLIP) Reads() (vocabulary, length int) { return m.Vocabulary, m.Length }

@@ -1,8 +1,7 @@
-package sweep
+package sslkit
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,26 +10,110 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"github.com/sslkit/lab/data"
-	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/optim"
 )
 
-// Config is all that the result of a run follows from. Its JSON is what a config file holds and,
-// with the method's revision, what a run's key is the hash of.
+// Config is all that the result of a run follows from. Its JSON is what a config file holds, with the method as
+// {"simclr": {...}}, and, with the method's revision, what a run's key is the hash of.
 type Config struct {
-	Method    Method    `json:"method"`
-	Data      Data      `json:"data"`
-	Epochs    int       `json:"epochs"`
-	Batch     int       `json:"batch"` // images; rotation trains on as many copies of each as it has angles
-	Optimizer Optimizer `json:"optimizer"`
-	Seed      int64     `json:"seed"`
-	Backend   string    `json:"backend,omitempty"` // kind of pjrt.Choice; a request without one gets this machine's
+	Method    Method // registered, see [Register]
+	Data      Data
+	Epochs    int
+	Batch     int // images; rotation trains on as many copies of each as it has angles
+	Optimizer Optimizer
+	Seed      int64
+	Backend   string // kind of pjrt.Choice; a request without one gets this machine's
+}
+
+// written is how a Config is written. The order of its fields is that of the keys of all records.
+type written struct {
+	Method    json.RawMessage `json:"method"`
+	Data      Data            `json:"data"`
+	Epochs    int             `json:"epochs"`
+	Batch     int             `json:"batch"`
+	Optimizer Optimizer       `json:"optimizer"`
+	Seed      int64           `json:"seed"`
+	Backend   string          `json:"backend,omitempty"`
+}
+
+func (c Config) written() (written, error) {
+	w := written{json.RawMessage("{}"), c.Data, c.Epochs, c.Batch, c.Optimizer, c.Seed, c.Backend}
+	if c.Method == nil {
+		return w, nil
+	}
+	name := NameOf(c.Method)
+	if name == "" {
+		return w, unregistered(c.Method)
+	}
+	text, err := json.Marshal(map[string]Method{name: c.Method})
+	w.Method = text
+	return w, err
+}
+
+func unregistered(m Method) error {
+	return fmt.Errorf("sslkit: the method %T is not registered: import github.com/sslkit/lab/sslkit/recipe for those of the laboratory, or call sslkit.Register", m)
+}
+
+// MarshalJSON writes the method under its name.
+func (c Config) MarshalJSON() ([]byte, error) {
+	w, err := c.written()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(w)
+}
+
+// UnmarshalJSON refuses fields that it does not know, and methods that are not registered: see [ErrUnknownMethod].
+func (c *Config) UnmarshalJSON(text []byte) error {
+	var w written
+	if err := strict(text, &w, Config{}.fields()); err != nil {
+		return err
+	}
+	*c = Config{nil, w.Data, w.Epochs, w.Batch, w.Optimizer, w.Seed, w.Backend}
+	var named map[string]json.RawMessage
+	if len(w.Method) > 0 {
+		if err := json.Unmarshal(w.Method, &named); err != nil {
+			return fmt.Errorf("method: %w", err)
+		}
+	}
+	if len(named) > 1 {
+		return fmt.Errorf("%d methods are given: name one of %s", len(named), strings.Join(Methods(), ", "))
+	}
+	for name, text := range named {
+		r, err := Lookup(name)
+		if err != nil {
+			return err
+		}
+		m := reflect.New(r.kind.Elem()).Interface().(Method)
+		if err := strict(text, m, Config{Method: m}.fields()); err != nil {
+			return err
+		}
+		c.Method = m
+	}
+	return nil
+}
+
+// strict decodes one value and refuses fields that it does not know, with a hint at one of the paths.
+func strict(text []byte, v any, paths []string) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil && len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
+		err = errors.New("there is more after its end: one file holds one configuration")
+	}
+	if err == nil {
+		return nil
+	}
+	if _, name, found := strings.Cut(err.Error(), "unknown field "); found {
+		return fmt.Errorf("%w%s", err, Suggest(strings.Trim(name, `"`), paths))
+	}
+	return err
 }
 
 // Data is a dataset of package data.
@@ -78,19 +161,29 @@ func (c Config) WithEpochs(epochs int) Config {
 	return c
 }
 
+// Limits that no run needs to pass, and numbers beyond them are mistakes.
+const (
+	maxEpochs = 1_000_000
+	maxBatch  = 1 << 20
+	maxConfig = 1 << 20 // bytes of a configuration
+)
+
 // Validate says what cannot be run, as far as that is known without the data.
 func (c Config) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("sweep: "+format, args...)) }
-	if chosen := c.Method.chosen(); len(chosen) != 1 {
-		bad("%d methods are given: name one of %s", len(chosen), strings.Join(Methods(), ", "))
-	} else if m, ok := chosen[0].(interface{ Validate() error }); ok && c.Method.Supervised == nil {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("sslkit: "+format, args...)) }
+	r, known := RegistrationOf(c.Method)
+	switch {
+	case c.Method == nil:
+		bad("no method is given: name one of %s", strings.Join(Methods(), ", "))
+		return errors.Join(errs...)
+	case !known:
+		return unregistered(c.Method)
+	}
+	if m, ok := c.Method.(interface{ Validate() error }); ok {
 		errs = append(errs, m.Validate())
 	} else {
-		errs = append(errs, c.Method.Network().Validate())
-	}
-	if m := c.Method.Supervised; m != nil && m.Classes != 0 {
-		bad("%d classes: leave them out, the data says how many there are", m.Classes)
+		errs = append(errs, Backbone(c.Method).Validate())
 	}
 	if c.Data.Name == "" {
 		bad("no dataset is named; 'sslkit data' lists them")
@@ -98,14 +191,14 @@ func (c Config) Validate() error {
 	if c.Data.Train < 0 || c.Data.Test < 0 {
 		bad("%d training and %d test examples: choose numbers above 0, or 0 for all", c.Data.Train, c.Data.Test)
 	}
-	if c.Method.Random != nil {
+	if r.Role == Untrained {
 		if c.Epochs != 0 || c.Batch != 0 || !reflect.DeepEqual(c.Optimizer, Optimizer{}) {
 			bad("the random encoder is not trained: leave out epochs, batch and optimizer")
 		}
 		return errors.Join(errs...)
 	}
 	least := 1
-	if m, ok := c.method().(sslkit.Crowded); ok {
+	if m, ok := c.Method.(Crowded); ok {
 		least = m.MinBatch() // an image alone has nothing to be told from
 	}
 	if c.Batch < least {
@@ -155,7 +248,7 @@ func (c Config) Validate() error {
 	if len(o.Drops) == 0 && o.Factor != 0 {
 		bad("factor %g without drops: name the epochs of the drops, or leave it out", o.Factor)
 	}
-	errs = append(errs, o.build(1, max(c.Epochs, 1)).(interface{ Validate() error }).Validate())
+	errs = append(errs, o.Build(1, max(c.Epochs, 1)).(interface{ Validate() error }).Validate())
 	return errors.Join(errs...)
 }
 
@@ -169,8 +262,8 @@ func rise(epochs []int) bool {
 	return true
 }
 
-// build makes the optimizer for epochs of so many steps.
-func (o Optimizer) build(steps, epochs int) optimizer.Interface {
+// Build makes the optimizer for epochs of so many steps.
+func (o Optimizer) Build(steps, epochs int) optimizer.Interface {
 	at := make([]int, len(o.Drops))
 	for i, e := range o.Drops {
 		at[i] = e * steps
@@ -188,42 +281,45 @@ func (o Optimizer) build(steps, epochs int) optimizer.Interface {
 	return optim.SGD{Rate: rate, Momentum: o.Momentum, Nesterov: o.Nesterov, WeightDecay: o.WeightDecay}
 }
 
-// Limits that no run needs to pass, and numbers beyond them are mistakes.
-const (
-	maxEpochs = 1_000_000
-	maxBatch  = 1 << 20
-	maxConfig = 1 << 20 // bytes of a configuration
-)
-
 // Key is the name of the run's record: 16 hexadecimal digits of the hash of the configuration, of which the digest of the
 // data is a part, and of the method's revision.
-func (c Config) Key() string { return c.key(revision(c.Method.Name())) }
+func (c Config) Key() string { return c.KeyAt(c.Revision()) }
 
-func (c Config) key(revision int) string {
-	return hash(struct {
-		Config
-		Revision int `json:"revision"`
-	}{c, revision})
+// Revision is that of the numbers of c's method.
+func (c Config) Revision() Revision {
+	r, _ := RegistrationOf(c.Method)
+	return Revision{max(1, r.Revision), r.source}
 }
 
-// method is the one that is chosen, nil where not just one is.
-func (c Config) method() sslkit.Method {
-	if chosen := c.Method.chosen(); len(chosen) == 1 {
-		return chosen[0]
+// Revision tells the versions of a method's code apart whose numbers differ.
+type Revision struct {
+	Number int    `json:"revision"`
+	Source string `json:"source,omitempty"` // digest of a method's in a notebook's cell
+}
+
+// KeyAt is the key that c had, or will have, at another revision of its method.
+func (c Config) KeyAt(r Revision) string {
+	w, err := c.written()
+	if err != nil {
+		panic(err) // whoever has not called Validate
 	}
-	return nil
+	return Hash(struct {
+		written
+		Revision
+	}{w, r})
 }
 
-const keyDigits = 16
+// KeyDigits is the length of a key.
+const KeyDigits = 16
 
-// hash of a value's JSON, whose order of fields Go fixes.
-func hash(v any) string {
+// Hash of a value's JSON, whose order of fields Go fixes, in KeyDigits hexadecimal digits.
+func Hash(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // plain structs of numbers, strings and slices
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:keyDigits/2])
+	return hex.EncodeToString(sum[:KeyDigits/2])
 }
 
 // ReadConfig decodes a configuration and refuses fields that it does not know.
@@ -233,7 +329,7 @@ func ReadConfig(r io.Reader) (Config, error) {
 		err = fmt.Errorf("it has more than %d bytes", maxConfig)
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("sweep: reading the configuration: %w", err)
+		return Config{}, fmt.Errorf("sslkit: reading the configuration: %w", err)
 	}
 	c, err := decode(text)
 	if err != nil {
@@ -242,26 +338,15 @@ func ReadConfig(r io.Reader) (Config, error) {
 	return c, c.Validate()
 }
 
-func decode(text []byte) (Config, error) {
-	var c Config
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	err := d.Decode(&c)
-	if err == nil && len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
-		err = errors.New("there is more after its end: one file holds one configuration")
-	}
-	if err != nil {
-		hint := ""
-		if _, name, found := strings.Cut(err.Error(), "unknown field "); found {
-			hint = suggest(strings.Trim(name, `"`), fields(reflect.TypeFor[Config]()))
-		}
-		return Config{}, fmt.Errorf("sweep: the configuration: %w%s", err, hint)
+func decode(text []byte) (c Config, err error) {
+	if err := c.UnmarshalJSON(text); err != nil {
+		return Config{}, fmt.Errorf("sslkit: the configuration: %w", err)
 	}
 	return c, nil
 }
 
-// suggest names the path whose last part is nearest to name, or all of them.
-func suggest(name string, paths []string) string {
+// Suggest names the path whose last part is nearest to name, or all of them.
+func Suggest(name string, paths []string) string {
 	best, least := "", 3 // more changes than two make another word
 	for _, path := range paths {
 		if d := levenshtein.ComputeDistance(strings.ToLower(name), path[strings.LastIndex(path, ".")+1:]); d < least {
@@ -274,6 +359,22 @@ func suggest(name string, paths []string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
+// fields are the paths of all that c's JSON may say of a method like its own.
+func (c Config) fields() []string {
+	var out []string
+	if c.Method != nil {
+		for _, f := range fields(reflect.TypeOf(c.Method)) {
+			out = append(out, "method."+NameOf(c.Method)+"."+f)
+		}
+	}
+	for _, f := range fields(reflect.TypeFor[written]()) {
+		if f != "method" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // fields lists the JSON names within t as paths.
 func fields(t reflect.Type) []string {
 	for t.Kind() == reflect.Pointer {
@@ -282,9 +383,12 @@ func fields(t reflect.Type) []string {
 	var out []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name := jsonName(f)
-		if name == "-" || name == "" {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || name == "" && !f.IsExported() {
 			continue
+		}
+		if name == "" {
+			name = f.Name
 		}
 		inner := f.Type
 		for inner.Kind() == reflect.Pointer {
@@ -301,55 +405,74 @@ func fields(t reflect.Type) []string {
 	return out
 }
 
-// open returns the training and the test split.
-func (d Data) open(ctx context.Context, o data.OpenOptions) (train, test data.Source, err error) {
-	if train, test, err = data.OpenContext(ctx, d.Name, o); err != nil {
-		return nil, nil, err
-	}
-	if train, err = part(train, d.Train); err != nil {
-		return nil, nil, fmt.Errorf("sweep: --train: %w", err)
-	}
-	if test, err = part(test, d.Test); err != nil {
-		return nil, nil, fmt.Errorf("sweep: --test: %w", err)
-	}
-	return train, test, nil
-}
-
-// part draws n examples, always the same: equally many of each class, or in proportion where a class has too few for that.
-func part(src data.Source, n int) (data.Source, error) {
-	if n == 0 || n == src.Len() {
-		return src, nil
-	}
-	some, err := data.Subset(src, n, 0)
-	if err != nil {
-		if some, err := data.Proportional(src, n, 0); err == nil {
-			return some, nil
-		}
-	}
-	return some, err
-}
-
-// fitted returns a preset's configuration for the images that a folder of the user's has: a preset's numbers are at most so
-// many.
-func (c Config) fitted(ctx context.Context) (Config, error) {
-	if !strings.HasPrefix(c.Data.Name, "folder:") && !strings.HasPrefix(c.Data.Name, "captions:") {
-		return c, nil
-	}
-	train, test, err := data.OpenContext(ctx, c.Data.Name, data.OpenOptions{Size: c.Data.Size})
+// With returns c with one field changed, without touching what c points to. The field is named by its path in
+// JSON, or by as much of the path's end as names only one field of c's method: "temperature" is then
+// "method.simclr.temperature". The value is one that the field's JSON takes.
+func (c Config) With(path string, value any) (Config, error) {
+	full, err := c.resolve(path)
 	if err != nil {
 		return c, err
 	}
-	atMost := func(n *int, all int) int {
-		if *n >= all {
-			*n = 0
-		}
-		if *n == 0 {
-			return all
-		}
-		return *n
+	text, err := json.Marshal(c)
+	if err != nil {
+		return c, fmt.Errorf("sslkit: %w", err)
 	}
-	n := atMost(&c.Data.Train, train.Len())
-	atMost(&c.Data.Test, test.Len())
-	c.Batch = min(c.Batch, n)
-	return c, nil
+	var tree map[string]any
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	d.UseNumber() // a seed of 63 bits must come out as it went in
+	if err := d.Decode(&tree); err != nil {
+		return c, fmt.Errorf("sslkit: %w", err)
+	}
+	at, keys := tree, strings.Split(full, ".")
+	for _, key := range keys[:len(keys)-1] {
+		below, ok := at[key].(map[string]any)
+		if !ok { // left out, being empty
+			below = make(map[string]any)
+			at[key] = below
+		}
+		at = below
+	}
+	at[keys[len(keys)-1]] = value
+	if text, err = json.Marshal(tree); err != nil {
+		return c, fmt.Errorf("sslkit: %s: %w", full, err)
+	}
+	changed, err := decode(text)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", full, err)
+	}
+	return changed, nil
+}
+
+// resolve completes the path of a field.
+func (c Config) resolve(path string) (string, error) {
+	var own, ends []string
+	for _, p := range paths(c.fields()) {
+		own = append(own, p)
+		if strings.HasSuffix("."+p, "."+path) {
+			ends = append(ends, p)
+		}
+	}
+	switch {
+	case slices.Contains(own, path):
+		return path, nil
+	case len(ends) == 1:
+		return ends[0], nil
+	case len(ends) > 1:
+		return "", fmt.Errorf("sslkit: %q may be %s: give more of its path", path, strings.Join(ends, " or "))
+	}
+	return "", fmt.Errorf("sslkit: no field is called %q%s", path, Suggest(path, own))
+}
+
+// paths are the fields and the structs that hold them.
+func paths(fields []string) []string {
+	var out []string
+	for _, p := range fields {
+		for i, r := range p {
+			if r == '.' && !slices.Contains(out, p[:i]) {
+				out = append(out, p[:i])
+			}
+		}
+		out = append(out, p)
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package sweep
+package sslkit_test
 
 import (
 	"bytes"

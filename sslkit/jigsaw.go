@@ -125,3 +125,6 @@ func (m *Jigsaw) tell(scope *model.Scope, tiles, y *Node) *Node {
 	h := shuffle(tower(scope, nn.Last(m.Encode(scope, tiles)), m.Tower), m.permutations(y, false)) // kNx9xC
 	return nn.MLP(scope.In("classifier"), Reshape(h, y.Shape().Dim(0), -1), m.Hidden, m.Permutations)
 }
+
+// GuessLoss is the cross-entropy of a guess.
+func (m *Jigsaw) GuessLoss(int) float64 { return math.Log(float64(m.Permutations)) }

@@ -3,6 +3,7 @@ package sslkit
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
@@ -129,3 +130,6 @@ func checkKeys(dim, queue, split int, momentum, temperature float64) error {
 	}
 	return checkTemperature(temperature)
 }
+
+// GuessLoss is the cross-entropy of a guess.
+func (m *MoCo) GuessLoss(int) float64 { return math.Log(float64(m.Queue + 1)) }

@@ -1,165 +1,261 @@
-package sweep
+package sslkit
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
-	"math"
 	"reflect"
-	"strings"
+	"regexp"
+	"slices"
+	"sync"
 
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/support/exceptions"
 
-	"github.com/sslkit/lab/sslkit"
-	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
-// Method names a method by the one field that is set. Each has a field Backbone, the network that is kept.
-type Method struct {
-	Colorization *sslkit.Colorization      `json:"colorization,omitempty"`
-	Inpainting   *sslkit.ContextEncoder    `json:"inpainting,omitempty"`
-	Tracking     *sslkit.VideoColorization `json:"tracking,omitempty"` // of clips
-	Rotation     *sslkit.Rotation          `json:"rotation,omitempty"`
-	Context      *sslkit.ContextPrediction `json:"context,omitempty"`
-	Jigsaw       *sslkit.Jigsaw            `json:"jigsaw,omitempty"`
-	SimCLR       *sslkit.SimCLR            `json:"simclr,omitempty"`
-	MoCo         *sslkit.MoCo              `json:"moco,omitempty"`
-	DenseCL      *sslkit.DenseCL           `json:"densecl,omitempty"`
-	DeepCluster  *sslkit.DeepCluster       `json:"deepcluster,omitempty"`
-	SwAV         *sslkit.SwAV              `json:"swav,omitempty"`
-	CLIP         *sslkit.CLIP              `json:"clip,omitempty"`
-	MAE          *sslkit.MAE               `json:"mae,omitempty"`
-	Position     *sslkit.PatchPosition     `json:"position,omitempty"`   // an instrument
-	Supervised   *eval.Supervised          `json:"supervised,omitempty"` // the labels are found in the data
-	Random       *Random                   `json:"random,omitempty"`
+// Registration is all that the laboratory has to know of a method, said once by its recipe, its module or its cell.
+type Registration struct {
+	Name    string // in JSON, on the command line and in tables: "simclr"
+	Paper   string // "Chen et al., 2020"
+	Chapter int    // of the lecture, from 1; 0 where it is in none
+	Needs   Needs  // of the data
+	Role    Role
+
+	// New returns the method with the network and the hyperparameters that it is tried with first: a pointer to a struct,
+	// whose JSON is the method's configuration, with a field Backbone of type nn.Backbone, the network that is kept. A field
+	// View of type view.Recipe is how it draws its views.
+	New func() Method
+
+	// Revision is raised, from 1, by whoever changes a method's numbers: older records are then not returned. 0 is 1, or in a
+	// notebook's cell the digest of the method's source.
+	Revision int
+
+	Data string // the embedded dataset that it is tried on first; "": fashion-mnist-10k
+	// Preset returns the configuration of a preset on a dataset. Without one it is [Usual] of New().
+	Preset func(preset, dataset string) (Config, error)
+	// NoPaper says what is not as in the paper where there is no preset [Paper].
+	NoPaper string
+
+	kind   reflect.Type // of what New returns
+	source string       // digest, see Revision
 }
 
-// revisions are raised, from 1, by whoever changes a method's numbers: older records are then not returned.
-var revisions = map[string]int{"deepcluster": 2}
+// Needs is what a method reads of an example.
+type Needs int
 
-func revision(method string) int { return max(1, revisions[method]) }
+// What a method may need.
+const (
+	Images   Needs = iota
+	Captions       // images with captions
+	Moving         // clips
+)
 
-// Random is the encoder that has learnt nothing: it is evaluated as it is drawn, and never trained.
-type Random struct {
-	Backbone nn.Backbone `json:"backbone"`
-	Fitted   bool        `json:"fitted,omitempty"` // with the running statistics of its batch norms fitted, see eval.FitNorms
+// Role tells methods from what they are compared with.
+type Role int
+
+// Roles of what is registered.
+const (
+	SelfSupervised Role = iota
+	Instrument          // learns without labels, and is there to measure something else
+	Labelled            // is handed the labels: the upper row
+	Untrained           // the lower row
+)
+
+var registry struct {
+	sync.RWMutex
+	byName map[string]*Registration
+	byType map[reflect.Type]*Registration
 }
 
-// Loss panics: there is nothing to train.
-func (r *Random) Loss(*model.Scope, sslkit.Batch) *Node {
-	exceptions.Panicf("sweep: the random encoder is not trained")
-	return nil
+var validName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+
+// Register makes a method known to configurations, the store of runs, the command and the studies. It is called from an
+// init function, as database/sql's and image's are, or from the cell of a notebook. It panics on a registration that cannot
+// be meant, and where the name or the type is taken already.
+func Register(r Registration) {
+	err := func() error {
+		switch {
+		case !validName.MatchString(r.Name):
+			return fmt.Errorf("the name %q: write it in small letters, digits, - and _", r.Name)
+		case r.New == nil:
+			return errors.New("New is missing, which makes one")
+		}
+		r.kind = reflect.TypeOf(r.New())
+		if r.kind == nil || r.kind.Kind() != reflect.Pointer || r.kind.Elem().Kind() != reflect.Struct {
+			return fmt.Errorf("New returns %v, want a pointer to a struct", r.kind)
+		}
+		if f, ok := r.kind.Elem().FieldByName("Backbone"); !ok || f.Type != reflect.TypeFor[nn.Backbone]() {
+			return fmt.Errorf("%v has no field Backbone of type nn.Backbone, the network that is kept and judged", r.kind)
+		}
+		return nil
+	}()
+	if err != nil {
+		panic(fmt.Errorf("sslkit: registering method %q: %w", r.Name, err))
+	}
+	if r.Data == "" {
+		r.Data = "fashion-mnist-10k"
+	}
+	if r.Preset == nil {
+		r.Preset = func(preset, dataset string) (Config, error) { return Usual(preset, dataset, r.New()) }
+		r.NoPaper = cmp.Or(r.NoPaper, "it was given none")
+	}
+	if r.Revision == 0 {
+		r.source = cellDigest(r.kind.Elem().Name())
+		r.Revision = 1
+	}
+	registry.Lock()
+	defer registry.Unlock()
+	if registry.byName == nil {
+		registry.byName, registry.byType = make(map[string]*Registration), make(map[reflect.Type]*Registration)
+	}
+	if other := registry.byName[r.Name]; other != nil {
+		panic(fmt.Errorf("sslkit: the method %q is registered twice, as %v and as %v: give one of them another name", r.Name, other.kind, r.kind))
+	}
+	if other := registry.byType[r.kind]; other != nil {
+		panic(fmt.Errorf("sslkit: %v is registered twice, as %q and as %q", r.kind, other.Name, r.Name))
+	}
+	registry.byName[r.Name], registry.byType[r.kind] = &r, &r
 }
 
-// Encode is the backbone.
-func (r *Random) Encode(scope *model.Scope, image *Node) []*Node {
-	return r.Backbone.Stages(scope.In("encoder"), image)
+// Registered returns all registrations: the methods by chapter, year and name, then instruments and baselines.
+func Registered() []Registration {
+	registry.RLock()
+	defer registry.RUnlock()
+	var all []Registration
+	for _, r := range registry.byName {
+		all = append(all, *r)
+	}
+	chapter := func(r Registration) int {
+		if r.Chapter == 0 {
+			return 1000
+		}
+		return r.Chapter
+	}
+	slices.SortFunc(all, func(a, b Registration) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(chapter(a), chapter(b)), cmp.Compare(a.year(), b.year()), cmp.Compare(a.Name, b.Name))
+	})
+	return all
 }
 
-// Methods are the names of all methods, as in JSON.
+var yearPattern = regexp.MustCompile(`\d{4}`)
+
+func (r Registration) year() string { return yearPattern.FindString(r.Paper) }
+
+// Methods are the names of all methods, in the order of [Registered].
 func Methods() []string {
 	var names []string
-	for f := range reflect.TypeFor[Method]().Fields() {
-		names = append(names, jsonName(f))
+	for _, r := range Registered() {
+		names = append(names, r.Name)
 	}
 	return names
 }
 
-func jsonName(f reflect.StructField) string {
-	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	return name
-}
-
-// chosen are the methods that are set.
-func (m Method) chosen() []sslkit.Method {
-	var out []sslkit.Method
-	for _, v := range reflect.ValueOf(m).Fields() {
-		if !v.IsNil() {
-			out = append(out, v.Interface().(sslkit.Method))
+// Lookup returns the registration of a name.
+func Lookup(name string) (Registration, error) {
+	registry.RLock()
+	r := registry.byName[name]
+	registry.RUnlock()
+	if r == nil {
+		known := Methods()
+		if len(known) == 0 {
+			return Registration{}, fmt.Errorf("sslkit: no method is registered: import github.com/sslkit/lab/sslkit/recipe")
 		}
+		return Registration{}, fmt.Errorf("%w is called %q%s", ErrUnknownMethod, name, Suggest(name, known))
 	}
-	return out
+	return *r, nil
 }
 
-// Name is the method's, as in JSON; "" where none is set.
-func (m Method) Name() string {
-	for f, v := range reflect.ValueOf(m).Fields() {
-		if !v.IsNil() {
-			return jsonName(f)
-		}
+// ErrUnknownMethod says that this program has no method of a name; another one, with another module or cell, may have it.
+var ErrUnknownMethod = errors.New("sslkit: no method")
+
+// RegistrationOf returns the registration of a method's type, and false where there is none.
+func RegistrationOf(m Method) (Registration, bool) {
+	registry.RLock()
+	defer registry.RUnlock()
+	r := registry.byType[reflect.TypeOf(m)]
+	if r == nil {
+		return Registration{}, false
 	}
-	return ""
+	return *r, true
 }
 
-// String is the name with what tells runs of one method apart at a glance.
-func (m Method) String() string {
-	switch {
-	case m.Rotation != nil:
-		return "rotation " + strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Rotation.Angles), " ", ","), "[]")
-	case m.Random != nil && m.Random.Fitted:
-		return "random, norms fitted"
-	}
-	return m.Name()
+// NameOf is the name that a method is registered by, "" where it is not.
+func NameOf(m Method) string {
+	r, _ := RegistrationOf(m)
+	return r.Name
 }
 
-// Network is the backbone of the method that is set, to be read and changed.
-func (m Method) Network() *nn.Backbone {
-	for _, method := range m.chosen() {
-		return reflect.ValueOf(method).Elem().FieldByName("Backbone").Addr().Interface().(*nn.Backbone)
+// Titled methods print themselves with what tells their runs apart at a glance: "rotation 0,180".
+type Titled interface{ Title() string }
+
+// TitleOf is a method's title, or else its name.
+func TitleOf(m Method) string {
+	if t, ok := m.(Titled); ok {
+		return t.Title()
+	}
+	return NameOf(m)
+}
+
+// Backbone is the network that a method keeps, to be read and changed.
+func Backbone(m Method) *nn.Backbone {
+	if b, ok := field(m, "Backbone").(*nn.Backbone); ok {
+		return b
 	}
 	return new(nn.Backbone)
 }
 
-// Recipe is how the method that is set draws its views, to be read and changed; nil where it has no such field.
-func (m Method) Recipe() *view.Recipe {
-	for _, method := range m.chosen() {
-		if v := reflect.ValueOf(method).Elem().FieldByName("View"); v.IsValid() {
-			return v.Addr().Interface().(*view.Recipe)
-		}
+// View is how a method draws its views, to be read and changed; nil where it has no such field.
+func View(m Method) *view.Recipe {
+	v, _ := field(m, "View").(*view.Recipe)
+	return v
+}
+
+// field is the address of a field of what m points to, nil where there is none.
+func field(m Method, name string) any {
+	v := reflect.ValueOf(m)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+		return nil
 	}
-	return nil
-}
-
-// ChanceLoss is the loss of a network of c's method that tells nothing apart: a run that stays there has not begun
-// to learn, or has collapsed. It is 0 where there is no such figure.
-func (c Config) ChanceLoss() float64 {
-	candidates := 1
-	switch m := c.Method; {
-	case m.Rotation != nil:
-		candidates = len(m.Rotation.Angles)
-	case m.Context != nil:
-		candidates = 8
-	case m.Jigsaw != nil:
-		candidates = m.Jigsaw.Permutations
-	case m.SimCLR != nil:
-		candidates = 2*c.Batch - 1
-	case m.MoCo != nil:
-		candidates = m.MoCo.Queue + 1
-	case m.DenseCL != nil:
-		candidates = m.DenseCL.Queue + 1
-	case m.CLIP != nil:
-		candidates = c.Batch
-	case m.SwAV != nil:
-		candidates = m.SwAV.Prototypes
+	f := v.Elem().FieldByName(name)
+	if !f.IsValid() {
+		return nil
 	}
-	return math.Log(float64(candidates))
+	return f.Addr().Interface()
 }
 
-// SelfSupervised tells the methods from the baselines.
-func (m Method) SelfSupervised() bool { return m.Supervised == nil && m.Random == nil }
+// Optional methods of a method, beside [Starter], [EpochStarter], [Optimized], [Reporter], [Crowded], [Counted] and [Colored]:
+type (
+	// Guesser tells the loss of a network that tells nothing apart, of a batch of so many images: a run that stays there
+	// has not begun to learn, or has collapsed.
+	Guesser interface{ GuessLoss(batch int) float64 }
+	// Reader reads captions, in this vocabulary and length of tokens.
+	Reader interface {
+		Reads() (vocabulary, length int)
+	}
+	// Clusterer assigns the training images to clusters, which are compared with their classes: the labels by index.
+	Clusterer interface {
+		Labels(store *model.Store) []int32
+	}
+	// Diagnoser says what a history shows to have gone wrong, "" for nothing.
+	Diagnoser interface{ Diagnose(h History) string }
+	// Taught is handed the labels of the training images.
+	Taught interface {
+		Teach(labels []int32, classes int) (Method, error)
+	}
+)
 
-// RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
-func (c Config) RandomInit() Config {
-	c.Method = Method{Random: &Random{Backbone: *c.Method.Network()}}
-	c.Epochs, c.Batch, c.Optimizer = 0, 0, Optimizer{}
-	return c
+// Role of c's method.
+func (c Config) Role() Role {
+	r, _ := RegistrationOf(c.Method)
+	return r.Role
 }
 
-// RandomFitted is RandomInit with the batch norms fitted to the images.
-func (c Config) RandomFitted() Config {
-	c = c.RandomInit()
-	c.Method.Random.Fitted = true
-	return c
+// GuessLoss is the loss of a network of c's method that tells nothing apart, 0 where there is no such figure: see [Guesser].
+func (c Config) GuessLoss() float64 {
+	if g, ok := c.Method.(Guesser); ok {
+		return g.GuessLoss(c.Batch)
+	}
+	return 0
 }

@@ -2,7 +2,9 @@ package sslkit
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -104,4 +106,12 @@ func (m *Rotation) Rotate(x *Node) *Node {
 // Encode is F without its classifier.
 func (m *Rotation) Encode(scope *model.Scope, image *Node) []*Node {
 	return m.Backbone.Stages(scope.In("encoder"), image)
+}
+
+// GuessLoss is the cross-entropy of a guess.
+func (m *Rotation) GuessLoss(int) float64 { return math.Log(float64(len(m.Angles))) }
+
+// Title has the angles, which tell runs apart.
+func (m *Rotation) Title() string {
+	return "rotation " + strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Angles), " ", ","), "[]")
 }

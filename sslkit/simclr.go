@@ -101,3 +101,6 @@ func checkTemperature(temperature float64) error {
 	}
 	return nil
 }
+
+// GuessLoss is the cross-entropy of a guess.
+func (*SimCLR) GuessLoss(batch int) float64 { return math.Log(float64(2*batch - 1)) }

@@ -192,3 +192,6 @@ func entropy(p *Node) *Node { return Neg(ReduceSum(Mul(p, Log(MaxScalar(p, 1e-30
 func (m *SwAV) Encode(scope *model.Scope, image *Node) []*Node {
 	return m.Backbone.Stages(scope.At("encoder"), image)
 }
+
+// GuessLoss is the cross-entropy of a guess.
+func (m *SwAV) GuessLoss(int) float64 { return math.Log(float64(m.Prototypes)) }

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/loss"
@@ -30,18 +31,28 @@ type Supervised struct {
 	encoder sslkit.Method // whose Encode is trained, by fine-tuning; nil: the backbone
 }
 
-// Validate says what cannot be trained.
+// Validate says what cannot be trained, before there are labels.
 func (m *Supervised) Validate() error {
 	if m.Pad < 0 {
 		return fmt.Errorf("eval: pad %d is negative", m.Pad)
 	}
-	if len(m.Labels) == 0 {
-		return fmt.Errorf("eval: the supervised baseline has no labels")
-	}
-	if err := checkLabels("training", m.Labels, len(m.Labels), m.Classes); err != nil {
-		return err
+	if len(m.Labels) == 0 && m.Classes != 0 {
+		return fmt.Errorf("eval: %d classes: leave them out, the data says how many there are", m.Classes)
 	}
 	return m.Backbone.Validate()
+}
+
+// Teach returns m with the labels of the training set, in the order of Batch.Index.
+func (m *Supervised) Teach(labels []int32, classes int) (sslkit.Method, error) {
+	if len(labels) == 0 {
+		return nil, fmt.Errorf("eval: the supervised baseline has no labels")
+	}
+	if err := checkLabels("training", labels, len(labels), classes); err != nil {
+		return nil, err
+	}
+	taught := *m
+	taught.Labels, taught.Classes = labels, classes
+	return &taught, m.Backbone.Validate()
 }
 
 // Reports lists the accuracy on the batch, as augmented.
@@ -120,6 +131,31 @@ func argmax(rows [][]float32) []int32 {
 		}
 	}
 	return out
+}
+
+// Random is the encoder that has learnt nothing: it is evaluated as it is drawn, and never trained.
+type Random struct {
+	Backbone nn.Backbone `json:"backbone"`
+	Fitted   bool        `json:"fitted,omitempty"` // with the running statistics of its batch norms fitted, see FitNorms
+}
+
+// Title tells the two kinds apart.
+func (r *Random) Title() string {
+	if r.Fitted {
+		return "random, norms fitted"
+	}
+	return "random"
+}
+
+// Loss panics: there is nothing to train.
+func (r *Random) Loss(*model.Scope, sslkit.Batch) *Node {
+	exceptions.Panicf("eval: the random encoder is not trained")
+	return nil
+}
+
+// Encode is the backbone.
+func (r *Random) Encode(scope *model.Scope, image *Node) []*Node {
+	return r.Backbone.Stages(scope.In("encoder"), image)
 }
 
 // RandomInit returns a store with fresh parameters from seed: the row that a method must beat to have learnt anything. The

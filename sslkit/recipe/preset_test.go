@@ -1,4 +1,4 @@
-package sweep
+package recipe
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package sweep
+package runs
 
 import (
 	"encoding/json"
@@ -33,7 +33,7 @@ func (r *Record) Final() map[string]float64 {
 // dash stands for what a run does not have.
 func (s *Store) Diff(prefixes ...string) (head []string, rows [][]string, err error) {
 	if len(prefixes) < 2 {
-		return nil, nil, errors.New("sweep: comparing takes the keys of two runs or more")
+		return nil, nil, errors.New("runs: comparing takes the keys of two runs or more")
 	}
 	head = []string{""}
 	settings, finals := make([]map[string]string, len(prefixes)), make([]map[string]string, len(prefixes))
@@ -114,11 +114,11 @@ func together(columns []map[string]string) [][]string {
 func flatten(v any) (map[string]string, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	var tree map[string]any
 	if err := json.Unmarshal(text, &tree); err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	flat := make(map[string]string)
 	var walk func(path string, tree map[string]any)

@@ -1,4 +1,4 @@
-package sweep
+package runs
 
 import (
 	"context"
@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-
-	"github.com/gomlx/compute"
-	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/internal/sealed"
@@ -29,11 +26,11 @@ type Scores struct {
 
 // Evaluate returns the scores of c's encoder at each of its stages, training it first if need be.
 // Like runs, evaluations are kept and never repeated. A cancelled context is sslkit.ErrInterrupted.
-func (s *Store) Evaluate(ctx context.Context, c Config, o eval.Options) (*Scores, error) {
+func (s *Store) Evaluate(ctx context.Context, c sslkit.Config, o eval.Options) (*Scores, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return once(ctx, s, c, "scores-"+hash(o)+".json", labelled, func(j *job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
+	return Once(ctx, s, c, "scores-"+sslkit.Hash(o)+".json", Labelled, func(j *Job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
 }
 
 // measurement is a file beside a run's record: what was found, and of which encoder.
@@ -49,28 +46,28 @@ type origin struct {
 	Parameters string `json:"parameters,omitempty"` // of the encoder, see Record
 }
 
-// once returns what the file beside c's run holds, or else what measure finds, which is kept there; c is trained first if
-// need be and if its data are fit for that.
-func once[T any](ctx context.Context, s *Store, c Config, file string, fit func(j *job) error, measure func(j *job, r *Record) (*T, error)) (*T, error) {
-	j, err := s.job(ctx, c)
+// Once returns what the file beside c's run holds, or else what measure finds, which is kept there; c is trained first if need
+// be and if its data, which are open then, are fit for that. The parameters that measure gets are in the job's Store.
+func Once[T any](ctx context.Context, s *Store, c sslkit.Config, file string, fit func(j *Job) error, measure func(j *Job, r *Record) (*T, error)) (*T, error) {
+	j, err := s.Job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	remembered := func() *T {
-		r, err := s.read(j.key)
+		r, err := s.read(j.Key)
 		if err != nil || !r.Done {
 			return nil
 		}
 		found, err := readMeasured[T](s, r, file)
 		if errors.Is(err, ErrDamaged) {
-			s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v; it is measured again", err)})
+			s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v; it is measured again", err)})
 		}
 		return found
 	}
 	if found := remembered(); found != nil {
 		return found, nil
 	}
-	unlock, err := s.lock(ctx, j.key)
+	unlock, err := s.lock(ctx, j.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +75,7 @@ func once[T any](ctx context.Context, s *Store, c Config, file string, fit func(
 	if found := remembered(); found != nil { // by the process that had the lock
 		return found, nil
 	}
-	if err := j.load(ctx, s); err != nil {
+	if err := j.Load(ctx); err != nil {
 		return nil, err
 	}
 	if err := fit(j); err != nil {
@@ -88,64 +85,66 @@ func once[T any](ctx context.Context, s *Store, c Config, file string, fit func(
 	if err != nil {
 		return nil, err
 	}
-	found, err := measure(j, record)
+	found, err := func() (*T, error) {
+		if j.Store, err = s.encoder(ctx, j, record); err != nil {
+			return nil, err
+		}
+		return measure(j, record)
+	}()
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(err, sslkit.ErrInterrupted) {
-			err = fmt.Errorf("%w while probing run %s", sslkit.ErrInterrupted, j.key)
+			err = fmt.Errorf("%w while probing run %s", sslkit.ErrInterrupted, j.Key)
 		}
 		return nil, err
 	}
-	return found, write(s.path(j.key, file), measurement[T]{record.origin(file), found})
+	return found, write(s.path(j.Key, file), measurement[T]{record.origin(file), found})
 }
 
 func (r *Record) origin(file string) origin { return origin{r.Key, file, r.Parameters} }
 
-func labelled(j *job) error {
-	if _, moves := j.train.(data.Clips); moves {
-		return fmt.Errorf("sweep: %s has clips, which Track measures", j.Data.Name)
+// Labelled says why there is nothing to probe with.
+func Labelled(j *Job) error {
+	if _, moves := j.Train.(data.Clips); moves {
+		return fmt.Errorf("runs: %s has clips, which Track measures", j.Data.Name)
 	}
-	if len(j.train.Classes()) == 0 {
-		return fmt.Errorf("sweep: %s has no labels to evaluate with; a folder has them with one subfolder a class", j.Data.Name)
+	if len(j.Train.Classes()) == 0 {
+		return fmt.Errorf("runs: %s has no labels to evaluate with; a folder has them with one subfolder a class", j.Data.Name)
 	}
 	return nil
 }
 
-func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Options) (*Scores, error) {
-	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: probing", j)})
-	store, err := s.encoder(ctx, j, record)
+func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Options) (*Scores, error) {
+	s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v: probing", j)})
+	train, err := InOrder(j.Train)
 	if err != nil {
 		return nil, err
 	}
-	train, err := inOrder(j.train)
-	if err != nil {
-		return nil, err
-	}
-	test, err := inOrder(j.test)
+	test, err := InOrder(j.Test)
 	if err != nil {
 		return nil, err
 	}
 	if o.NonLinear == nil { // whole maps are large, and soon read again
-		o.Cache = eval.Cache{Dir: s.path(j.key, "features"), Key: j.key + record.Parameters}
+		o.Cache = eval.Cache{Dir: s.path(j.Key, "features"), Key: j.Key + record.Parameters}
 	}
-	o.Groups = data.Groups(j.test)
+	o.Groups = data.Groups(j.Test)
 	scores := new(Scores)
-	scores.Scores, err = eval.Evaluate(ctx, j.backend, store, j.method, train.loader, test.loader, train.labels, test.labels, len(j.train.Classes()), o)
+	scores.Scores, err = eval.Evaluate(ctx, j.Backend, j.Store, j.Method, train.Loader, test.Loader, train.Labels, test.Labels, len(j.Train.Classes()), o)
 	if err != nil {
 		return nil, err
 	}
-	for i, name := range j.train.Classes() {
+	for i, name := range j.Train.Classes() {
 		scores.Counts[i].Name = name
 	}
-	for v := range store.Scope("/encoder").IterVariables() {
+	for v := range j.Store.Scope("/encoder").IterVariables() {
 		if v.Trainable {
 			scores.Parameters += v.Shape().Size()
 		}
 	}
-	if accuracy := record.History.Reports["accuracy"]; len(accuracy) > 0 && j.Method.SelfSupervised() {
+	if accuracy := record.History.Reports["accuracy"]; len(accuracy) > 0 && j.Role() == sslkit.SelfSupervised {
 		scores.Pretext = &accuracy[len(accuracy)-1]
 	}
-	if m, ok := j.method.(*eval.Supervised); ok {
-		if scores.EndToEndTested, err = m.Test(ctx, j.backend, store, test.loader, test.labels, o.Groups); err != nil {
+	if m, ok := j.Method.(*eval.Supervised); ok {
+		if scores.EndToEndTested, err = m.Test(ctx, j.Backend, j.Store, test.Loader, test.Labels, o.Groups); err != nil {
 			return nil, err
 		}
 		scores.EndToEnd = &scores.EndToEndTested.Test
@@ -158,11 +157,11 @@ func (s *Store) evaluate(ctx context.Context, j *job, record *Record, o eval.Opt
 func (s *Store) Scores(key string) ([]*Scores, error) {
 	paths, err := filepath.Glob(s.path(key, "scores-*.json"))
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	record, err := s.read(key)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	var all []*Scores
 	for _, path := range paths {
@@ -192,18 +191,9 @@ func readMeasured[T any](s *Store, r *Record, file string) (*T, error) {
 	return m.Found, nil
 }
 
-// Trained is a method with its parameters, for whoever wants more of it than scores.
-type Trained struct {
-	Method      sslkit.Method
-	Backend     compute.Backend
-	Store       *model.Store
-	Train, Test data.Source
-	Text        *data.Tokenizer // of methods that read captions
-}
-
-// Trained returns c's method with its parameters, training it first if need be.
-func (s *Store) Trained(ctx context.Context, c Config) (*Trained, error) {
-	j, err := s.job(ctx, c)
+// Trained returns c's job with its data open and its parameters, training it first if need be.
+func (s *Store) Trained(ctx context.Context, c sslkit.Config) (*Job, error) {
+	j, err := s.Job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -211,12 +201,9 @@ func (s *Store) Trained(ctx context.Context, c Config) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := j.load(ctx, s); err != nil {
+	if err := j.Load(ctx); err != nil {
 		return nil, err
 	}
-	store, err := s.encoder(ctx, j, record)
-	if err != nil {
-		return nil, err
-	}
-	return &Trained{j.method, j.backend, store, j.train, j.test, j.text}, nil
+	j.Store, err = s.encoder(ctx, j, record)
+	return j, err
 }

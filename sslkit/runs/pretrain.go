@@ -1,4 +1,4 @@
-package sweep
+package runs
 
 import (
 	"context"
@@ -29,29 +29,32 @@ var saveEvery = 20 * time.Second
 //
 // Beside the loss, the record has the figures of eval.Live an epoch, measured on up to 1,000 training
 // and 500 test images: k-NN accuracy of each stage, standard deviation and effective rank of the last.
-func (s *Store) Pretrain(ctx context.Context, c Config) (*Record, error) {
-	j, err := s.job(ctx, c)
+func (s *Store) Pretrain(ctx context.Context, c sslkit.Config) (*Record, error) {
+	j, err := s.Job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	return s.pretrain(ctx, j)
 }
 
-// job is a configuration with what it names opened.
-type job struct {
-	Config
-	key         string
-	backend     compute.Backend
-	choice      pjrt.Choice
-	method      sslkit.Method
-	train, test data.Source
-	text        *data.Tokenizer // of methods that read captions
-	inventory   *data.Inventory
+// Job is a configuration with what it names opened.
+type Job struct {
+	sslkit.Config
+	Key         string
+	Backend     compute.Backend
+	Method      sslkit.Method // as configured, and with what it needs of the data, such as labels
+	Train, Test data.Source
+	Text        *data.Tokenizer // of methods that read captions
+	Inventory   *data.Inventory
+	Store       *model.Store // parameters of the encoder, once it is trained
+
+	store  *Store
+	choice pjrt.Choice
 }
 
-// job completes c with what its key needs: this machine's backend and the digest of the data, which are opened only by
-// load, since a finished run asks for none.
-func (s *Store) job(ctx context.Context, c Config) (*job, error) {
+// Job completes c with what its key needs: this machine's backend and the digest of the data, which are opened only by
+// Load, since a finished run asks for none.
+func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -63,40 +66,40 @@ func (s *Store) job(ctx context.Context, c Config) (*job, error) {
 		c.Backend = choice.Kind
 	}
 	if c.Backend != choice.Kind {
-		return nil, fmt.Errorf("sweep: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
+		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
 	}
 	for _, kind := range []string{"folder:", "captions:", "video:"} {
 		if path, ok := strings.CutPrefix(c.Data.Name, kind); ok {
 			// A relative path names another folder from elsewhere, and would find that one's run.
 			if path, err = filepath.Abs(path); err != nil {
-				return nil, fmt.Errorf("sweep: %w", err)
+				return nil, fmt.Errorf("runs: %w", err)
 			}
 			c.Data.Name = kind + path
 		}
 	}
-	j := &job{Config: c, backend: backend, choice: choice}
-	digest, err := j.digest(ctx, s)
+	j := &Job{Config: c, Backend: backend, Method: c.Method, store: s, choice: choice}
+	digest, err := j.digest(ctx)
 	switch {
 	case err != nil:
 		return nil, err
 	case c.Data.Digest != "" && c.Data.Digest != digest:
-		return nil, fmt.Errorf("sweep: %s has changed: the configuration is for data with the digest %s, and what is there has %s; bring the old data back, or leave the digest out",
+		return nil, fmt.Errorf("runs: %s has changed: the configuration is for data with the digest %s, and what is there has %s; bring the old data back, or leave the digest out",
 			c.Data.Name, c.Data.Digest, digest)
 	}
 	j.Data.Digest = digest
-	j.key = j.Key()
+	j.Key = j.Config.Key()
 	return j, nil
 }
 
-func (j *job) digest(ctx context.Context, s *Store) (string, error) {
-	digest, err := data.Digest(ctx, j.Data.Name, j.options(s))
+func (j *Job) digest(ctx context.Context) (string, error) {
+	digest, err := data.Digest(ctx, j.Data.Name, j.options())
 	return digest, interrupted(ctx, err)
 }
 
 // options to open the data with.
-func (j *job) options(s *Store) data.OpenOptions {
+func (j *Job) options() data.OpenOptions {
 	return data.OpenOptions{Size: j.Data.Size, PerPhoto: j.Data.PerPhoto, Progress: func(file string, done, total int64) {
-		s.report(Progress{Key: j.key, Name: file, Bytes: done, Total: total})
+		j.store.Tell(Progress{Key: j.Key, Name: file, Bytes: done, Total: total})
 	}}
 }
 
@@ -112,60 +115,89 @@ func interrupted(ctx context.Context, err error) error {
 func userFiles(digest string) bool { return strings.HasPrefix(digest, "sha256:") }
 
 // suits says why the method has nothing to learn from the data, of which it is trained on n examples.
-func (j *job) suits(n int) error {
-	m := j.Config.method()
-	if c, ok := m.(sslkit.Colored); ok && c.NeedsColor() && j.inventory.Gray == j.inventory.Train+j.inventory.Test {
-		return fmt.Errorf("sweep: the images of %s are grey, and %v has nothing to colour: choose images in colour, or another method", j.Data.Name, j.Method)
+func (j *Job) suits(n int) error {
+	m := j.Config.Method
+	if c, ok := m.(sslkit.Colored); ok && c.NeedsColor() && j.Inventory.Gray == j.Inventory.Train+j.Inventory.Test {
+		return fmt.Errorf("runs: the images of %s are grey, and %s has nothing to colour: choose images in colour, or another method", j.Data.Name, sslkit.TitleOf(j.Method))
 	}
 	if c, ok := m.(sslkit.Counted); ok && n < c.MinImages() {
-		return fmt.Errorf("sweep: %v takes at least %d training images, and %s has %d: lower what asks for so many, or train on more (--train)", j.Method, c.MinImages(), j.Data.Name, n)
+		return fmt.Errorf("runs: %s takes at least %d training images, and %s has %d: lower what asks for so many, or train on more (--train)", sslkit.TitleOf(m), c.MinImages(), j.Data.Name, n)
 	}
 	return nil
 }
 
-// load opens the data and completes the method with what it needs of it.
-func (j *job) load(ctx context.Context, s *Store) error {
-	if j.train != nil {
+// Load opens the data, looks at them, and completes the method with what it needs of them.
+func (j *Job) Load(ctx context.Context) error {
+	if j.Train != nil {
 		return nil
 	}
-	train, test, err := j.Data.open(ctx, j.options(s))
+	train, test, err := open(ctx, j.Data, j.options())
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	if j.inventory, err = data.Check(ctx, j.Data.Name, j.options(s)); err != nil {
+	if j.Inventory, err = data.Check(ctx, j.Data.Name, j.options()); err != nil {
 		return interrupted(ctx, err)
 	}
-	if j.inventory.Digest != j.Data.Digest {
-		return fmt.Errorf("sweep: %s has changed since this command began: give it again", j.Data.Name)
+	if j.Inventory.Digest != j.Data.Digest {
+		return fmt.Errorf("runs: %s has changed since this command began: give it again", j.Data.Name)
 	}
 	if err := j.suits(train.Len()); err != nil {
 		return err
 	}
-	j.train, j.test = train, test
-	j.method = j.Method.chosen()[0]
-	if m := j.Method.Supervised; m != nil {
-		supervised := *m
-		supervised.Labels, supervised.Classes = data.Labels(train), len(train.Classes())
-		if err := supervised.Validate(); err != nil {
-			return fmt.Errorf("sweep: %s: %w", j.Data.Name, err)
+	if m, ok := j.Config.Method.(sslkit.Taught); ok {
+		if j.Method, err = m.Teach(data.Labels(train), len(train.Classes())); err != nil {
+			return fmt.Errorf("runs: %s: %w", j.Data.Name, err)
 		}
-		j.method = &supervised
 	}
-	if m := j.Method.CLIP; m != nil {
-		j.text, err = data.NewTokenizer(train, m.Vocabulary, m.Length)
+	if m, ok := j.Config.Method.(sslkit.Reader); ok {
+		vocabulary, length := m.Reads()
+		if j.Text, err = data.NewTokenizer(train, vocabulary, length); err != nil {
+			return err
+		}
 	}
-	return err
+	j.Train, j.Test = train, test
+	return nil
 }
 
-func (j *job) String() string { return fmt.Sprintf("%v, %s, seed %d", j.Method, j.Data.Name, j.Seed) }
+// open returns the training and the test split.
+func open(ctx context.Context, d sslkit.Data, o data.OpenOptions) (train, test data.Source, err error) {
+	if train, test, err = data.OpenContext(ctx, d.Name, o); err != nil {
+		return nil, nil, err
+	}
+	if train, err = part(train, d.Train); err != nil {
+		return nil, nil, fmt.Errorf("runs: --train: %w", err)
+	}
+	if test, err = part(test, d.Test); err != nil {
+		return nil, nil, fmt.Errorf("runs: --test: %w", err)
+	}
+	return train, test, nil
+}
 
-func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
-	r, err := s.read(j.key)
+// part draws n examples, always the same: equally many of each class, or in proportion where a class has too few for that.
+func part(src data.Source, n int) (data.Source, error) {
+	if n == 0 || n == src.Len() {
+		return src, nil
+	}
+	some, err := data.Subset(src, n, 0)
+	if err != nil {
+		if some, err := data.Proportional(src, n, 0); err == nil {
+			return some, nil
+		}
+	}
+	return some, err
+}
+
+func (j *Job) String() string {
+	return fmt.Sprintf("%s, %s, seed %d", sslkit.TitleOf(j.Config.Method), j.Data.Name, j.Seed)
+}
+
+func (s *Store) pretrain(ctx context.Context, j *Job) (*Record, error) {
+	r, err := s.read(j.Key)
 	if err == nil && r.Done {
-		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: found the finished run %s", j, j.key)})
+		s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
 		return r, nil
 	}
-	unlock, err := s.lock(ctx, j.key)
+	unlock, err := s.lock(ctx, j.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -174,18 +206,18 @@ func (s *Store) pretrain(ctx context.Context, j *job) (*Record, error) {
 }
 
 // locked is pretrain for who has the run's lock.
-func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
-	r, err := s.read(j.key) // another process may have finished it meanwhile
+func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
+	r, err := s.read(j.Key) // another process may have finished it meanwhile
 	switch {
 	case err == nil && r.Done:
 		return r, nil
 	case errors.Is(err, ErrDamaged):
-		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v; it is made again from its checkpoint", err)})
+		s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v; it is made again from its checkpoint", err)})
 		r = nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
-	if err := j.load(ctx, s); err != nil {
+	if err := j.Load(ctx); err != nil {
 		return nil, err
 	}
 	run, err := s.run(ctx, j)
@@ -194,8 +226,8 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 	}
 	if r == nil { // what cannot be begun leaves no record
 		s.announce(j)
-		r = &Record{Key: j.key, Config: j.Config, Revision: revision(j.Method.Name()), Version: Version(), Backend: j.choice,
-			Inventory: j.inventory, Started: time.Now().UTC()}
+		r = &Record{Key: j.Key, Config: j.Config, Revision: j.Revision(), Version: Version(), Backend: j.choice,
+			Inventory: j.Inventory, Started: time.Now().UTC()}
 		if err := s.write(r); err != nil {
 			return nil, err
 		}
@@ -208,11 +240,11 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 			return nil, err
 		}
 	}
-	if digest, err := j.digest(ctx, s); err != nil {
+	if digest, err := j.digest(ctx); err != nil {
 		return nil, err
 	} else if digest != j.Data.Digest {
-		return nil, fmt.Errorf("sweep: %s has changed while run %s was trained on it: bring the old data back and give the same command again, or 'sslkit runs delete %s'",
-			j.Data.Name, j.key, j.key)
+		return nil, fmt.Errorf("runs: %s has changed while run %s was trained on it: bring the old data back and give the same command again, or 'sslkit runs delete %s'",
+			j.Data.Name, j.Key, j.Key)
 	}
 	if run != nil {
 		r.Parameters = run.Parameters
@@ -225,21 +257,21 @@ func (s *Store) locked(ctx context.Context, j *job) (*Record, error) {
 }
 
 // announce says of a run that begins what it computes on and what it computes with, where that may not be what was meant.
-func (s *Store) announce(j *job) {
-	note := func(format string, args ...any) { s.report(Progress{Key: j.key, Note: fmt.Sprintf(format, args...)}) }
+func (s *Store) announce(j *Job) {
+	note := func(format string, args ...any) { s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf(format, args...)}) }
 	if why := j.choice.Fallback(); why != "" {
 		note("%s", why)
 	}
 	if !userFiles(j.Data.Digest) {
 		return
 	}
-	note("%s", j.inventory.Line())
+	note("%s", j.Inventory.Line())
 	if records, _ := s.List(); records != nil {
 		slices.Reverse(records)
 		for _, r := range records {
 			same := j.Config
 			same.Data.Digest = r.Config.Data.Digest
-			if r.Key != j.key && r.Config.key(0) == same.key(0) {
+			if r.Key != j.Key && r.Config.KeyAt(sslkit.Revision{}) == same.KeyAt(sslkit.Revision{}) {
 				when := "have changed since"
 				if r.Unchecked {
 					when = "may have changed since: it kept no digest of them"
@@ -252,47 +284,47 @@ func (s *Store) announce(j *job) {
 }
 
 // resumed says of a run that goes on which checkpoints it could not go on from.
-func (s *Store) resumed(j *job, state sslkit.State) {
+func (s *Store) resumed(j *Job, state sslkit.State) {
 	for _, err := range state.Damaged {
-		s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v; going on from step %d", err, state.Step)})
+		s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v; going on from step %d", err, state.Step)})
 	}
 }
 
 // run prepares the training; there is none of the random encoder.
-func (s *Store) run(ctx context.Context, j *job) (*sslkit.Run, error) {
-	if j.Method.Random != nil {
+func (s *Store) run(ctx context.Context, j *Job) (*sslkit.Run, error) {
+	if j.Role() == sslkit.Untrained {
 		return nil, nil
 	}
-	loader, err := data.Batches(j.train, data.Options{Batch: j.batch(), Seed: j.Seed, Shuffle: true, Text: j.text})
+	loader, err := data.Batches(j.Train, data.Options{Batch: j.batch(), Seed: j.Seed, Shuffle: true, Text: j.Text})
 	if err != nil {
 		return nil, err
 	}
 	run := &sslkit.Run{
-		Method: j.method, Backend: j.backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed,
-		Optimizer: j.Optimizer.build(loader.Steps(), j.Epochs),
-		Dir:       s.path(j.key, "checkpoints"), Key: j.key, Save: saveEvery,
+		Method: j.Method, Backend: j.Backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed,
+		Optimizer: j.Optimizer.Build(loader.Steps(), j.Epochs),
+		Dir:       s.path(j.Key, "checkpoints"), Key: j.Key, Save: saveEvery,
 		Resumed:  func(state sslkit.State) { s.resumed(j, state) },
-		Progress: func(p sslkit.Progress) { s.report(Progress{Key: j.key, Name: j.String(), Step: p}) },
+		Progress: func(p sslkit.Progress) { s.Tell(Progress{Key: j.Key, Name: j.String(), Step: p}) },
 	}
 	run.Monitor, err = j.monitor(ctx)
 	return run, err
 }
 
 // monitor measures a run on few images, or not at all where there are no labels, or clips.
-func (j *job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]float64, error), error) {
-	classes := len(j.train.Classes())
-	if _, moves := j.train.(data.Clips); moves || classes == 0 || j.test.Len() == 0 {
+func (j *Job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]float64, error), error) {
+	classes := len(j.Train.Classes())
+	if _, moves := j.Train.(data.Clips); moves || classes == 0 || j.Test.Len() == 0 {
 		return nil, nil
 	}
-	train, err := few(j.train, 1000)
+	train, err := few(j.Train, 1000)
 	if err != nil {
 		return nil, err
 	}
-	test, err := few(j.test, 500)
+	test, err := few(j.Test, 500)
 	if err != nil {
 		return nil, err
 	}
-	labels := data.Labels(j.train)
+	labels := data.Labels(j.Train)
 	// An interrupted run first ends its epoch: a figure must not be missing after it is resumed.
 	ctx = context.WithoutCancel(ctx)
 	var encoder *sslkit.Encoder // compiled once; the run's store comes with the first call
@@ -302,55 +334,68 @@ func (j *job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]f
 				return nil, err
 			}
 		}
-		figures, err = eval.Live(ctx, encoder, train.loader, test.loader, train.labels, test.labels, classes)
-		if m, ok := r.Method.(*sslkit.DeepCluster); ok && err == nil {
+		figures, err = eval.Live(ctx, encoder, train.Loader, test.Loader, train.Labels, test.Labels, classes)
+		if m, ok := r.Method.(sslkit.Clusterer); ok && err == nil {
 			figures["nmi_classes"] = cluster.NMI(m.Labels(r.Store)[:len(labels)], labels)
 		}
 		return figures, err
 	}, nil
 }
 
-// split is a part of the data in order, with its labels.
-type split struct {
-	loader *data.Loader
-	labels []int32
+// Ordered is a part of the data in order, with its labels.
+type Ordered struct {
+	Loader *data.Loader
+	Labels []int32
 }
 
-func inOrder(src data.Source) (split, error) {
+// InOrder walks over all of src.
+func InOrder(src data.Source) (Ordered, error) {
 	loader, err := data.Batches(src, data.Options{Batch: min(250, src.Len()), KeepLast: true})
-	return split{loader, data.Labels(src)}, err
+	return Ordered{loader, data.Labels(src)}, err
 }
 
 // few draws at most n examples; where the classes are too uneven for that it takes all.
-func few(src data.Source, n int) (split, error) {
+func few(src data.Source, n int) (Ordered, error) {
 	if src.Len() > n {
 		if s, err := data.Subset(src, n, 0); err == nil {
 			src = s
 		}
 	}
-	return inOrder(src)
+	return InOrder(src)
 }
 
 // encoder returns the store of j's encoder, once its run is done.
-func (s *Store) encoder(ctx context.Context, j *job, record *Record) (*model.Store, error) {
-	if j.Method.Random != nil {
-		in, err := inOrder(j.train)
+func (s *Store) encoder(ctx context.Context, j *Job, record *Record) (*model.Store, error) {
+	if j.Role() == sslkit.Untrained {
+		in, err := InOrder(j.Train)
 		if err != nil {
 			return nil, err
 		}
-		store, err := eval.RandomInit(ctx, j.backend, j.method, in.loader, j.Seed)
-		if err == nil && j.Method.Random.Fitted {
-			shuffled, err := data.Batches(j.train, data.Options{Batch: min(250, j.train.Len()), Seed: j.Seed, Shuffle: true})
+		store, err := eval.RandomInit(ctx, j.Backend, j.Method, in.Loader, j.Seed)
+		if r, ok := j.Method.(*eval.Random); ok && r.Fitted && err == nil {
+			shuffled, err := data.Batches(j.Train, data.Options{Batch: min(250, j.Train.Len()), Seed: j.Seed, Shuffle: true})
 			if err != nil {
 				return nil, err
 			}
-			return store, eval.FitNorms(ctx, j.backend, store, j.method, shuffled)
+			return store, eval.FitNorms(ctx, j.Backend, store, j.Method, shuffled)
 		}
 		return store, err
 	}
-	store, err := sslkit.LoadFinal(s.path(j.key, "checkpoints"), record.Parameters)
+	store, err := sslkit.LoadFinal(s.path(j.Key, "checkpoints"), record.Parameters)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: run %s is finished, but its encoder cannot be read; 'sslkit runs repair %s' trains it on from its newest whole checkpoint: %w", j.key, j.key, err)
+		return nil, fmt.Errorf("runs: run %s is finished, but its encoder cannot be read; 'sslkit runs repair %s' trains it on from its newest whole checkpoint: %w", j.Key, j.Key, err)
 	}
 	return store, nil
 }
+
+// batch is how many images a step takes: of the supervised baseline, on few images, an eighth of them but at least 8, so
+// that there are some steps.
+func (j *Job) batch() int {
+	if n := j.Train.Len(); j.Role() == sslkit.Labelled {
+		return min(j.Batch, max(8, n/8), n)
+	}
+	return j.Batch
+}
+
+// Path is that of a file in the run's folder.
+func (j *Job) Path(parts ...string) string { return j.store.path(j.Key, parts...) }

@@ -1,4 +1,4 @@
-package sweep
+package runs
 
 import (
 	"context"
@@ -34,15 +34,15 @@ type Store struct {
 
 // Record is what is kept of a run, beside its checkpoints.
 type Record struct {
-	Key      string         `json:"key"`
-	Config   Config         `json:"config"`   // whose hash with the revision is the key
-	Revision int            `json:"revision"` // of the method's numbers
-	Done     bool           `json:"done"`
-	History  sslkit.History `json:"history"`
-	Version  string         `json:"version"` // of the code that began it
-	Backend  pjrt.Choice    `json:"backend"`
-	Started  time.Time      `json:"started"`
-	Finished time.Time      `json:"finished,omitzero"`
+	Key             string         `json:"key"`
+	Config          sslkit.Config  `json:"config"` // whose hash with the revision is the key
+	sslkit.Revision                // of the method's numbers
+	Done            bool           `json:"done"`
+	History         sslkit.History `json:"history"`
+	Version         string         `json:"version"` // of the code that began it
+	Backend         pjrt.Choice    `json:"backend"`
+	Started         time.Time      `json:"started"`
+	Finished        time.Time      `json:"finished,omitzero"`
 	// Parameters is the SHA-256 of the last checkpoint's, of a run that is done and has any.
 	Parameters string `json:"parameters,omitempty"`
 	// Inventory of the data that it was trained on.
@@ -93,17 +93,18 @@ func Open(dir string) (*Store, error) {
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("sweep: no folder for runs, set SSLKIT_HOME to one: %w", err)
+			return nil, fmt.Errorf("runs: no folder for runs, set SSLKIT_HOME to one: %w", err)
 		}
 		dir = filepath.Join(cache, "sslkit", "runs")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("sweep: the folder for runs, set SSLKIT_HOME to another: %w", err)
+		return nil, fmt.Errorf("runs: the folder for runs, set SSLKIT_HOME to another: %w", err)
 	}
 	return &Store{Dir: dir, Report: Printer(os.Stderr)}, nil
 }
 
-func (s *Store) report(p Progress) {
+// Tell reports news, where somebody listens.
+func (s *Store) Tell(p Progress) {
 	if s.Report != nil {
 		s.Report(p)
 	}
@@ -126,7 +127,9 @@ func (s *Store) read(key string) (*Record, error) {
 	switch err = sealed.Unmarshal(text, r); {
 	case errors.Is(err, sealed.ErrUnsealed):
 		r, err = old(text)
-	case err == nil && r.Config.key(r.Revision) != r.Key:
+	case errors.Is(err, sslkit.ErrUnknownMethod):
+		return nil, fmt.Errorf("run %s was made with a method that this program does not have, and is left alone: %w", key, err)
+	case err == nil && r.Config.KeyAt(r.Revision) != r.Key:
 		err = errors.New("its configuration is of another key")
 	}
 	if err == nil && r.Key != key {
@@ -148,8 +151,8 @@ func old(text []byte) (*Record, error) {
 	if r.Config.Data.Digest != "" {
 		return nil, sealed.ErrDamaged
 	}
-	for r.Revision = 1; r.Revision <= revision(r.Config.Method.Name()); r.Revision++ {
-		if r.Config.key(r.Revision) == r.Key {
+	for r.Number = 1; r.Number <= r.Config.Revision().Number; r.Number++ {
+		if r.Config.KeyAt(r.Revision) == r.Key {
 			return r, nil
 		}
 	}
@@ -161,7 +164,7 @@ func (s *Store) write(r *Record) error { return write(s.path(r.Key, "record.json
 // write replaces a file at once, or leaves it as it was.
 func write(path string, v any) error {
 	if err := sealed.Write(path, v); err != nil {
-		return fmt.Errorf("sweep: writing %s: %w", path, err)
+		return fmt.Errorf("runs: writing %s: %w", path, err)
 	}
 	return nil
 }
@@ -170,7 +173,7 @@ func write(path string, v any) error {
 func (s *Store) List() ([]*Record, error) {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	var records []*Record
 	var bad []error
@@ -183,9 +186,9 @@ func (s *Store) List() ([]*Record, error) {
 		case err == nil:
 			records = append(records, r)
 		case errors.Is(err, ErrDamaged):
-			bad = append(bad, fmt.Errorf("sweep: %w; the same request begins it again", err))
+			bad = append(bad, fmt.Errorf("runs: %w; the same request begins it again", err))
 		case !errors.Is(err, fs.ErrNotExist):
-			bad = append(bad, fmt.Errorf("sweep: %w", err))
+			bad = append(bad, fmt.Errorf("runs: %w", err))
 		}
 	}
 	slices.SortFunc(records, func(a, b *Record) int { return a.Started.Compare(b.Started) })
@@ -195,14 +198,14 @@ func (s *Store) List() ([]*Record, error) {
 // isKey tells runs from what else lies in the folder.
 func isKey(name string) bool {
 	_, err := hex.DecodeString(name)
-	return err == nil && len(name) == keyDigits
+	return err == nil && len(name) == sslkit.KeyDigits
 }
 
 // find completes the beginning of a key.
 func (s *Store) find(prefix string) (string, error) {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
-		return "", fmt.Errorf("sweep: %w", err)
+		return "", fmt.Errorf("runs: %w", err)
 	}
 	var found []string
 	for _, e := range entries {
@@ -212,11 +215,11 @@ func (s *Store) find(prefix string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("sweep: no run's key begins with %q; 'sslkit runs list' shows them", prefix)
+		return "", fmt.Errorf("runs: no run's key begins with %q; 'sslkit runs list' shows them", prefix)
 	case 1:
 		return found[0], nil
 	}
-	return "", fmt.Errorf("sweep: the keys of %d runs begin with %q: %s", len(found), prefix, strings.Join(found, ", "))
+	return "", fmt.Errorf("runs: the keys of %d runs begin with %q: %s", len(found), prefix, strings.Join(found, ", "))
 }
 
 // Get returns the record whose key begins with prefix.
@@ -227,20 +230,20 @@ func (s *Store) Get(prefix string) (*Record, error) {
 	}
 	r, err := s.read(key)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w; the same request begins it again", err)
+		return nil, fmt.Errorf("runs: %w; the same request begins it again", err)
 	}
 	return r, nil
 }
 
 // Find returns the record of c's run, finished or not; the error is fs.ErrNotExist if there is none.
-func (s *Store) Find(ctx context.Context, c Config) (*Record, error) {
-	j, err := s.job(ctx, c)
+func (s *Store) Find(ctx context.Context, c sslkit.Config) (*Record, error) {
+	j, err := s.Job(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.read(j.key)
+	r, err := s.read(j.Key)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	return r, nil
 }
@@ -254,20 +257,20 @@ func (s *Store) Delete(prefix string) (string, error) {
 	}
 	lock := flock.New(s.lockFile(key))
 	if err := os.MkdirAll(filepath.Dir(lock.Path()), 0o755); err != nil {
-		return "", fmt.Errorf("sweep: %w", err)
+		return "", fmt.Errorf("runs: %w", err)
 	}
 	if ok, err := lock.TryLock(); err != nil {
-		return "", fmt.Errorf("sweep: %w", err)
+		return "", fmt.Errorf("runs: %w", err)
 	} else if !ok {
-		return "", fmt.Errorf("sweep: run %s is under way in %s: stop that first", key, s.holder(key))
+		return "", fmt.Errorf("runs: run %s is under way in %s: stop that first", key, s.holder(key))
 	}
 	defer func() { _ = lock.Unlock() }()
 	// The record goes first: killed in between, what is left must not pass for a finished run.
 	if err := os.Remove(s.path(key, "record.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("sweep: %w", err)
+		return "", fmt.Errorf("runs: %w", err)
 	}
 	if err := os.RemoveAll(s.path(key)); err != nil {
-		return "", fmt.Errorf("sweep: %w", err)
+		return "", fmt.Errorf("runs: %w", err)
 	}
 	return key, nil
 }
@@ -280,11 +283,11 @@ func (s *Store) lockFile(key string) string { return filepath.Join(s.Dir, ".lock
 func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error) {
 	lock := flock.New(s.lockFile(key))
 	if err := os.MkdirAll(filepath.Dir(lock.Path()), 0o755); err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	ok, err := lock.TryLock()
 	if err == nil && !ok {
-		s.report(Progress{Key: key, Note: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
+		s.Tell(Progress{Key: key, Note: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
 		ok, err = lock.TryLockContext(ctx, 200*time.Millisecond)
 		if err != nil && ctx.Err() != nil {
 			return nil, fmt.Errorf("%w while waiting for run %s", sslkit.ErrInterrupted, key)
@@ -296,7 +299,7 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sweep: locking run %s: %w", key, err)
+		return nil, fmt.Errorf("runs: locking run %s: %w", key, err)
 	}
 	return func() { _ = lock.Unlock() }, nil
 }
@@ -337,19 +340,19 @@ func (s *Store) Repair(ctx context.Context, prefix string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.job(ctx, r.Config)
+	j, err := s.Job(ctx, r.Config)
 	if err != nil {
 		return nil, err
 	}
-	if j.key != r.Key {
-		return nil, fmt.Errorf("sweep: run %s is of another version of its method or has no digest of its data: begin it again", r.Key)
+	if j.Key != r.Key {
+		return nil, fmt.Errorf("runs: run %s is of another version of its method or has no digest of its data: begin it again", r.Key)
 	}
-	unlock, err := s.lock(ctx, j.key)
+	unlock, err := s.lock(ctx, j.Key)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	dir := s.path(j.key, "checkpoints")
+	dir := s.path(j.Key, "checkpoints")
 	if _, err := sslkit.LoadFinal(dir, r.Parameters); err == nil || !r.Done || r.Parameters == "" {
 		return s.locked(ctx, j) // nothing is wrong with it, or it goes on in any case
 	}
@@ -362,7 +365,7 @@ func (s *Store) Repair(ctx context.Context, prefix string) (*Record, error) {
 		return nil, err
 	}
 	if r, err = s.locked(ctx, j); err == nil && r.Parameters != was {
-		s.report(Progress{Key: j.key, Note: fmt.Sprintf("run %s ends with other parameters than before; what was measured of it is measured again when it is asked for", j.key)})
+		s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("run %s ends with other parameters than before; what was measured of it is measured again when it is asked for", j.Key)})
 	}
 	return r, err
 }

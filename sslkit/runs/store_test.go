@@ -1,4 +1,4 @@
-package sweep
+package runs
 
 import (
 	"bufio"
@@ -328,7 +328,7 @@ func TestWriteToNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.write(&Record{Key: keyA})
-	wantError(t, "a file where the run's folder is to be", err, "sweep: writing", keyA)
+	wantError(t, "a file where the run's folder is to be", err, "runs: writing", keyA)
 
 	if os.Geteuid() == 0 {
 		t.Skip("root may write everywhere")
@@ -340,7 +340,7 @@ func TestWriteToNowhere(t *testing.T) {
 	defer os.Chmod(s.path(keyC), 0o755)
 	changed := *old
 	changed.Version = "v2"
-	wantError(t, "a read-only folder", s.write(&changed), "sweep: writing", keyC)
+	wantError(t, "a read-only folder", s.write(&changed), "runs: writing", keyC)
 	if got, err := s.Get(keyC); err != nil || !reflect.DeepEqual(got, old) {
 		t.Errorf("the old record is %v, %v", got, err)
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sweep
+package runs
 
 import (
 	"errors"
@@ -38,7 +38,7 @@ func TestFullDisk(t *testing.T) {
 	if !errors.Is(err, syscall.EFBIG) {
 		t.Errorf("error %v", err)
 	}
-	wantError(t, "a full disk", err, "sweep: writing", s.path(keyA, "record.json"))
+	wantError(t, "a full disk", err, "runs: writing", s.path(keyA, "record.json"))
 	if got, err := s.Get(keyA); err != nil || !reflect.DeepEqual(got, old) {
 		t.Errorf("the old record is %+v, %v", got, err)
 	}

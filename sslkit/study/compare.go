@@ -1,4 +1,4 @@
-package sweep
+package study
 
 import (
 	"context"
@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 func checkSeeds(seeds []int64) error {
 	if len(seeds) == 0 {
-		return errors.New("sweep: give at least one seed, and three to see a spread")
+		return errors.New("study: give at least one seed, and three to see a spread")
 	}
 	for i, seed := range seeds {
 		if slices.Contains(seeds[:i], seed) {
-			return fmt.Errorf("sweep: seed %d is given twice, which would hide the spread", seed)
+			return fmt.Errorf("study: seed %d is given twice, which would hide the spread", seed)
 		}
 	}
 	return nil
@@ -23,10 +26,10 @@ func checkSeeds(seeds []int64) error {
 
 // Comparison is one or more encoders beside the same backbone untrained and supervised.
 type Comparison struct {
-	Config  Config       `json:"config"` // what was asked for; its seed is not used
-	Options eval.Options `json:"options"`
-	Seeds   []int64      `json:"seeds"`
-	Rows    []Row        `json:"rows"` // the last three are random init, random with fitted norms, and supervised
+	Config  sslkit.Config `json:"config"` // what was asked for; its seed is not used
+	Options eval.Options  `json:"options"`
+	Seeds   []int64       `json:"seeds"`
+	Rows    []Row         `json:"rows"` // the last three are random init, random with fitted norms, and supervised
 
 	Tally     eval.Tally `json:"tally"`     // what was trained and tested on
 	Commonest float64    `json:"commonest"` // accuracy of who always answers the commonest class, see eval.Tally
@@ -47,21 +50,21 @@ type Row struct {
 
 // Compare runs c with each of the seeds, probes every block, and sets random-init and supervised rows
 // of the same backbone, data and seeds beside it.
-func (s *Store) Compare(ctx context.Context, c Config, o eval.Options, seeds ...int64) (*Comparison, error) {
-	return s.Ablate(ctx, []Variant{{c.Method.Name(), c}}, o, seeds...)
+func Compare(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Options, seeds ...int64) (*Comparison, error) {
+	return Ablate(ctx, s, []Variant{{sslkit.NameOf(c.Method), c}}, o, seeds...)
 }
 
 // Ablate is Compare with a row for each of the variants; the baselines are those of the first.
-func (s *Store) Ablate(ctx context.Context, variants []Variant, o eval.Options, seeds ...int64) (*Comparison, error) {
+func Ablate(ctx context.Context, s *runs.Store, variants []Variant, o eval.Options, seeds ...int64) (*Comparison, error) {
 	if len(variants) == 0 {
-		return nil, errors.New("sweep: an ablation needs at least one variant")
+		return nil, errors.New("study: an ablation needs at least one variant")
 	}
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
 	result := &Comparison{Config: variants[0].Config, Options: o, Seeds: seeds}
 	for _, v := range variants {
-		row, tally, err := s.row(ctx, v.Name, v.Config, o, seeds)
+		row, tally, err := row(ctx, s, v.Name, v.Config, o, seeds)
 		if err != nil {
 			return nil, err
 		}
@@ -70,15 +73,15 @@ func (s *Store) Ablate(ctx context.Context, variants []Variant, o eval.Options, 
 		}
 		result.Rows = append(result.Rows, row)
 	}
-	return result, s.baselines(ctx, result)
+	return result, baselines(ctx, s, result)
 }
 
-func (s *Store) baselines(ctx context.Context, to *Comparison) error {
+func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
 	for _, base := range []struct {
 		name   string
-		config Config
-	}{{"random init", to.Config.RandomInit()}, {"random, norms fitted", to.Config.RandomFitted()}, {"supervised", to.Config.Supervised()}} {
-		row, _, err := s.row(ctx, base.name, base.config, to.Options, to.Seeds)
+		config sslkit.Config
+	}{{"random init", recipe.RandomInit(to.Config)}, {"random, norms fitted", recipe.RandomFitted(to.Config)}, {"supervised", recipe.Supervised(to.Config)}} {
+		row, _, err := row(ctx, s, base.name, base.config, to.Options, to.Seeds)
 		if err != nil {
 			return err
 		}
@@ -87,7 +90,7 @@ func (s *Store) baselines(ctx context.Context, to *Comparison) error {
 	return nil
 }
 
-func (s *Store) row(ctx context.Context, name string, c Config, o eval.Options, seeds []int64) (Row, eval.Tally, error) {
+func row(ctx context.Context, s *runs.Store, name string, c sslkit.Config, o eval.Options, seeds []int64) (Row, eval.Tally, error) {
 	var pretext []float64
 	var nonlinear, endToEnd []eval.Tested
 	var knn, linear [][]eval.Tested // [block][seed]
@@ -271,7 +274,7 @@ func over(seeds []int64) string {
 // Caption says under the table what its numbers are.
 func (c *Comparison) Caption() string {
 	return fmt.Sprintf("%s: %v. Test accuracy in %%, on the pretext task training accuracy, %s, one test set, after the last epoch. %s%s. %s.",
-		c.Config.Data.Name, c.Tally, over(c.Seeds), tested(c.Tally), c.Config.supervisedNote(), c.Options)
+		c.Config.Data.Name, c.Tally, over(c.Seeds), tested(c.Tally), supervisedNote(c.Config), c.Options)
 }
 
 // tested says what the last rows of an accuracy table are, and the columns by class.
@@ -295,4 +298,20 @@ func percent(s *eval.Spread) string {
 		return fmt.Sprintf("%.1f", 100*s.Mean)
 	}
 	return fmt.Sprintf("%.1f ± %.1f", 100*s.Mean, 100*s.Std)
+}
+
+// supervisedNote says in a caption what the supervised row beside c had.
+func supervisedNote(c sslkit.Config) string {
+	s := recipe.Supervised(c)
+	m, o := s.Method.(*eval.Supervised), s.Optimizer
+	views := "unchanged images"
+	switch {
+	case m.Pad > 0 && m.Flip:
+		views = fmt.Sprintf("shifts of up to %s and mirroring", plural(m.Pad, "pixel"))
+	case m.Pad > 0:
+		views = fmt.Sprintf("shifts of up to %s", plural(m.Pad, "pixel"))
+	case m.Flip:
+		views = "mirroring"
+	}
+	return fmt.Sprintf("Supervised: a recipe of its own, %s on the labels, %s, batch %d, %s, rate %g", plural(s.Epochs, "epoch"), views, s.Batch, o.Kind, o.Rate)
 }

@@ -1,4 +1,4 @@
-package sweep
+package study
 
 import (
 	"context"
@@ -8,13 +8,16 @@ import (
 	"slices"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // DenseComparison is one or more encoders, judged by segmentation and detection, beside the same backbone untrained and
 // supervised.
 type DenseComparison struct {
-	Config  Config            `json:"config"`  // of the first encoder; its seed is not used
+	Config  sslkit.Config     `json:"config"`  // of the first encoder; its seed is not used
 	Options eval.DenseOptions `json:"options"` // likewise
 	Seeds   []int64           `json:"seeds"`   // of encoder and heads
 	Rows    []DenseRow        `json:"rows"`    // the last two are random init and supervised
@@ -38,9 +41,9 @@ type DenseSpread struct {
 
 // Dense judges the variants, which have the same data, by segmentation and detection, with each of the seeds, and the first
 // one's backbone untrained and supervised beside them.
-func (s *Store) Dense(ctx context.Context, variants []Variant, o eval.DenseOptions, seeds ...int64) (*DenseComparison, error) {
+func Dense(ctx context.Context, s *runs.Store, variants []Variant, o eval.DenseOptions, seeds ...int64) (*DenseComparison, error) {
 	if len(variants) == 0 {
-		return nil, errors.New("sweep: a comparison needs at least one variant")
+		return nil, errors.New("study: a comparison needs at least one variant")
 	}
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
@@ -48,12 +51,12 @@ func (s *Store) Dense(ctx context.Context, variants []Variant, o eval.DenseOptio
 	first := variants[0].Config
 	for _, v := range variants {
 		if v.Config.Data != first.Data {
-			return nil, fmt.Errorf("sweep: %s has other data than %s", v.Name, variants[0].Name)
+			return nil, fmt.Errorf("study: %s has other data than %s", v.Name, variants[0].Name)
 		}
 	}
 	result := &DenseComparison{Config: first, Options: o, Seeds: seeds}
-	for _, v := range append(slices.Clone(variants), Variant{"random init", first.RandomInit()}, Variant{"supervised", first.Supervised()}) {
-		row, err := s.denseRow(ctx, v, o, seeds)
+	for _, v := range append(slices.Clone(variants), Variant{"random init", recipe.RandomInit(first)}, Variant{"supervised", recipe.Supervised(first)}) {
+		row, err := denseRow(ctx, s, v, o, seeds)
 		if err != nil {
 			return nil, err
 		}
@@ -62,12 +65,12 @@ func (s *Store) Dense(ctx context.Context, variants []Variant, o eval.DenseOptio
 	return result, nil
 }
 
-func (s *Store) denseRow(ctx context.Context, v Variant, o eval.DenseOptions, seeds []int64) (DenseRow, error) {
+func denseRow(ctx context.Context, s *runs.Store, v Variant, o eval.DenseOptions, seeds []int64) (DenseRow, error) {
 	row := DenseRow{Name: v.Name}
 	var fits [2][]eval.DenseFit
 	for i, seed := range seeds {
 		v.Config.Seed, o.Seed = seed, seed
-		scores, err := s.DenseScores(ctx, v.Config, o)
+		scores, err := DenseScores(ctx, s, v.Config, o)
 		if err != nil {
 			return row, fmt.Errorf("%s, seed %d: %w", v.Name, seed, err)
 		}
@@ -94,28 +97,24 @@ func (s *Store) denseRow(ctx context.Context, v Variant, o eval.DenseOptions, se
 
 // DenseScores returns how c's encoder does at segmentation and detection, training it first if need be. The data must be
 // data.Annotated. What was measured is kept and never measured again.
-func (s *Store) DenseScores(ctx context.Context, c Config, o eval.DenseOptions) (*eval.DenseScores, error) {
+func DenseScores(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.DenseOptions) (*eval.DenseScores, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return once(ctx, s, c, "dense-"+hash(o)+".json", annotated, func(j *job, r *Record) (*eval.DenseScores, error) {
-		return s.dense(ctx, j, r, j.train.(data.Annotated), j.test.(data.Annotated), o)
+	return runs.Once(ctx, s, c, "dense-"+sslkit.Hash(o)+".json", annotated, func(j *runs.Job, r *runs.Record) (*eval.DenseScores, error) {
+		return dense(ctx, s, j, r, j.Train.(data.Annotated), j.Test.(data.Annotated), o)
 	})
 }
 
-func annotated(j *job) error {
-	if _, ok := j.train.(data.Annotated); !ok {
-		return fmt.Errorf("sweep: %s has no objects and segments to judge by; scenes has", j.Data.Name)
+func annotated(j *runs.Job) error {
+	if _, ok := j.Train.(data.Annotated); !ok {
+		return fmt.Errorf("study: %s has no objects and segments to judge by; scenes has", j.Data.Name)
 	}
 	return nil
 }
 
-func (s *Store) dense(ctx context.Context, j *job, r *Record, train, test data.Annotated, o eval.DenseOptions) (*eval.DenseScores, error) {
-	s.report(Progress{Key: j.key, Note: fmt.Sprintf("%v: segmentation and detection", j)})
-	store, err := s.encoder(ctx, j, r)
-	if err != nil {
-		return nil, err
-	}
+func dense(ctx context.Context, s *runs.Store, j *runs.Job, r *runs.Record, train, test data.Annotated, o eval.DenseOptions) (*eval.DenseScores, error) {
+	s.Tell(runs.Progress{Key: j.Key, Note: fmt.Sprintf("%v: segmentation and detection", j)})
 	labels := rand.New(rand.NewPCG(uint64(o.Seed), 0)).Perm(train.Len())
 	if o.Labels > 0 {
 		labels = labels[:min(o.Labels, len(labels))]
@@ -132,7 +131,7 @@ func (s *Store) dense(ctx context.Context, j *job, r *Record, train, test data.A
 	if err != nil {
 		return nil, err
 	}
-	scores, err := eval.EvaluateDense(ctx, j.backend, store, j.method, trainScenes, testScenes, o)
+	scores, err := eval.EvaluateDense(ctx, j.Backend, j.Store, j.Method, trainScenes, testScenes, o)
 	return &scores, err
 }
 
@@ -143,7 +142,7 @@ func scenes(src data.Annotated, index []int, visible float64) (*eval.Scenes, err
 	for _, i := range index {
 		image, segments := make([]uint8, h*w*c), make([]uint8, h*w)
 		if err := src.Read(i, image); err != nil {
-			return nil, fmt.Errorf("sweep: %w", err)
+			return nil, fmt.Errorf("study: %w", err)
 		}
 		src.Segments(i, segments)
 		var boxes, ignored []eval.Box
@@ -173,5 +172,5 @@ func (c *DenseComparison) Table() (head []string, rows [][]string) {
 
 // Caption says under the table what its numbers are.
 func (c *DenseComparison) Caption() string {
-	return fmt.Sprintf("%s: in %%, %s, one test set of %d images. %s. %s.", c.Config.Data.Name, over(c.Seeds), c.Rows[0].First.Test, c.Config.supervisedNote(), c.Options)
+	return fmt.Sprintf("%s: in %%, %s, one test set of %d images. %s. %s.", c.Config.Data.Name, over(c.Seeds), c.Rows[0].First.Test, supervisedNote(c.Config), c.Options)
 }

@@ -1,4 +1,4 @@
-package sweep
+package study
 
 import (
 	"context"
@@ -7,10 +7,11 @@ import (
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
-// ImageText is what CLIP knows of the test set without having seen one of its labels.
-type ImageText struct {
+// Retrieval is what CLIP knows of the test set without having seen one of its labels.
+type Retrieval struct {
 	ZeroShot       float64     `json:"zero_shot"`                 // accuracy where each class is known by its name alone
 	Tested         eval.Tested `json:"zero_shot_tested,omitzero"` // the same, with its mean over classes and its error
 	Commonest      float64     `json:"commonest,omitempty"`       // of who always answers the commonest class, see eval.Tally
@@ -21,16 +22,16 @@ type ImageText struct {
 }
 
 // ImageText measures c, a CLIP, training it first if need be.
-func (s *Store) ImageText(ctx context.Context, c Config) (*ImageText, error) {
-	t, m, err := s.clip(ctx, c)
+func ImageText(ctx context.Context, s *runs.Store, c sslkit.Config) (*Retrieval, error) {
+	t, m, err := clip(ctx, s, c)
 	if err != nil {
 		return nil, err
 	}
 	captions, ok := t.Test.(data.Captioned)
 	if !ok {
-		return nil, fmt.Errorf("sweep: %s has no captions", t.Test.Name())
+		return nil, fmt.Errorf("study: %s has no captions", t.Test.Name())
 	}
-	images, err := t.images(ctx, m)
+	images, err := imagesOf(ctx, t, m)
 	if err != nil {
 		return nil, err
 	}
@@ -39,15 +40,15 @@ func (s *Store) ImageText(ctx context.Context, c Config) (*ImageText, error) {
 	for i := range textOf {
 		textOf[i] = int32(i)
 	}
-	features, err := t.texts(m, texts)
+	features, err := textsOf(t, m, texts)
 	if err != nil {
 		return nil, err
 	}
-	out := &ImageText{Images: len(images), Texts: len(texts), Classes: len(t.Test.Classes())}
+	out := &Retrieval{Images: len(images), Texts: len(texts), Classes: len(t.Test.Classes())}
 	if out.Retrieval, err = eval.Retrieve(images, features, imageOf, textOf); err != nil || out.Classes == 0 {
 		return out, err
 	}
-	names, err := t.texts(m, t.Test.Classes())
+	names, err := textsOf(t, m, t.Test.Classes())
 	if err != nil {
 		return nil, err
 	}
@@ -63,16 +64,16 @@ func (s *Store) ImageText(ctx context.Context, c Config) (*ImageText, error) {
 
 // Search returns for each query the test images that are nearest to it, as many as count, by their indices, and the source
 // they are from. c is a CLIP, trained first if need be.
-func (s *Store) Search(ctx context.Context, c Config, count int, queries ...string) (found [][]int, from data.Source, err error) {
-	t, m, err := s.clip(ctx, c)
+func Search(ctx context.Context, s *runs.Store, c sslkit.Config, count int, queries ...string) (found [][]int, from data.Source, err error) {
+	t, m, err := clip(ctx, s, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	images, err := t.images(ctx, m)
+	images, err := imagesOf(ctx, t, m)
 	if err != nil {
 		return nil, nil, err
 	}
-	texts, err := t.texts(m, queries)
+	texts, err := textsOf(t, m, queries)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,23 +81,24 @@ func (s *Store) Search(ctx context.Context, c Config, count int, queries ...stri
 	return found, t.Test, err
 }
 
-func (s *Store) clip(ctx context.Context, c Config) (*Trained, *sslkit.CLIP, error) {
-	if c.Method.CLIP == nil {
-		return nil, nil, fmt.Errorf("sweep: images and texts are what clip is about, not %q", c.Method.Name())
+func clip(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, *sslkit.CLIP, error) {
+	m, ok := c.Method.(*sslkit.CLIP)
+	if !ok {
+		return nil, nil, fmt.Errorf("study: images and texts are what clip is about, not %q", sslkit.NameOf(c.Method))
 	}
 	t, err := s.Trained(ctx, c)
-	return t, c.Method.CLIP, err
+	return t, m, err
 }
 
-func (t *Trained) images(ctx context.Context, m *sslkit.CLIP) ([][]float32, error) {
-	in, err := inOrder(t.Test)
+func imagesOf(ctx context.Context, t *runs.Job, m *sslkit.CLIP) ([][]float32, error) {
+	in, err := runs.InOrder(t.Test)
 	if err != nil {
 		return nil, err
 	}
-	return m.ImageFeatures(ctx, t.Backend, t.Store, in.loader)
+	return m.ImageFeatures(ctx, t.Backend, t.Store, in.Loader)
 }
 
-func (t *Trained) texts(m *sslkit.CLIP, texts []string) ([][]float32, error) {
+func textsOf(t *runs.Job, m *sslkit.CLIP, texts []string) ([][]float32, error) {
 	var tokens [][]int32
 	for _, text := range texts {
 		tokens = append(tokens, t.Text.Encode(text))

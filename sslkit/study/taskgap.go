@@ -1,4 +1,4 @@
-package sweep
+package study
 
 import (
 	"context"
@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // AngleSet is one of the pretext tasks of Gidaris et al. 2018, Table 2.
@@ -28,9 +30,9 @@ var AngleSets = []AngleSet{
 // ProbedBlock is the block, from 1, that the paper's table is about.
 const ProbedBlock = 2
 
-// TaskGap is the gap between a pretext task and what it is good for, over the choice of angles: a
+// Gap is what is left of the gap between a pretext task and what it is good for, over the choice of angles: a
 // row for each of AngleSets, then the baselines of Comparison.
-type TaskGap struct {
+type Gap struct {
 	Comparison
 	Finding string `json:"finding"`
 }
@@ -47,25 +49,26 @@ func GapOptions() eval.Options {
 // TaskGap runs c, a rotation, with each of the angle sets and each of the seeds, and probes every
 // block; random-init and supervised rows have the same backbone, data and seeds. Each run is a
 // record of its own: what was interrupted goes on where it was.
-func (s *Store) TaskGap(ctx context.Context, c Config, o eval.Options, seeds ...int64) (*TaskGap, error) {
-	if c.Method.Rotation == nil {
-		return nil, fmt.Errorf("sweep: the Task Gap is about rotation, not %q", c.Method.Name())
+func TaskGap(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Options, seeds ...int64) (*Gap, error) {
+	rotation, ok := c.Method.(*sslkit.Rotation)
+	if !ok {
+		return nil, fmt.Errorf("study: the Task Gap is about rotation, not %q", sslkit.NameOf(c.Method))
 	}
 	if o.NonLinear == nil {
-		return nil, errors.New("sweep: the Task Gap is read off the non-linear probe, which the options leave out: start from GapOptions")
+		return nil, errors.New("study: the Task Gap is read off the non-linear probe, which the options leave out: start from GapOptions")
 	}
 	var variants []Variant
 	for _, set := range AngleSets {
-		rotation := *c.Method.Rotation
-		rotation.Angles = set.Angles
-		c.Method = Method{Rotation: &rotation}
+		with := *rotation
+		with.Angles = set.Angles
+		c.Method = &with
 		variants = append(variants, Variant{set.Name, c})
 	}
-	comparison, err := s.Ablate(ctx, variants, o, seeds...)
+	comparison, err := Ablate(ctx, s, variants, o, seeds...)
 	if err != nil {
 		return nil, err
 	}
-	gap := &TaskGap{Comparison: *comparison}
+	gap := &Gap{Comparison: *comparison}
 	for i, set := range AngleSets {
 		gap.Rows[i].Angles, gap.Rows[i].Paper = set.Angles, set.Paper
 	}
@@ -75,7 +78,7 @@ func (s *Store) TaskGap(ctx context.Context, c Config, o eval.Options, seeds ...
 
 // finding says in words what the table shows, and what it does not. Four rotations are held against each other set of angles
 // and the better random encoder by paired comparisons, see compared.
-func (g *TaskGap) finding() string {
+func (g *Gap) finding() string {
 	random := g.Rows[len(AngleSets)]
 	for _, r := range g.Rows[len(AngleSets) : len(g.Rows)-1] {
 		if r.NonLinear.Mean > random.NonLinear.Mean {
@@ -118,7 +121,7 @@ func (g *TaskGap) finding() string {
 	if len(g.Seeds) < 3 {
 		b.WriteString(" Fewer than three seeds say little.")
 	}
-	backbone := g.Config.Method.Network()
+	backbone := sslkit.Backbone(g.Config.Method)
 	network := fmt.Sprintf("a NIN of %d blocks and width %d", backbone.Depth, backbone.Width)
 	if backbone.Arch == "resnet" {
 		network = fmt.Sprintf("a ResNet-%d of width %d", backbone.Depth, backbone.Width)

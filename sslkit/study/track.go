@@ -1,4 +1,4 @@
-package sweep
+package study
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // TrackTable is how well what the first frames of the test clips show is followed, by the features of an encoder and by those of
 // the baselines.
 type TrackTable struct {
-	Config  Config        `json:"config"` // its seed is not used
+	Config  sslkit.Config `json:"config"` // its seed is not used
 	Options eval.Tracking `json:"options"`
 	Seeds   []int64       `json:"seeds"`
 	Rows    []TrackRow    `json:"rows"`
@@ -47,10 +48,10 @@ type Tracker struct {
 
 // Trackers returns them with what they are trained and tested on. The random embedding comes at the temperature of the trained
 // one, where it copies from everywhere alike, and at a 25th of it: its features differ little, and so it is a much stronger baseline.
-func (s *Store) Trackers(ctx context.Context, c Config) (*Trained, []Tracker, error) {
-	m := c.Method.Tracking
-	if m == nil {
-		return nil, nil, fmt.Errorf("sweep: clips are tracked by tracking, not by %v", c.Method)
+func Trackers(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, []Tracker, error) {
+	m, ok := c.Method.(*sslkit.VideoColorization)
+	if !ok {
+		return nil, nil, fmt.Errorf("study: clips are tracked by tracking, not by %s", sslkit.TitleOf(c.Method))
 	}
 	t, err := s.Trained(ctx, c)
 	if err != nil {
@@ -74,14 +75,14 @@ func (t Tracker) Options(o eval.Tracking) eval.Tracking {
 }
 
 // Track measures c, a Tracking, on all of its test clips, with each of the seeds, beside the baselines.
-func (s *Store) Track(ctx context.Context, c Config, o eval.Tracking, seeds ...int64) (*TrackTable, error) {
+func Track(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking, seeds ...int64) (*TrackTable, error) {
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
 	table := &TrackTable{Config: c, Options: o, Seeds: seeds}
 	for _, seed := range seeds {
 		c.Seed = seed
-		t, trackers, err := s.Trackers(ctx, c)
+		t, trackers, err := Trackers(ctx, s, c)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +93,7 @@ func (s *Store) Track(ctx context.Context, c Config, o eval.Tracking, seeds ...i
 			if !tracker.Seeded && seed != seeds[0] {
 				continue
 			}
-			s.report(Progress{Note: fmt.Sprintf("%s, seed %d: tracking with %s", c.Data.Name, seed, tracker.Name)})
+			s.Tell(runs.Progress{Note: fmt.Sprintf("%s, seed %d: tracking with %s", c.Data.Name, seed, tracker.Name)})
 			ds, truth, err := Clips(t.Test, c.Batch)
 			if err != nil {
 				return nil, err
@@ -111,7 +112,7 @@ func (s *Store) Track(ctx context.Context, c Config, o eval.Tracking, seeds ...i
 func Clips(src data.Source, batch int) (*data.Loader, [][]uint8, error) {
 	clips, ok := src.(data.Clips)
 	if !ok {
-		return nil, nil, fmt.Errorf("sweep: %s has no clips", src.Name())
+		return nil, nil, fmt.Errorf("study: %s has no clips", src.Name())
 	}
 	h, w, _ := src.Shape()
 	truth := make([][]uint8, src.Len())

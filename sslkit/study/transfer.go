@@ -1,4 +1,4 @@
-package sweep
+package study
 
 import (
 	"cmp"
@@ -11,15 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
-	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/support/exceptions"
-
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // TransferOptions is how [Store.Transfer] measures.
@@ -113,8 +110,8 @@ func (o TransferOptions) Columns() []Column {
 }
 
 // Transfer is a table of encoders by what they are good for, and by what they cost.
-type Transfer struct {
-	Data    Data            `json:"data"`
+type TransferTable struct {
+	Data    sslkit.Data     `json:"data"`
 	Options TransferOptions `json:"options"`
 	Seeds   []int64         `json:"seeds"`
 	Columns []Column        `json:"columns"`
@@ -148,28 +145,28 @@ func network(b nn.Backbone) string {
 // backbone among them, [Baselines]. What was measured once is kept, like runs.
 //
 // Before anything is trained it says what cannot be.
-func (s *Store) Transfer(ctx context.Context, variants []Variant, o TransferOptions, seeds ...int64) (*Transfer, error) {
+func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o TransferOptions, seeds ...int64) (*TransferTable, error) {
 	if len(variants) == 0 {
-		return nil, errors.New("sweep: a comparison needs at least one variant")
+		return nil, errors.New("study: a comparison needs at least one variant")
 	}
 	if err := errors.Join(o.Validate(), checkSeeds(seeds)); err != nil {
 		return nil, err
 	}
 	for i, v := range variants {
 		if !reflect.DeepEqual(v.Config.Data, variants[0].Config.Data) {
-			return nil, fmt.Errorf("sweep: %s and %s have different data, which makes their figures incomparable", variants[0].Name, v.Name)
+			return nil, fmt.Errorf("study: %s and %s have different data, which makes their figures incomparable", variants[0].Name, v.Name)
 		}
 		if slices.ContainsFunc(variants[:i], func(w Variant) bool { return w.Name == v.Name }) {
-			return nil, fmt.Errorf("sweep: two variants are called %q", v.Name)
+			return nil, fmt.Errorf("study: two variants are called %q", v.Name)
 		}
 		if err := s.Trainable(ctx, v.Config); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Name, err)
 		}
 	}
 	if o.Dense != nil { // said before anything is trained
-		j, err := s.job(ctx, variants[0].Config)
+		j, err := s.Job(ctx, variants[0].Config)
 		if err == nil {
-			err = j.load(ctx, s)
+			err = j.Load(ctx)
 		}
 		if err == nil {
 			err = annotated(j)
@@ -178,13 +175,13 @@ func (s *Store) Transfer(ctx context.Context, variants []Variant, o TransferOpti
 			return nil, err
 		}
 	}
-	t := &Transfer{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns()}
+	t := &TransferTable{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns()}
 	for _, v := range append(variants[:len(variants):len(variants)], Baselines(variants)...) {
-		row := TransferRow{Name: v.Name, Backbone: *v.Config.Method.Network(), Baseline: !v.Config.Method.SelfSupervised(), Values: make(map[string]eval.Spread)}
+		row := TransferRow{Name: v.Name, Backbone: *sslkit.Backbone(v.Config.Method), Baseline: (v.Config.Role() == sslkit.Labelled || v.Config.Role() == sslkit.Untrained), Values: make(map[string]eval.Spread)}
 		values := make(map[string][]eval.Tested)
 		for _, seed := range seeds {
 			v.Config.Seed = seed
-			tally, err := s.transfer(ctx, v.Config, o, values)
+			tally, err := transfer(ctx, s, v.Config, o, values)
 			if err != nil {
 				return nil, fmt.Errorf("%s, seed %d: %w", v.Name, seed, err)
 			}
@@ -199,11 +196,11 @@ func (s *Store) Transfer(ctx context.Context, variants []Variant, o TransferOpti
 }
 
 // Baselines are, for each backbone of the variants, its random-init, random-fitted and supervised rows, with the data of all,
-// see [SupervisedRecipe]. They are named by the backbone where there are several.
+// see recipe.Labels. They are named by the backbone where there are several.
 func Baselines(variants []Variant) []Variant {
-	var first []Config
+	var first []sslkit.Config
 	for _, v := range variants {
-		same := func(c Config) bool { return *c.Method.Network() == *v.Config.Method.Network() }
+		same := func(c sslkit.Config) bool { return *sslkit.Backbone(c.Method) == *sslkit.Backbone(v.Config.Method) }
 		if !slices.ContainsFunc(first, same) {
 			first = append(first, v.Config)
 		}
@@ -212,63 +209,30 @@ func Baselines(variants []Variant) []Variant {
 	for _, c := range first {
 		of := ""
 		if len(first) > 1 {
-			of = ", " + network(*c.Method.Network())
+			of = ", " + network(*sslkit.Backbone(c.Method))
 		}
-		out = append(out, Variant{"random init" + of, c.RandomInit()}, Variant{"random, norms fitted" + of, c.RandomFitted()},
-			Variant{"supervised" + of, c.Supervised()})
+		out = append(out, Variant{"random init" + of, recipe.RandomInit(c)}, Variant{"random, norms fitted" + of, recipe.RandomFitted(c)},
+			Variant{"supervised" + of, recipe.Supervised(c)})
 	}
 	return out
 }
 
 // ImageMethods are the methods that learn from images alone, without captions or motion.
 func ImageMethods() []string {
-	return slices.DeleteFunc(Methods(), func(name string) bool {
-		return slices.Contains([]string{"clip", "tracking", "position", "supervised", "random"}, name)
-	})
-}
-
-// Trainable says why c cannot be trained, beyond what Validate finds: it builds the step, which is not compiled, for what is
-// known only then, such as that the batch fits the queue, or patches the tiles. It is nil of a run that is done.
-func (s *Store) Trainable(ctx context.Context, c Config) error {
-	j, err := s.job(ctx, c)
-	if err != nil {
-		return err
-	}
-	if r, err := s.read(j.key); err == nil && r.Done {
-		return nil
-	}
-	if err := j.load(ctx, s); err != nil {
-		return err
-	}
-	store, err := sslkit.NewStore(j.Seed)
-	if err != nil {
-		return err
-	}
-	g := NewGraph(j.backend, "step")
-	defer g.Finalize()
-	h, w, channels := j.train.Shape()
-	return exceptions.TryCatch[error](func() {
-		store.SetTraining(g, true)
-		b := sslkit.Batch{
-			Image: Parameter(g, "image", shapes.Make(dtypes.Float32, j.Batch, h, w, channels)),
-			Index: Parameter(g, "index", shapes.Make(dtypes.Int32, j.Batch)),
+	var names []string
+	for _, r := range sslkit.Registered() {
+		if r.Role == sslkit.SelfSupervised && r.Needs == sslkit.Images {
+			names = append(names, r.Name)
 		}
-		if m := j.Method.CLIP; m != nil {
-			b.Text = Parameter(g, "text", shapes.Make(dtypes.Int32, j.Batch, m.Length))
-		}
-		if _, ok := j.method.(sslkit.EpochStarter); ok { // its step needs what an epoch starts with
-			j.method.Encode(store.RootScope(), b.Image)
-			return
-		}
-		j.method.Loss(store.RootScope(), b)
-	})
+	}
+	return names
 }
 
 // transfer adds to values, by columns, what one run came to.
-func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, values map[string][]eval.Tested) (*eval.Tally, error) {
+func transfer(ctx context.Context, s *runs.Store, c sslkit.Config, o TransferOptions, values map[string][]eval.Tested) (*eval.Tally, error) {
 	accuracy := func(column string, v eval.Tested) { values[column] = append(values[column], v) }
 	add := func(column string, v float64) { accuracy(column, eval.Tested{Test: v}) }
-	o.Seed = c.Seed // the labelled examples are others for each seed, and the same for all methods
+	o.Seed = c.Seed // the runs.Labelled examples are others for each seed, and the same for all methods
 	scores, err := s.Evaluate(ctx, c, o.Options)
 	if err != nil {
 		return nil, err
@@ -299,13 +263,13 @@ func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, value
 	if record.Memory > 0 {
 		add(columnMemory, float64(record.Memory)/(1<<20))
 	}
-	if c.Method.Random != nil && c.Method.Random.Fitted { // whose norms are fitted on the way in any case
+	if r, ok := c.Method.(*eval.Random); ok && r.Fitted { // whose norms are fitted on the way in any case
 		return &scores.Tally, nil
 	}
 	if o.Dense != nil {
 		dense := *o.Dense
 		dense.Seed = c.Seed
-		scores, err := s.DenseScores(ctx, c, dense)
+		scores, err := DenseScores(ctx, s, c, dense)
 		if err != nil {
 			return nil, err
 		}
@@ -322,7 +286,7 @@ func (s *Store) transfer(ctx context.Context, c Config, o TransferOptions, value
 		return &scores.Tally, nil
 	}
 	for _, l := range append([]eval.Labels{{}}, o.few()...) {
-		fit, err := s.FineTune(ctx, c, *o.FineTune, l)
+		fit, err := FineTune(ctx, s, c, *o.FineTune, l)
 		if err != nil {
 			return nil, err
 		}
@@ -340,37 +304,33 @@ type Tuned struct {
 
 // FineTune goes on training a copy of c's encoder with so many of the labels, drawn by c's seed, see eval.FineTune, and trains c
 // first if need be. Like runs, the results are kept, and what was interrupted goes on.
-func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels eval.Labels) (*Tuned, error) {
+func FineTune(ctx context.Context, s *runs.Store, c sslkit.Config, p eval.FineTune, labels eval.Labels) (*Tuned, error) {
 	if err := errors.Join(p.Validate(), labels.Validate()); err != nil {
 		return nil, err
 	}
 	t := &Tuned{Options: p, Labels: labels}
-	name := "finetune-" + hash([]any{p, labels})
-	return once(ctx, s, c, name+".json", labelled, func(j *job, r *Record) (*Tuned, error) {
-		index, err := labels.Draw(data.Labels(j.train), len(j.train.Classes()), c.Seed)
+	name := "finetune-" + sslkit.Hash([]any{p, labels})
+	return runs.Once(ctx, s, c, name+".json", runs.Labelled, func(j *runs.Job, r *runs.Record) (*Tuned, error) {
+		index, err := labels.Draw(data.Labels(j.Train), len(j.Train.Classes()), c.Seed)
 		if err != nil {
 			return nil, err
 		}
-		few := data.Pick(j.train, index...)
+		few := data.Pick(j.Train, index...)
 		loader, err := data.Batches(few, data.Options{Batch: min(p.Batch, few.Len()), Seed: c.Seed, Shuffle: true})
 		if err != nil {
 			return nil, err
 		}
-		test, err := inOrder(j.test)
-		if err != nil {
-			return nil, err
-		}
-		store, err := s.encoder(ctx, j, r)
+		test, err := runs.InOrder(j.Test)
 		if err != nil {
 			return nil, err
 		}
 		p := p
-		p.Groups = data.Groups(j.test)
-		p.Dir = s.path(j.key, name)
+		p.Groups = data.Groups(j.Test)
+		p.Dir = j.Path(name)
 		p.Progress = func(at sslkit.Progress) {
-			s.report(Progress{Key: j.key, Name: fmt.Sprintf("%v: fine-tuning, %v", j, labels), Step: at})
+			s.Tell(runs.Progress{Key: j.Key, Name: fmt.Sprintf("%v: fine-tuning, %v", j, labels), Step: at})
 		}
-		t.Fit, err = p.Fit(ctx, j.backend, store, j.method, *j.Method.Network(), loader, test.loader, data.Labels(few), test.labels, len(j.train.Classes()), c.Seed)
+		t.Fit, err = p.Fit(ctx, j.Backend, j.Store, j.Method, *sslkit.Backbone(j.Method), loader, test.Loader, data.Labels(few), test.Labels, len(j.Train.Classes()), c.Seed)
 		if err == nil {
 			err = os.RemoveAll(p.Dir)
 		}
@@ -379,7 +339,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 }
 
 // Column finds a column by its name, in capitals or not.
-func (t *Transfer) Column(name string) (Column, error) { return findColumn(t.Columns, name) }
+func (t *TransferTable) Column(name string) (Column, error) { return findColumn(t.Columns, name) }
 
 func findColumn(columns []Column, name string) (Column, error) {
 	var names []string
@@ -389,14 +349,14 @@ func findColumn(columns []Column, name string) (Column, error) {
 		}
 		names = append(names, c.Name)
 	}
-	return Column{}, fmt.Errorf("sweep: no column is called %q%s", name, suggest(name, names))
+	return Column{}, fmt.Errorf("study: no column is called %q%s", name, sslkit.Suggest(name, names))
 }
 
 // Column finds a column that the table will have by its name, in capitals or not.
 func (o TransferOptions) Column(name string) (Column, error) { return findColumn(o.Columns(), name) }
 
 // Sort puts the best row by a column first, and those without a figure last.
-func (t *Transfer) Sort(column string) error {
+func (t *TransferTable) Sort(column string) error {
 	c, err := t.Column(column)
 	if err != nil {
 		return err
@@ -417,7 +377,7 @@ func (t *Transfer) Sort(column string) error {
 
 // Table is the result for people: a head, and a row for each encoder; columns without any figure are left out. Below the
 // encoders stand the commonest class, which needs no encoder, and the largest error over the test images.
-func (t *Transfer) Table() (head []string, rows [][]string) {
+func (t *TransferTable) Table() (head []string, rows [][]string) {
 	var names []string
 	for _, r := range t.Rows {
 		names = append(names, r.Name)
@@ -458,7 +418,7 @@ func (c Column) cell(s eval.Spread) string {
 }
 
 // Caption says under the table what its numbers are.
-func (t *Transfer) Caption() string {
+func (t *TransferTable) Caption() string {
 	o := t.Options
 	text := fmt.Sprintf("%s: %v. Test accuracy in %%, %s, one test set, of the last stage after the last epoch. %sBest stage: the linear probe of the "+
 		"stage where it is highest, chosen by the test set. %v.", t.Data.Name, t.Tally, over(t.Seeds), tested(t.Tally), o.Options)
@@ -468,7 +428,7 @@ func (t *Transfer) Caption() string {
 			continue
 		}
 		told[r.Backbone] = true
-		if note := SupervisedRecipe(r.Backbone, t.Data).supervisedNote(); !strings.Contains(text, note) {
+		if note := supervisedNote(recipe.Labels(r.Backbone, t.Data)); !strings.Contains(text, note) {
 			text += " " + note + "."
 		}
 	}

@@ -1,0 +1,105 @@
+package sslkit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// cellFolder is the variable with the folder in which GoNB compiles the cells of a notebook.
+const cellFolder = "GONB_TMP_DIR"
+
+// cellDigest is the digest of the source of a type that is declared in a notebook's cell, "" elsewhere: of its declaration, its
+// methods and all that they use of the cells. GoNB compiles what the cells declare as one program, which lies there while it
+// runs.
+func cellDigest(name string) string {
+	folder := os.Getenv(cellFolder)
+	for skip := 1; folder != "" && skip < 12; skip++ {
+		_, file, _, ok := runtime.Caller(skip)
+		if !ok {
+			break
+		}
+		if inside, err := filepath.Rel(folder, file); err == nil && !strings.HasPrefix(inside, "..") {
+			return sourceDigest(file, name)
+		}
+	}
+	return ""
+}
+
+// sourceDigest is the digest of a type's source in a Go file, comments aside, "" where it cannot be read.
+func sourceDigest(file, name string) string {
+	files := token.NewFileSet()
+	parsed, err := parser.ParseFile(files, file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return ""
+	}
+	declared := map[string][]ast.Node{} // methods stand under the name of their type
+	add := func(name string, n ast.Node) { declared[name] = append(declared[name], n) }
+	for _, d := range parsed.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			switch {
+			case d.Recv != nil && len(d.Recv.List) == 1:
+				ast.Inspect(d.Recv.List[0].Type, func(n ast.Node) bool {
+					if id, ok := n.(*ast.Ident); ok {
+						add(id.Name, d)
+					}
+					return true
+				})
+			case d.Name.Name != "main" && d.Name.Name != "init":
+				add(d.Name.Name, d)
+			}
+		case *ast.GenDecl:
+			for _, s := range d.Specs {
+				switch s := s.(type) {
+				case *ast.TypeSpec:
+					add(s.Name.Name, s)
+				case *ast.ValueSpec:
+					for _, id := range s.Names {
+						add(id.Name, s)
+					}
+				}
+			}
+		}
+	}
+	if declared[name] == nil {
+		return ""
+	}
+	used := map[string]bool{name: true}
+	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
+		for _, n := range declared[queue[0]] {
+			ast.Inspect(n, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok && declared[id.Name] != nil && !used[id.Name] {
+					used[id.Name] = true
+					queue = append(queue, id.Name)
+				}
+				return true
+			})
+		}
+	}
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		var texts []string
+		for _, n := range declared[name] {
+			var b strings.Builder
+			if err := printer.Fprint(&b, token.NewFileSet(), n); err != nil { // without positions, spaces and lines make no difference
+				return ""
+			}
+			texts = append(texts, b.String())
+		}
+		slices.Sort(texts) // cells may come in another order
+		for _, text := range texts {
+			h.Write([]byte(text + "\n"))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}

@@ -1,0 +1,29 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "colorization", Paper: "Zhang et al., 2016", Chapter: 1, Data: "photos",
+		New:     func() sslkit.Method { return colorful() },
+		Preset:  Colorization,
+		NoPaper: "its network is a VGG of dilated convolutions for ImageNet",
+	})
+}
+
+func colorful() *sslkit.Colorization {
+	m := sslkit.Colorful(nn.ResNet(8, 16))
+	m.Stride, m.Hidden = 2, 64 // as much of a picture as 4 of the paper's larger ones
+	return m
+}
+
+// Colorization returns the preset's configuration of colorization on a dataset, of images with a side that is a multiple of 4.
+func Colorization(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, colorful())
+	c.Epochs, c.Batch = 6, 32
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 3e-3, Beta2: 0.99, WeightDecay: 1e-3, Warmup: 0.5}
+	return c, err
+}

@@ -1,0 +1,35 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "simclr", Paper: "Chen et al., 2020", Chapter: 3,
+		New:    func() sslkit.Method { return simclr() },
+		Preset: SimCLR,
+	})
+}
+
+func simclr() *sslkit.SimCLR {
+	m := sslkit.SimCLRCIFAR(nn.ResNet(8, 8))
+	m.Dim, m.Temperature = 64, 0.2
+	return m
+}
+
+// SimCLR returns the preset's configuration of SimCLR on a dataset.
+func SimCLR(preset, dataset string) (sslkit.Config, error) {
+	m := simclr()
+	if preset == sslkit.Paper {
+		// The command for CIFAR-10 in the README of google-research/simclr, as released with the paper (num_nlh_layers is 1): App.
+		// B.9 with a ResNet-18. (That one projects the first shortcut, too, and starts the last norm of a block at 0.)
+		m.Backbone, m.Dim, m.Temperature = nn.ResNet18(64), 128, 0.5
+		c := whole(dataset, m)
+		c.Epochs, c.Batch = 1000, 512
+		c.Optimizer = sslkit.Optimizer{Kind: "lars", Rate: 2, Momentum: 0.9, WeightDecay: 1e-6, Warmup: 10}
+		return c, nil
+	}
+	return sslkit.Usual(preset, dataset, m)
+}

@@ -1,0 +1,38 @@
+package recipe
+
+import (
+	"strings"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "tracking", Paper: "Vondrick et al., 2018", Chapter: 1, Needs: sslkit.Moving, Data: "clips",
+		New:     func() sslkit.Method { return tracker() },
+		Preset:  Tracking,
+		NoPaper: "its network is a ResNet-18 with a 3D convolution over frames of 256 pixels, and its data are Kinetics",
+	})
+}
+
+func tracker() *sslkit.VideoColorization {
+	m := sslkit.PaperVideoColorization(nn.ResNet(8, 8))
+	m.Dim, m.Temperature = 32, 0.1
+	return m
+}
+
+// Tracking returns the preset's configuration of video colorization on a dataset of clips.
+func Tracking(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, tracker())
+	c.Data.Size, c.Batch = 64, 8 // maps of 16x16; 40 targets a step
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 1e-4, Warmup: 0.25}
+	c.Epochs, c.Data.Train, c.Data.Test = 2, 320, 64
+	if preset == sslkit.Class {
+		c.Epochs, c.Data.Train, c.Data.Test = 3, 800, 200
+	}
+	if strings.HasPrefix(dataset, "video:") {
+		c.Data.Train, c.Data.Test = 0, 0 // as many as there are
+	}
+	return c, err
+}
