@@ -132,7 +132,7 @@ func evaluated(t *testing.T, r sweep.Record) {
 	}
 
 	out, _ = must(t, "runs show", r.Key)
-	wantAll(t, "runs show", out, `config   {"method":{"rotation":`, "\nepoch ", "\nstage  dims ", "k=5")
+	wantAll(t, "runs show", out, `config   {"method":{"rotation":`, "\nepoch ", "\nstage dims ", "k=5")
 	var shown struct {
 		sweep.Record
 		Folder string
