@@ -347,7 +347,7 @@ func (s *Store) FineTune(ctx context.Context, c Config, p eval.FineTune, labels 
 		return nil, err
 	}
 	t := &Tuned{Options: p, Labels: labels}
-	name := "finetune-" + hash([]any{p, labels})
+	name := "finetune-" + hash([]any{p, labels, measureRevision})
 	return once(ctx, s, c, name+".json", labelled, func(j *job, _ *Record) (*Tuned, error) {
 		index, err := labels.Draw(data.Labels(j.train), len(j.train.Classes()), c.Seed)
 		if err != nil {
