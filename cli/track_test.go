@@ -18,9 +18,9 @@ func TestTrack(t *testing.T) {
 	line := "track --seeds 4 --previous 1 --radius 2 --clip 3 --box 2,2,20,9 --epochs 1 --batch 5 --train 10 --test 5" +
 		" --depth 8 --width 4 --set size=16 --set tracking.dim=8 --set colors=8 --set warmup=0"
 	out, _ := must(t, line+" --md "+md+" --masks "+masks+" --colors "+colors)
-	wantAll(t, "track", out, "features ", "region J", "tracking ", "pixels, colour", "identity ", "within 2 places", "one seed",
+	wantAll(t, "track", out, "features ", "region J", "tracking ", "pixels, colour", "identity ", "within 2 places", "one training seed",
 		"written: "+md, "written: "+masks, "written: "+colors)
-	wantAll(t, "the Markdown", read(t, md), "| features | region J | contour F |", "| identity | ", "objects of the test clips")
+	wantAll(t, "the Markdown", read(t, md), "| features | region J | contour F |", "| identity | ", "objects of one set of test clips")
 	wantAll(t, "the figure", read(t, masks), "<svg", "marked", "random init")
 
 	out, progress := must(t, line+" --json")

@@ -213,3 +213,21 @@ func BenchmarkCrop(b *testing.B) {
 		}
 	}
 }
+
+// Crops of one photo are one group, in subsets as in the whole.
+func TestGroups(t *testing.T) {
+	train, _, err := Open("photos", OpenOptions{PerPhoto: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := Groups(train)
+	if len(groups) != train.Len() || groups[0] != groups[2] || groups[2] == groups[3] {
+		t.Errorf("%d groups, which begin %v, of %d crops", len(groups), groups[:4], train.Len())
+	}
+	if got := Groups(Pick(Pick(train, 8, 3, 4), 2, 0)); len(got) != 2 || got[0] != 1 || got[1] != 2 {
+		t.Errorf("picked %v, want 1 and 2", got)
+	}
+	if other, _, err := Open("fashion-mnist-10k", OpenOptions{}); err != nil || Groups(other) != nil {
+		t.Errorf("fashion-mnist has groups, %v", err)
+	}
+}

@@ -47,11 +47,11 @@ func Labels(b nn.Backbone, d sslkit.Data) sslkit.Config {
 	m := &eval.Supervised{Backbone: b, Flip: !strings.HasPrefix(d.Name, "mnist")} // a mirrored digit is none
 	c := sslkit.Config{
 		Method: m, Data: d, Epochs: supervisedEpochs, Batch: 64, Seed: 1,
-		Optimizer: sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 1},
+		Optimizer: sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.5},
 	}
 	switch {
 	case b.Arch == "vit":
-		c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.05, Warmup: 1}
+		c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.05, Warmup: 0.5}
 	case b.Width >= 64:
 		m.Pad, c.Epochs, c.Batch = 4, 182, 128
 		c.Optimizer = sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, WeightDecay: 1e-4, Drops: []int{91, 137}, Factor: 0.1}

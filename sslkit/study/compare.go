@@ -155,13 +155,13 @@ func (c *Comparison) Table() (head []string, rows [][]string) {
 	})
 	if p := c.Options.NonLinear; p != nil {
 		t.accuracy(fmt.Sprintf("non-linear, block %d", p.Stage), func(i int) *eval.Spread { return &c.Rows[i].NonLinear })
-		t.balanced("non-linear, by class", func(i int) *eval.Spread { return &c.Rows[i].NonLinear })
+		t.balanced("by class", func(i int) *eval.Spread { return &c.Rows[i].NonLinear })
 	}
 	last := len(c.Rows[0].Linear) - 1
 	for k := range last + 1 {
 		t.accuracy(fmt.Sprintf("linear, block %d", k+1), func(i int) *eval.Spread { return &c.Rows[i].Linear[k] })
 	}
-	t.balanced(fmt.Sprintf("block %d, by class", last+1), func(i int) *eval.Spread { return &c.Rows[i].Linear[last] })
+	t.balanced("by class", func(i int) *eval.Spread { return &c.Rows[i].Linear[last] })
 	t.text("pretext task", func(i int) string { return percent(c.Rows[i].Pretext) })
 	t.accuracy("end to end", func(i int) *eval.Spread { return c.Rows[i].EndToEnd })
 	return t.head, t.rows
@@ -174,7 +174,7 @@ func (c *Comparison) Neighbours() (head []string, rows [][]string) {
 	for k := range last + 1 {
 		t.accuracy(fmt.Sprintf("k-NN, block %d", k+1), func(i int) *eval.Spread { return &c.Rows[i].KNN[k] })
 	}
-	t.balanced(fmt.Sprintf("block %d, by class", last+1), func(i int) *eval.Spread { return &c.Rows[i].KNN[last] })
+	t.balanced("by class", func(i int) *eval.Spread { return &c.Rows[i].KNN[last] })
 	return t.head, t.rows
 }
 
@@ -287,7 +287,7 @@ func tested(t eval.Tally) string {
 	if t.Even() {
 		return text + "Classes are equal in the test set, so that accuracy is the mean over classes, too. "
 	}
-	return text + "By class: mean of the accuracies on each class. "
+	return text + "By class: the column before as the mean of the accuracies on each class. "
 }
 
 func percent(s *eval.Spread) string {

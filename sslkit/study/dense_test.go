@@ -51,7 +51,7 @@ func TestDense(t *testing.T) {
 	if len(head) != 7 || len(rows) != 3 || len(rows[0]) != 7 || !strings.Contains(rows[0][1], "±") {
 		t.Errorf("table %v %v", head, rows)
 	}
-	if text := result.Caption(); !strings.Contains(text, "2 seeds") || !strings.Contains(text, "20 labelled images") || !strings.Contains(text, "101 recalls") {
+	if text := result.Caption(); !strings.Contains(text, "2 training seeds") || !strings.Contains(text, "20 labelled images") || !strings.Contains(text, "101 recalls") {
 		t.Error(text)
 	}
 
@@ -151,13 +151,21 @@ func TestScenes(t *testing.T) {
 	for i := range 100 {
 		index = append(index, i)
 	}
+	seen := 0
 	count := func(visible float64) (n int) {
 		s, err := scenes(annotated, index, visible)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, boxes := range s.Boxes {
-			n += len(boxes)
+		ignored := 0
+		for i, boxes := range s.Boxes {
+			n, ignored = n+len(boxes), ignored+len(s.Ignored[i])
+		}
+		if visible == 0 {
+			seen = n
+		}
+		if n+ignored != seen {
+			t.Errorf("%d objects and %d ignored ones of the %d that are seen", n, ignored, seen)
 		}
 		return n
 	}

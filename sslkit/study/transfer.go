@@ -309,7 +309,7 @@ func FineTune(ctx context.Context, s *runs.Store, c sslkit.Config, p eval.FineTu
 		return nil, err
 	}
 	t := &Tuned{Options: p, Labels: labels}
-	name := "finetune-" + sslkit.Hash([]any{p, labels})
+	name := "finetune-" + sslkit.Hash([]any{p, labels, measureRevision})
 	return runs.Once(ctx, s, c, name+".json", runs.Labelled, func(j *runs.Job, r *runs.Record) (*Tuned, error) {
 		index, err := labels.Draw(data.Labels(j.Train), len(j.Train.Classes()), c.Seed)
 		if err != nil {
