@@ -111,38 +111,10 @@ func TestContrastiveLearns(t *testing.T) {
 	}
 }
 
-// The whole state is restored: parameters and momenta, keys, queues, running statistics, random draws, and what is not
-// to be trained.
 func TestContrastiveResumesExactly(t *testing.T) {
 	for name, c := range contrastive() {
 		t.Run(name, func(t *testing.T) {
-			whole := contrastiveRun(t, c.Method, "", 64, 2)
-			want, err := whole.Pretrain(context.Background())
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			r := contrastiveRun(t, c.Method, dir, 64, 2)
-			if _, err := r.Pretrain(stopAfter(r, 5)); !errors.Is(err, ErrInterrupted) {
-				t.Fatalf("error %v, want ErrInterrupted", err)
-			}
-			r = contrastiveRun(t, c.Method, dir, 64, 2)
-			got, err := r.Pretrain(context.Background())
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, b := variables(t, r.Store), variables(t, whole.Store)
-			if !maps.Equal(a, b) {
-				for path := range b {
-					if a[path] != b[path] {
-						t.Errorf("%s differs from the uninterrupted run's", path)
-					}
-				}
-			}
-			if !reflect.DeepEqual(got.Loss, want.Loss) || !reflect.DeepEqual(got.Reports, want.Reports) {
-				t.Errorf("history %v, the uninterrupted run's is %v", got, want)
-			}
-			for path, value := range a {
+			for path, value := range resumesExactly(t, c.Method) {
 				frozen := strings.HasPrefix(path, "/key/") || strings.HasSuffix(path, "queue/keys")
 				if frozen && !strings.HasPrefix(value, "false") {
 					t.Errorf("%s is to be trained", path)
@@ -150,6 +122,39 @@ func TestContrastiveResumesExactly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// resumesExactly stops a run of m and goes on: the whole state is restored, parameters and momenta, keys, queues, running
+// statistics, random draws, and what is not to be trained. It returns the variables.
+func resumesExactly(t *testing.T, m Method) map[string]string {
+	t.Helper()
+	whole := contrastiveRun(t, m, "", 64, 2)
+	want, err := whole.Pretrain(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	r := contrastiveRun(t, m, dir, 64, 2)
+	if _, err := r.Pretrain(stopAfter(r, 5)); !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("error %v, want ErrInterrupted", err)
+	}
+	r = contrastiveRun(t, m, dir, 64, 2)
+	got, err := r.Pretrain(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := variables(t, r.Store), variables(t, whole.Store)
+	if !maps.Equal(a, b) {
+		for path := range b {
+			if a[path] != b[path] {
+				t.Errorf("%s differs from the uninterrupted run's", path)
+			}
+		}
+	}
+	if !reflect.DeepEqual(got.Loss, want.Loss) || !reflect.DeepEqual(got.Reports, want.Reports) {
+		t.Errorf("history %v, the uninterrupted run's is %v", got, want)
+	}
+	return a
 }
 
 func TestContrastiveValidate(t *testing.T) {
