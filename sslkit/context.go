@@ -10,7 +10,6 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/view"
 )
@@ -58,15 +57,8 @@ func (m *ContextPrediction) Validate() error {
 		return fmt.Errorf("sslkit: gap %g: choose a share of the patch's side, such as 0.5", m.Gap)
 	case !(m.Jitter >= 0):
 		return fmt.Errorf("sslkit: jitter %g: choose a share of the patch's side, such as 0.07", m.Jitter)
-	case m.Hidden < 1:
-		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)
-	case m.Tower < 0:
-		return fmt.Errorf("sslkit: a tower of %d units: choose at least 1, or 0 for the mean of its map", m.Tower)
 	}
-	if err := m.Guards.Validate(); err != nil {
-		return err
-	}
-	return m.Backbone.Validate()
+	return checkPatches(m.Tower, m.Hidden, m.Guards, m.Backbone)
 }
 
 // Reports lists the accuracy on the pretext task.
@@ -76,9 +68,7 @@ func (m *ContextPrediction) Reports() []string { return []string{"accuracy"} }
 func (m *ContextPrediction) Loss(scope *model.Scope, b Batch) *Node {
 	patches, y := m.Pairs(scope, b.Image)
 	y = Concatenate([]*Node{y, Neg(AddScalar(y, -7))}, 0) // 2N; the opposite side is 7-y
-	logits := m.tell(scope, m.Guards.Apply(scope, patches))
-	Report("accuracy", loss.Accuracy(logits, y))
-	return loss.CrossEntropy(logits, y)
+	return told(m.tell(scope, m.Guards.Apply(scope, patches)), y)
 }
 
 // Encode is a tower, run on whole images.

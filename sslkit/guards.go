@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/view"
 )
@@ -66,6 +67,27 @@ func tower(scope *model.Scope, h *Node, units int) *Node {
 		return nn.Pool(h)
 	}
 	return activation.Relu(nn.MLP(scope.In("fc6"), Reshape(h, h.Shape().Dim(0), -1), units))
+}
+
+// told is the loss of a network that is to tell which of some classes y [N] it sees, from its logits [N, K]; how often it does
+// is reported.
+func told(logits, y *Node) *Node {
+	Report("accuracy", loss.Accuracy(logits, y))
+	return loss.CrossEntropy(logits, y)
+}
+
+// checkPatches says what cannot be trained of what methods that look at patches have in common.
+func checkPatches(tower, hidden int, guards Guards, backbone nn.Backbone) error {
+	switch {
+	case hidden < 1:
+		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", hidden)
+	case tower < 0:
+		return fmt.Errorf("sslkit: a tower of %d units: choose at least 1, or 0 for the mean of its map", tower)
+	}
+	if err := guards.Validate(); err != nil {
+		return err
+	}
+	return backbone.Validate()
 }
 
 // leastPatch is the side of the smallest patch, in pixels: one position of the deepest map.

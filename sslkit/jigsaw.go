@@ -10,7 +10,6 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/view"
 )
@@ -62,17 +61,10 @@ func (m *Jigsaw) Validate() error {
 		return fmt.Errorf("sslkit: gap %g is no share of a cell: choose from 0 to below 1, such as 0.25", m.Gap)
 	case !(m.Jitter >= 0 && m.Jitter <= 1):
 		return fmt.Errorf("sslkit: jitter %g is no share of the gap: choose from 0 to 1", m.Jitter)
-	case m.Hidden < 1:
-		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)
-	case m.Tower < 0:
-		return fmt.Errorf("sslkit: a tower of %d units: choose at least 1, or 0 for the mean of its map", m.Tower)
 	case !(m.Gray >= 0 && m.Gray <= 1):
 		return fmt.Errorf("sslkit: gray %g is no share of the images: choose from 0 to 1", m.Gray)
 	}
-	if err := m.Guards.Validate(); err != nil {
-		return err
-	}
-	return m.Backbone.Validate()
+	return checkPatches(m.Tower, m.Hidden, m.Guards, m.Backbone)
 }
 
 // Reports lists the accuracy on the pretext task.
@@ -86,9 +78,7 @@ func (m *Jigsaw) Loss(scope *model.Scope, b Batch) *Node {
 	}
 	tiles := m.Guards.Apply(scope, m.Tiles(scope, x))
 	y := m.draw(scope, tiles, m.Puzzles)
-	logits := m.tell(scope, tiles, y)
-	Report("accuracy", loss.Accuracy(logits, y))
-	return loss.CrossEntropy(logits, y)
+	return told(m.tell(scope, tiles, y), y)
 }
 
 // Encode is a tower, run on whole images.

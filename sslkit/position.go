@@ -40,13 +40,8 @@ func (m *PatchPosition) Validate() error {
 		return fmt.Errorf("sslkit: patch %g is no share of the image: choose from above 0 to below 1, such as 0.25", m.Patch)
 	case !(m.Aberration >= 0):
 		return fmt.Errorf("sslkit: aberration %g: choose a strength such as 0.05, or 0 for none", m.Aberration)
-	case m.Hidden < 1:
-		return fmt.Errorf("sslkit: %d hidden units: choose at least 1", m.Hidden)
 	}
-	if err := m.Guards.Validate(); err != nil {
-		return err
-	}
-	return m.Backbone.Validate()
+	return checkPatches(0, m.Hidden, m.Guards, m.Backbone)
 }
 
 // Reports lists the root of the mean squared distance between the guess and the place, which is 0 to 1 from edge
