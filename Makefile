@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test verify fuzz faults race bench notebooks lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench notebooks lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -22,13 +22,17 @@ help: ## Show this list.
 run: setup ## Set up what is missing, run the quick start and show its table and where its plots are.
 	@$(run_notebook) --out $(OUT) notebooks/0_quickstart.ipynb
 
-test: setup ## Run all tests, and all notebooks with the smallest preset.
+test: setup examples ## Run all tests, and all notebooks with the smallest preset.
 	env/lab go test -timeout 20m ./...
 	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
 	@echo "notebooks, two at a time; the output of one that fails is shown:"
 	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
 		'log=$(TEST)/$$(basename {}).log; if $(run_notebook) --out $(OUT)/test {} >"$$log" 2>&1; then tail -n 1 "$$log"; else cat "$$log"; exit 255; fi'
+
+examples: go-present backend ## Build, vet and run the module of examples/.
+	env/lab go -C examples/barlow vet ./...
+	env/lab go -C examples/barlow test ./...
 
 verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, vulnerabilities, tidiness, imports; run the fast tests.
 	@files=$$(gofmt -l $(GOFILES)); test -z "$$files" || { printf 'not formatted (gofmt -w):\n%s\n' "$$files"; exit 1; }
@@ -39,6 +43,7 @@ verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, 
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 	go -C tools/lint mod tidy -diff
+	go -C examples/barlow mod tidy -diff
 	env/lab go test -short ./...
 
 fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given.
