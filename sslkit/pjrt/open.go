@@ -12,7 +12,8 @@
 // process, which is this program again (see xla.go).
 //
 // Environment: GOMLX_BACKEND; PJRT_PLUGIN_LIBRARY_PATH, folders of plugins; SSLKIT_HOME, whose folder pjrt replaces the
-// user's cache folder; SSLKIT_NO_INSTALL or GOMLX_NO_AUTO_INSTALL, install nothing; XLA_FLAGS, XLA's own.
+// user's cache folder; SSLKIT_NO_INSTALL or GOMLX_NO_AUTO_INSTALL, install nothing; XLA_FLAGS, XLA's own;
+// SSLKIT_CONV=xla, convolve as the plugin does and not with the kernels of package conv.
 //
 // Built with -tags noxla, or without cgo (which is what Go does where there is no C compiler), the package knows the
 // pure-Go backend only.
@@ -38,6 +39,7 @@ type Choice struct {
 	Config string    `json:"config"`          // as for GOMLX_BACKEND: "xla:/path/to/plugin.so" or "go"
 	Kind   string    `json:"kind"`            // "xla:cpu", "xla:cuda", "xla:tpu" or "go"
 	Why    string    `json:"why"`             // one line
+	Conv   string    `json:"conv,omitempty"`  // the version of the convolutions' kernels, see package conv; empty: the backend's own
 	Tried  []Attempt `json:"tried,omitempty"` // what was tried before and did not work, in order
 }
 
@@ -95,6 +97,7 @@ type loaded struct {
 	backend compute.Backend
 	kind    string // "xla:cpu"
 	note    string // how it was verified
+	conv    string // Choice.Conv
 }
 
 // An installer brings one plugin and returns its path.
@@ -158,7 +161,7 @@ func (c *chooser) plugins(choice *Choice, want, options string, install []instal
 		if err == nil || c.explicit != "" { // who asks for it may know better
 			var l loaded
 			if l, err = c.load(p, options); err == nil {
-				choice.Config, choice.Kind = "xla:"+p.path+options, l.kind
+				choice.Config, choice.Kind, choice.Conv = "xla:"+p.path+options, l.kind, l.conv
 				choice.Why = how + "; " + l.note
 				return l, true
 			}
@@ -242,7 +245,7 @@ func (c *chooser) named() (backend compute.Backend, choice Choice, err error) {
 			return nil, choice, err
 		}
 		l, err = c.load(newCandidate(plugin), options)
-		choice.Config, choice.Kind = "xla:"+plugin+options, cmp.Or(l.kind, choice.Kind)
+		choice.Config, choice.Kind, choice.Conv = "xla:"+plugin+options, cmp.Or(l.kind, choice.Kind), l.conv
 		if err != nil {
 			choice.Tried = []Attempt{{plugin, oneLine(err)}}
 		}

@@ -63,7 +63,7 @@ func fake(t *testing.T, files map[string]error, found ...string) (*chooser, *[]s
 				return loaded{}, err
 			}
 			backend, err := gobackend.New("")
-			return loaded{backend, "xla:" + p.kind, "noted"}, err
+			return loaded{backend: backend, kind: "xla:" + p.kind, note: "noted"}, err
 		},
 	}
 	return c, &log
@@ -151,7 +151,7 @@ func TestChoiceTellsOfAnIdleGPU(t *testing.T) {
 }
 
 func TestChoiceString(t *testing.T) {
-	c := Choice{"go", "go", "because", []Attempt{{"/a.so", "empty"}, {"pip", "no network"}}}
+	c := Choice{Config: "go", Kind: "go", Why: "because", Tried: []Attempt{{"/a.so", "empty"}, {"pip", "no network"}}}
 	want := "backend  go\nkind     go\nwhy      because\ntried    and not taken:\n  /a.so\n    empty\n  pip\n    no network"
 	if got := c.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

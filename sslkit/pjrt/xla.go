@@ -90,11 +90,14 @@ func load(c candidate, options string) (loaded, error) {
 		}()
 		note += "; with XLA's own convolutions (" + fusionFlag + ")"
 	}
-	backend, err := xla.New(config)
-	if err != nil {
+	l := loaded{kind: "xla:" + platform, note: note}
+	if isPinned && c.kind == "cpu" {
+		l.loadConv(config)
+	}
+	if l.backend, err = xla.New(config); err != nil {
 		return loaded{}, err
 	}
-	return loaded{backend, "xla:" + platform, note}, nil
+	return l, nil
 }
 
 // installers are the ways to a CPU plugin, in order.
