@@ -46,7 +46,8 @@ INLINE TARGET void NAME(correlate_block)(const int P, const int V, const float *
     while (n > 0) { \
       long p; \
       if (n >= P0) { p = P0; STEPS(P0, V) } \
-      else if (n >= 4) { p = 4; BLOCK(4, V, xs); } \
+      else if (P0 > 6 && n >= 6) { p = 6; BLOCK(6, V, xs); } \
+      else if (P0 > 4 && n >= 4) { p = 4; BLOCK(4, V, xs); } \
       else if (n >= 2) { p = 2; BLOCK(2, V, xs); } \
       else { p = 1; BLOCK(1, V, xs); } \
       n -= p; x += p * xs; y += p * ys; \
