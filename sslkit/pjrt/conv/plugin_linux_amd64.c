@@ -186,7 +186,7 @@ enum { ffi_extension_metadata = 1, ffi_f32 = 11, ffi_s64 = 5, ffi_attribute_scal
 
 static int lanes;
 
-int use_lanes(int n) {
+int conv_use_lanes(int n) {
   int before = lanes;
   lanes = n;
   return before;
@@ -256,13 +256,13 @@ static void *gradient(ffi_frame *f) { return handle(f, true); }
 // The one plugin of this process, and its table with another compile.
 static pjrt_api *plugin, *table;
 
-// compile_rewritten compiles the program that rewriteProgram makes of the given one. Where the plugin does not take it, it
+// compile_rewritten compiles the program that convRewrite makes of the given one. Where the plugin does not take it, it
 // compiles the given one.
 static void *compile_rewritten(pjrt_compile_args *args) {
   const pjrt_program *given = args->program;
   size_t size = 0;
   char *text = NULL;
-  if (given->format_size == 4 && !memcmp(given->format, "mlir", 4)) text = rewriteProgram(given->code, given->code_size, &size);
+  if (given->format_size == 4 && !memcmp(given->format, "mlir", 4)) text = convRewrite(given->code, given->code_size, &size);
   if (!text) return plugin->compile(args);
   pjrt_program rewritten = *given;
   rewritten.code = text;
@@ -274,7 +274,7 @@ static void *compile_rewritten(pjrt_compile_args *args) {
   if (!error) return NULL;
   pjrt_message_args message = {sizeof message, NULL, error, NULL, 0};
   plugin->error_message(&message);
-  rewriteFailed((char *)message.message, message.message_size);
+  convRefused((char *)message.message, message.message_size);
   pjrt_error_args destroy = {sizeof destroy, NULL, error};
   plugin->error_destroy(&destroy);
   return plugin->compile(args);
@@ -289,7 +289,7 @@ static const char *register_handler(pjrt_ffi *ffi, const char *name, void *handl
   return "it refuses the kernels";
 }
 
-void *hook_plugin(void *api, const char **missing) {
+void *conv_hook(void *api, const char **missing) {
   if (plugin) {
     *missing = "another plugin has them";
     return api == plugin ? table : NULL;
@@ -314,7 +314,7 @@ void *hook_plugin(void *api, const char **missing) {
   return table;
 }
 
-void *open_plugin(const char *path, char **err) {
+void *conv_open(const char *path, char **err) {
   void *(*get)(void) = NULL;
   void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
   if (library) get = (void *(*)(void))dlsym(library, "GetPjrtApi");

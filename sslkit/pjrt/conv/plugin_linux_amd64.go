@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/gomlx/go-xla/pjrt"
@@ -31,23 +32,23 @@ func Load(path string) error {
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
 	var message *C.char
-	api := C.open_plugin(name, &message)
+	api := C.conv_open(name, &message)
 	if api == nil {
 		defer C.free(unsafe.Pointer(message))
 		return errors.New(C.GoString(message))
 	}
 	var missing *C.char
-	table := C.hook_plugin(api, &missing)
+	table := C.conv_hook(api, &missing)
 	if table == nil {
 		return fmt.Errorf("no fast convolutions: %s", C.GoString(missing))
 	}
 	return pjrt.RegisterPreloadedPlugin(path, uintptr(table))
 }
 
-// rewriteProgram returns a copy of the program, rewritten, for C to free, or nil where there is nothing to rewrite.
+// convRewrite returns a copy of the program, rewritten, for C to free, or nil where there is nothing to rewrite.
 //
-//export rewriteProgram
-func rewriteProgram(code *C.char, size C.size_t, rewrittenSize *C.size_t) *C.char {
+//export convRewrite
+func convRewrite(code *C.char, size C.size_t, rewrittenSize *C.size_t) *C.char {
 	out, calls := rewriteWith(unsafe.String((*byte)(unsafe.Pointer(code)), int(size)))
 	if calls == 0 {
 		return nil
@@ -57,9 +58,21 @@ func rewriteProgram(code *C.char, size C.size_t, rewrittenSize *C.size_t) *C.cha
 }
 
 // useLanes makes the kernels use vectors of 8 or 16 floats, and returns what they used before.
-func useLanes(n int) int { return int(C.use_lanes(C.int(n))) }
+func useLanes(n int) int { return int(C.conv_use_lanes(C.int(n))) }
 
-//export rewriteFailed
-func rewriteFailed(message *C.char, size C.size_t) {
-	klog.Errorf("XLA's CPU compiler refuses the fast convolutions, and uses its own: %s", C.GoStringN(message, C.int(size)))
+//export convRefused
+func convRefused(message *C.char, size C.size_t) {
+	err := fmt.Errorf("XLA's compiler refuses the fast convolutions and uses its own: %s", C.GoStringN(message, C.int(size)))
+	klog.Error(err)
+	refused.CompareAndSwap(nil, &err)
+}
+
+var refused atomic.Pointer[error]
+
+// Refused is nil as long as the plugin has compiled all programs with the kernels. Else it is the first that it said.
+func Refused() error {
+	if err := refused.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
