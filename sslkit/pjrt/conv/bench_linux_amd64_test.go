@@ -24,10 +24,10 @@ import (
 func BenchmarkTable(b *testing.B) {
 	backend := open(b)
 	shapes := []shape{
-		{128, 32, 32, 3, 16, 3, 1}, {128, 32, 32, 16, 16, 3, 1}, {128, 32, 32, 16, 32, 3, 2}, {128, 16, 16, 32, 32, 3, 1},
-		{128, 16, 16, 32, 64, 3, 2}, {128, 8, 8, 64, 64, 3, 1},
-		{256, 32, 32, 16, 16, 3, 1}, {256, 16, 16, 32, 32, 3, 1}, {256, 8, 8, 64, 64, 3, 1},
-		{128, 32, 32, 64, 64, 3, 1}, {128, 8, 8, 256, 256, 3, 1}, {32, 4, 4, 512, 512, 3, 1}, // ResNet-18
+		{128, 32, 32, 3, 16, 3, 1, nil}, {128, 32, 32, 16, 16, 3, 1, nil}, {128, 32, 32, 16, 32, 3, 2, nil}, {128, 16, 16, 32, 32, 3, 1, nil},
+		{128, 16, 16, 32, 64, 3, 2, nil}, {128, 8, 8, 64, 64, 3, 1, nil},
+		{256, 32, 32, 16, 16, 3, 1, nil}, {256, 16, 16, 32, 32, 3, 1, nil}, {256, 8, 8, 64, 64, 3, 1, nil},
+		{128, 32, 32, 64, 64, 3, 1, nil}, {128, 8, 8, 256, 256, 3, 1, nil}, {32, 4, 4, 512, 512, 3, 1, nil}, // ResNet-18
 	}
 	counts := []float64{1, 4, 1, 3, 1, 3} // of the first in ResNet(14, 16)
 	kinds := []string{"forward", "data", "weights"}
@@ -62,21 +62,19 @@ func BenchmarkTable(b *testing.B) {
 
 // compare returns medians of b.N interleaved repetitions, in ms, of XLA's own and of the kernels.
 func compare(b *testing.B, backend compute.Backend, s shape, kind int) (wall, cpu [2]float64) {
-	x, w := random(1, s.n, s.h, s.w, s.c), random(2, s.kernel, s.kernel, s.c, s.o)
+	x, w := s.image(), s.weights()
 	v := random(3, s.n, (s.h+s.stride-1)/s.stride, (s.w+s.stride-1)/s.stride, s.o)
 	var execs [2]*Exec
 	var times [2][2][]float64
 	for i, f := range []func(string) (string, int){xlas, conv.Rewrite} {
-		undo := conv.RewriteWith(f)
 		execs[i] = MustNewExec(backend, func(x, w, v *Node) *Node {
-			y := Convolve(x, w).Strides(s.stride).PadSame().Done()
+			y := s.convolve(x, w)
 			if kind == 0 {
 				return y
 			}
 			return Gradient(ReduceAllSum(Mul(y, v)), []*Node{nil, x, w}[kind])[0] // XLA drops what it does not need
 		})
-		run(b, execs[i], x, w, v)
-		undo()
+		compileWith(f, func() { run(b, execs[i], x, w, v) })
 	}
 	for range max(b.N, 5) {
 		for i, exec := range execs {

@@ -53,7 +53,7 @@ func Rewrite(program string) (string, int) {
 
 var (
 	operation = regexp.MustCompile(`"stablehlo\.convolution"\((%[\w#]+, %[\w#]+)\) \{([^{}]*)\} : \(tensor<([^<>]*)>, tensor<([^<>]*)>\) -> tensor<([^<>]*)>`)
-	attribute = regexp.MustCompile(`(?m)^\s*(\w+) = (.*?),?\s*$`)
+	attribute = regexp.MustCompile(`(?m)^\s*([\w.]+) = (.*?),?\s*$`)
 	// XLA divides a program among devices, but no call that it knows nothing about.
 	divided = regexp.MustCompile(`num_(?:replicas|partitions) = (?:[2-9]|\d\d)|sdy\.`)
 )

@@ -9,3 +9,9 @@ func RewriteWith(f func(program string) (string, int)) (undo func()) {
 }
 
 var UseLanes = useLanes
+
+// ForgetRefused is Refused, once.
+func ForgetRefused() error {
+	defer refused.Store(nil)
+	return Refused()
+}

@@ -32,12 +32,28 @@ func open(t testing.TB) compute.Backend {
 // xlas leaves a program as it is, so that XLA convolves.
 func xlas(program string) (string, int) { return program, 0 }
 
-// A shape is a convolution of x [n, h, w, c] to o channels.
-type shape struct{ n, h, w, c, o, kernel, stride int }
+// A shape is a convolution of x [n, h, w, c] to o channels, with a square kernel.
+type shape struct {
+	n, h, w, c, o, kernel, stride int
+
+	pads [][2]int // nil: as much as keeps the size at stride 1
+}
 
 func (s shape) String() string {
-	return fmt.Sprintf("%dx%dx%dx%d to %d, kernel %d, stride %d", s.n, s.h, s.w, s.c, s.o, s.kernel, s.stride)
+	return fmt.Sprintf("%dx%dx%dx%d to %d, kernel %d, stride %d%s", s.n, s.h, s.w, s.c, s.o, s.kernel, s.stride,
+		strings.ReplaceAll(fmt.Sprintf(", pads %v", s.pads), ", pads []", ""))
 }
+
+func (s shape) convolve(x, w *Node) *Node {
+	c := Convolve(x, w).Strides(s.stride)
+	if s.pads != nil {
+		return c.PaddingPerDim(s.pads).Done()
+	}
+	return c.PadSame().Done()
+}
+
+func (s shape) image() *tensors.Tensor   { return random(1, s.n, s.h, s.w, s.c) }
+func (s shape) weights() *tensors.Tensor { return random(2, s.kernel, s.kernel, s.c, s.o) }
 
 func random(seed uint64, dims ...int) *tensors.Tensor {
 	rnd := rand.New(rand.NewPCG(1, seed))
@@ -52,38 +68,55 @@ func random(seed uint64, dims ...int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(x, dims...)
 }
 
+// weighted is a sum of y's values in which each counts differently.
+func weighted(y *Node) *Node {
+	return ReduceAllSum(Mul(y, Sin(MulScalar(IotaFull(y.Graph(), y.Shape()), 1.7))))
+}
+
 // A result is what a convolution gives: y, and the gradients of a weighted sum of y to x and to the weights.
 type result [3][]float32
 
 var names = [3]string{"result", "gradient to the data", "gradient to the weights"}
 
-// convolve computes with programs rewritten by f, and returns how many calls that put in.
-func convolve(t testing.TB, backend compute.Backend, s shape, f func(string) (string, int), pad func(*ConvolutionBuilder)) (r result, calls int) {
-	t.Helper()
+// compileWith calls f, which compiles, with programs rewritten by rewrite, and returns how many calls that put in.
+func compileWith(rewrite func(string) (string, int), f func()) (calls int) {
 	defer conv.RewriteWith(func(program string) (string, int) {
-		out, n := f(program)
+		out, n := rewrite(program)
 		calls += n
 		return out, n
 	})()
-	exec := MustNewExec(backend, func(x, w *Node) []*Node {
-		c := Convolve(x, w).Strides(s.stride)
-		pad(c)
-		y := c.Done()
-		weight := Sin(MulScalar(IotaFull(x.Graph(), y.Shape()), 1.7))
-		return append([]*Node{y}, Gradient(ReduceAllSum(Mul(y, weight)), x, w)...)
-	})
-	defer exec.Finalize()
-	out, err := exec.Call(random(1, s.n, s.h, s.w, s.c), random(2, s.kernel, s.kernel, s.c, s.o))
-	if err != nil {
-		t.Fatal(s, err)
-	}
-	for i := range out {
-		r[i] = tensors.MustCopyFlatData[float32](out[i])
-	}
-	return r, calls
+	f()
+	return calls
 }
 
-func same(c *ConvolutionBuilder) { c.PadSame() }
+// convolve computes all shapes in one program, which is rewritten by rewrite.
+func convolve(t testing.TB, backend compute.Backend, all []shape, rewrite func(string) (string, int)) (results []result, calls int) {
+	t.Helper()
+	var in []any
+	for _, s := range all {
+		in = append(in, s.image(), s.weights())
+	}
+	exec := MustNewExec(backend, func(in []*Node) (out []*Node) {
+		for i, s := range all {
+			x, w := in[2*i], in[2*i+1]
+			y := s.convolve(x, w)
+			out = append(append(out, y), Gradient(weighted(y), x, w)...)
+		}
+		return out
+	})
+	defer exec.Finalize()
+	var out []*tensors.Tensor
+	var err error
+	calls = compileWith(rewrite, func() { out, err = exec.Call(in...) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	results = make([]result, len(all))
+	for i, values := range out {
+		results[i/3][i%3] = tensors.MustCopyFlatData[float32](values)
+	}
+	return results, calls
+}
 
 // apart says how far two results are apart at most, relative to the largest value.
 func apart(got, want []float32) float64 {
@@ -116,62 +149,63 @@ func check(t testing.TB, got, want result) (wrong []string) {
 
 func TestAgainstXLA(t *testing.T) {
 	backend := open(t)
-	var shapes []shape
+	shapes := []shape{
+		{n: 2, h: 5, w: 6, c: 8, o: 16, kernel: 1, stride: 2}, {n: 2, h: 9, w: 9, c: 8, o: 16, kernel: 5, stride: 1},
+		{n: 2, h: 10, w: 9, c: 8, o: 16, kernel: 7, stride: 2}, {n: 2, h: 11, w: 10, c: 8, o: 8, kernel: 3, stride: 3},
+		{n: 2, h: 1, w: 1, c: 8, o: 16, kernel: 3, stride: 1}, {n: 33, h: 4, w: 4, c: 96, o: 128, kernel: 3, stride: 1},
+		{n: 1, h: 70, w: 90, c: 16, o: 16, kernel: 3, stride: 1}, {n: 2, h: 40, w: 200, c: 32, o: 16, kernel: 3, stride: 2}, // larger than what is copied at a time
+	}
+	for _, pads := range [][][2]int{{{0, 0}, {0, 0}}, {{0, 1}, {2, 1}}} {
+		for stride := 1; stride <= 2; stride++ {
+			shapes = append(shapes, shape{3, 9, 7, 8, 16, 3, stride, pads})
+		}
+	}
 	for _, channels := range [][2]int{{1, 8}, {3, 16}, {8, 8}, {16, 16}, {16, 32}, {24, 40}, {32, 64}, {64, 72}, {5, 24}, {16, 3}, {7, 12}} {
-		for _, size := range [][2]int{{8, 8}, {9, 7}} {
-			for _, stride := range []int{1, 2} {
-				shapes = append(shapes, shape{3, size[0], size[1], channels[0], channels[1], 3, stride})
-			}
-		}
+		shapes = append(shapes, shape{3, 8, 8, channels[0], channels[1], 3, 1, nil}, shape{3, 8, 8, channels[0], channels[1], 3, 2, nil},
+			shape{3, 9, 7, channels[0], channels[1], 3, 2, nil})
 	}
-	shapes = append(shapes,
-		shape{2, 5, 6, 8, 16, 1, 2}, shape{2, 9, 9, 8, 16, 5, 1}, shape{2, 10, 9, 8, 16, 7, 2}, shape{2, 11, 10, 8, 8, 3, 3}, shape{2, 1, 1, 8, 16, 3, 1},
-		shape{1, 70, 90, 16, 16, 3, 1}, shape{33, 4, 4, 96, 128, 3, 1}, shape{2, 40, 200, 32, 16, 3, 2}) // images larger than what is copied at a time
-	pads := map[string]func(*ConvolutionBuilder){
-		"same": same, "none": func(c *ConvolutionBuilder) { c.NoPadding() },
-		"uneven": func(c *ConvolutionBuilder) { c.PaddingPerDim([][2]int{{0, 1}, {2, 1}}) },
-	}
+	wantCalls := 0
 	for _, s := range shapes {
-		for name, pad := range pads {
-			if name != "same" && (s.kernel != 3 || s.h < 3 || s.h > 40 || s.c == 64) {
-				continue
-			}
-			got, calls := convolve(t, backend, s, conv.Rewrite, pad)
-			wantCalls := 0
-			if s.o%8 == 0 {
-				wantCalls += 2 // forward, and to the weights
-			}
-			if s.c%8 == 0 {
-				wantCalls++ // to the data
-			}
-			if calls != wantCalls {
-				t.Errorf("%v, padding %s: %d calls of kernels, want %d", s, name, calls, wantCalls)
-			}
-			want, _ := convolve(t, backend, s, xlas, pad)
-			for _, wrong := range check(t, got, want) {
-				t.Errorf("%v, padding %s: %s", s, name, wrong)
-			}
+		if s.o%8 == 0 {
+			wantCalls += 2 // forward, and to the weights
 		}
+		if s.c%8 == 0 {
+			wantCalls++ // to the data
+		}
+	}
+	got, calls := convolve(t, backend, shapes, conv.Rewrite)
+	want, _ := convolve(t, backend, shapes, xlas)
+	if calls != wantCalls {
+		t.Errorf("%d calls of kernels, want %d", calls, wantCalls)
+	}
+	for i, s := range shapes {
+		for _, wrong := range check(t, got[i], want[i]) {
+			t.Errorf("%v: %s", s, wrong)
+		}
+	}
+	if err := conv.Refused(); err != nil {
+		t.Error(err)
 	}
 }
 
 // What TestAgainstXLA says must depend on what the kernels do.
 func TestWrongKernelsAreFound(t *testing.T) {
 	backend := open(t)
-	s := shape{3, 8, 8, 16, 16, 3, 2}
-	want, _ := convolve(t, backend, s, xlas, same)
-	for _, mistake := range [][2]string{{"left = 1", "left = 0"}, {"exchanged = 1", "exchanged = 0"}, {`"sslkit_conv_gradient"`, "left = 1"}} {
+	s := []shape{{3, 8, 8, 16, 16, 3, 2, nil}}
+	want, _ := convolve(t, backend, s, xlas)
+	for name, mistake := range map[string][2]string{
+		"the result":                  {"left = 1 : i64, stride = 2 : i64, top = 1 : i64},\n      call_target_name = \"sslkit_conv\"", "left = 0 : i64, stride = 2 : i64, top = 1 : i64},\n      call_target_name = \"sslkit_conv\""},
+		"the gradient to the data":    {"exchanged = 1", "exchanged = 0"},
+		"the gradient to the weights": {"top = 1 : i64},\n      call_target_name = \"sslkit_conv_gradient\"", "top = 0 : i64},\n      call_target_name = \"sslkit_conv_gradient\""},
+	} {
+		planted := false
 		got, calls := convolve(t, backend, s, func(program string) (string, int) {
 			out, n := conv.Rewrite(program)
-			if strings.HasPrefix(mistake[0], `"`) { // in the gradient to the weights alone
-				i := strings.Index(out, mistake[0])
-				i = strings.LastIndex(out[:i], mistake[1])
-				return out[:i] + "left = 0" + out[i+len(mistake[1]):], n
-			}
-			return strings.ReplaceAll(out, mistake[0], mistake[1]), n
-		}, same)
-		if wrong := check(t, got, want); calls != 3 || len(wrong) == 0 {
-			t.Errorf("%q: not found, with %d calls", mistake, calls)
+			planted = strings.Contains(out, mistake[0])
+			return strings.Replace(out, mistake[0], mistake[1], 1), n
+		})
+		if wrong := check(t, got[0], want[0]); calls != 3 || !planted || len(wrong) != 1 {
+			t.Errorf("a mistake in %s, planted %v: found %q, with %d calls; want it and nothing else", name, planted, wrong, calls)
 		}
 	}
 }
@@ -181,20 +215,21 @@ func TestBitsDependOnTheShapeAlone(t *testing.T) {
 	backend := open(t)
 	before := conv.UseLanes(8)
 	defer conv.UseLanes(before)
-	for _, s := range []shape{{64, 16, 16, 16, 48, 3, 1}, {17, 16, 15, 24, 40, 3, 2}, {5, 6, 6, 128, 96, 3, 1}} {
-		want, _ := convolve(t, backend, s, conv.Rewrite, same)
-		for _, lanes := range []int{8, before, before} {
-			conv.UseLanes(lanes)
-			got, calls := convolve(t, backend, s, conv.Rewrite, same)
-			for i := range got {
-				for j := range got[i] {
-					if math.Float32bits(got[i][j]) != math.Float32bits(want[i][j]) {
-						t.Fatalf("%v, %d lanes: %s: value %d is %v, was %v", s, lanes, names[i], j, got[i][j], want[i][j])
+	shapes := []shape{{64, 16, 16, 16, 48, 3, 1, nil}, {17, 16, 15, 24, 40, 3, 2, nil}, {5, 6, 6, 128, 96, 3, 1, nil}}
+	want, _ := convolve(t, backend, shapes, conv.Rewrite)
+	for _, lanes := range []int{8, before} {
+		conv.UseLanes(lanes)
+		got, calls := convolve(t, backend, shapes, conv.Rewrite)
+		if calls != 3*len(shapes) {
+			t.Errorf("%d calls of kernels, want %d", calls, 3*len(shapes))
+		}
+		for k, s := range shapes {
+			for i := range names {
+				for j, v := range got[k][i] {
+					if math.Float32bits(v) != math.Float32bits(want[k][i][j]) {
+						t.Fatalf("%v, %d lanes: %s: value %d is %v, was %v", s, lanes, names[i], j, v, want[k][i][j])
 					}
 				}
-			}
-			if calls != 3 {
-				t.Errorf("%v: %d calls of kernels, want 3", s, calls)
 			}
 		}
 	}
@@ -203,18 +238,9 @@ func TestBitsDependOnTheShapeAlone(t *testing.T) {
 // A convolution is linear in x and in the weights, so that central differences with a long step are exact to rounding.
 func TestFiniteDifferences(t *testing.T) {
 	backend := open(t)
-	for _, s := range []shape{{2, 6, 5, 8, 16, 3, 1}, {2, 7, 6, 16, 24, 3, 2}} {
-		var calls int
-		undo := conv.RewriteWith(func(program string) (string, int) {
-			out, n := conv.Rewrite(program)
-			calls += n
-			return out, n
-		})
+	for _, s := range []shape{{2, 6, 5, 8, 16, 3, 1, nil}, {2, 7, 6, 16, 24, 3, 2, nil}} {
 		exec := MustNewExec(backend, func(x, w, dx, dw *Node) []*Node {
-			f := func(x, w *Node) *Node {
-				y := Convolve(x, w).Strides(s.stride).PadSame().Done()
-				return ReduceAllSum(Mul(y, Sin(MulScalar(IotaFull(x.Graph(), y.Shape()), 1.7))))
-			}
+			f := func(x, w *Node) *Node { return weighted(s.convolve(x, w)) }
 			g := Gradient(f(x, w), x, w)
 			half := func(a, b *Node) *Node { return DivScalar(Sub(a, b), 2) }
 			return []*Node{
@@ -222,14 +248,16 @@ func TestFiniteDifferences(t *testing.T) {
 				ReduceAllSum(Mul(g[1], dw)), half(f(x, Add(w, dw)), f(x, Sub(w, dw))),
 			}
 		})
-		x, w := []int{s.n, s.h, s.w, s.c}, []int{s.kernel, s.kernel, s.c, s.o}
-		out, err := exec.Call(random(1, x...), random(2, w...), random(3, x...), random(4, w...))
-		undo()
+		var out []*tensors.Tensor
+		var err error
+		calls := compileWith(conv.Rewrite, func() {
+			out, err = exec.Call(s.image(), s.weights(), random(3, s.n, s.h, s.w, s.c), random(4, s.kernel, s.kernel, s.c, s.o))
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if calls < 6 {
-			t.Errorf("%v: %d calls of kernels, want those of all of 5 convolutions and 2 gradients", s, calls)
+			t.Errorf("%v: %d calls of kernels, want those of all convolutions and 2 gradients", s, calls)
 		}
 		for i := 0; i < 4; i += 2 {
 			got, want := float64(tensors.ToScalar[float32](out[i])), float64(tensors.ToScalar[float32](out[i+1]))
@@ -237,5 +265,22 @@ func TestFiniteDifferences(t *testing.T) {
 				t.Errorf("%v: %s along a direction is %v, by differences %v", s, names[1+i/2], got, want)
 			}
 		}
+	}
+}
+
+// A program that the plugin refuses is compiled as it was, and that is said.
+func TestRefused(t *testing.T) {
+	backend := open(t)
+	s := []shape{{1, 4, 4, 8, 8, 3, 1, nil}}
+	want, _ := convolve(t, backend, s, xlas)
+	got, calls := convolve(t, backend, s, func(program string) (string, int) {
+		out, n := conv.Rewrite(program)
+		return strings.ReplaceAll(out, "sslkit_conv", "sslkit_none"), n
+	})
+	if wrong := check(t, got[0], want[0]); calls != 3 || len(wrong) > 0 {
+		t.Errorf("%q, with %d calls", wrong, calls)
+	}
+	if err := conv.ForgetRefused(); err == nil || !strings.Contains(err.Error(), "sslkit_none") {
+		t.Errorf("refused: %v, want the name that the plugin does not know", err)
 	}
 }
