@@ -228,6 +228,7 @@ static void *handle(ffi_frame *f, bool gradient) {
     m->metadata->traits = 0;
     return NULL;
   }
+  if (f->size < sizeof *f || f->api->size < sizeof *f->api) return fail(f, ffi_invalid_argument, "sslkit_conv: XLA's interface is of another version");
   if (f->args.count != 2 || f->results.count != 1) return fail(f, ffi_invalid_argument, "sslkit_conv: need two arguments and one result");
   ffi_buffer *x = f->args.values[0], *second = f->args.values[1], *out = f->results.values[0];
   ffi_buffer *kernel = gradient ? out : second, *y = gradient ? second : out;
@@ -318,7 +319,7 @@ void *conv_open(const char *path, char **err) {
   void *(*get)(void) = NULL;
   void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
   if (library) get = (void *(*)(void))dlsym(library, "GetPjrtApi");
-  if (get) return get();
-  *err = strdup(dlerror());
-  return NULL;
+  void *api = get ? get() : NULL;
+  if (!api) *err = strdup(get ? "it has no functions" : dlerror());
+  return api;
 }
