@@ -25,7 +25,7 @@ func (l *loaded) loadConv(config string, works bool) {
 	switch value := os.Getenv(convEnv); value {
 	case "":
 		if !works {
-			l.note += "; without fast convolutions, which failed in the child process"
+			l.note += "; without fast convolutions, which do not work in it"
 			return
 		}
 		path, _, _ := strings.Cut(config, ",")
