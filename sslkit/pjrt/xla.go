@@ -92,14 +92,14 @@ func load(c candidate, options string) (loaded, error) {
 		}()
 		note += "; with XLA's own convolutions (" + fusionFlag + ")"
 	}
-	l := loaded{kind: "xla:" + platform, note: note}
+	got := loaded{kind: "xla:" + platform, note: note}
 	if platform == "cpu" {
-		l.loadConv(config, isPinned || v.conv)
+		got.loadConv(config, isPinned || v.conv)
 	}
-	if l.backend, err = xla.New(config); err != nil {
+	if got.backend, err = xla.New(config); err != nil {
 		return loaded{}, err
 	}
-	return l, nil
+	return got, nil
 }
 
 // installers are the ways to a CPU plugin, in order.
