@@ -63,10 +63,10 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 		return nil, err
 	}
 	if c.Backend == "" {
-		c.Backend = choice.Kind
+		c.Backend = choice.Name()
 	}
-	if c.Backend != choice.Kind {
-		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
+	if c.Backend != choice.Name() {
+		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND or SSLKIT_CONV, or leave the backend out", c.Backend, choice.Name())
 	}
 	for _, kind := range []string{"folder:", "captions:", "video:"} {
 		if path, ok := strings.CutPrefix(c.Data.Name, kind); ok {
