@@ -91,6 +91,17 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	return j, nil
 }
 
+// Pin returns c with the digest of its data as they are now: should they change while several runs are made for one table,
+// the next one is refused.
+func (s *Store) Pin(ctx context.Context, c sslkit.Config) (sslkit.Config, error) {
+	j, err := s.Job(ctx, c)
+	if err != nil {
+		return c, err
+	}
+	c.Data.Digest = j.Data.Digest
+	return c, nil
+}
+
 func (j *Job) digest(ctx context.Context) (string, error) {
 	digest, err := data.Digest(ctx, j.Data.Name, j.options())
 	return digest, interrupted(ctx, err)
