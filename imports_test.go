@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"sslkit":       {"sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
 	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil,
-	"sslkit/pjrt": nil,
+	"sslkit/pjrt": {"sslkit/pjrt/conv"}, "sslkit/pjrt/conv": nil,
 	"data":        nil,
 	"widgets":     nil,
 }

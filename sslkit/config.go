@@ -28,7 +28,7 @@ type Config struct {
 	Batch     int // images; rotation trains on as many copies of each as it has angles
 	Optimizer Optimizer
 	Seed      int64
-	Backend   string // kind of pjrt.Choice; a request without one gets this machine's
+	Backend   string // name of a pjrt.Choice; a request without one gets this machine's
 }
 
 // written is how a Config is written. The order of its fields is that of the keys of all records.

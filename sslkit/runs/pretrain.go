@@ -63,10 +63,10 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 		return nil, err
 	}
 	if c.Backend == "" {
-		c.Backend = choice.Kind
+		c.Backend = choice.Name()
 	}
-	if c.Backend != choice.Kind {
-		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
+	if c.Backend != choice.Name() {
+		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND or SSLKIT_CONV, or leave the backend out", c.Backend, choice.Name())
 	}
 	for _, kind := range []string{"folder:", "captions:", "video:"} {
 		if path, ok := strings.CutPrefix(c.Data.Name, kind); ok {
@@ -89,6 +89,17 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	j.Data.Digest = digest
 	j.Key = j.Config.Key()
 	return j, nil
+}
+
+// Pin returns c with the digest of its data as they are now: should they change while several runs are made for one table,
+// the next one is refused.
+func (s *Store) Pin(ctx context.Context, c sslkit.Config) (sslkit.Config, error) {
+	j, err := s.Job(ctx, c)
+	if err != nil {
+		return c, err
+	}
+	c.Data.Digest = j.Data.Digest
+	return c, nil
 }
 
 func (j *Job) digest(ctx context.Context) (string, error) {

@@ -48,6 +48,10 @@ func Dense(ctx context.Context, s *runs.Store, variants []Variant, o eval.DenseO
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
+	variants, err := pinned(ctx, s, variants)
+	if err != nil {
+		return nil, err
+	}
 	first := variants[0].Config
 	for _, v := range variants {
 		if v.Config.Data != first.Data {

@@ -79,6 +79,10 @@ func Track(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking,
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
+	c, err := s.Pin(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	table := &TrackTable{Config: c, Options: o, Seeds: seeds}
 	for _, seed := range seeds {
 		c.Seed = seed

@@ -163,6 +163,10 @@ func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o Transfer
 			return nil, fmt.Errorf("%s: %w", v.Name, err)
 		}
 	}
+	variants, err := pinned(ctx, s, variants)
+	if err != nil {
+		return nil, err
+	}
 	if o.Dense != nil { // said before anything is trained
 		j, err := s.Job(ctx, variants[0].Config)
 		if err == nil {
