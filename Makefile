@@ -11,7 +11,7 @@ OUT       := $(LAB)/out
 TEST      := $(LAB)/test# a home without runs, so that tests remember none
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
-PURE      := ./cmd/... ./data ./sslkit/loss ./sslkit/pjrt/... ./sslkit/view # tested without cgo too
+PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
 .PHONY: help run test verify fuzz faults race bench notebooks lab setup plugin clean go-present backend

@@ -52,6 +52,8 @@ const (
 	Moving         // clips
 )
 
+func (n Needs) String() string { return [...]string{"images", "captions", "clips"}[n] }
+
 // Role tells methods from what they are compared with.
 type Role int
 
@@ -62,6 +64,10 @@ const (
 	Labelled            // is handed the labels: the upper row
 	Untrained           // the lower row
 )
+
+func (r Role) String() string {
+	return [...]string{"self-supervised", "instrument", "supervised", "untrained"}[r]
+}
 
 var registry struct {
 	sync.RWMutex
@@ -140,6 +146,14 @@ func Registered() []Registration {
 }
 
 var yearPattern = regexp.MustCompile(`\d{4}`)
+
+// Presets are those that a method has.
+func (r Registration) Presets() []string {
+	if r.NoPaper != "" {
+		return []string{Smoke, Class}
+	}
+	return []string{Smoke, Class, Paper}
+}
 
 func (r Registration) year() string { return yearPattern.FindString(r.Paper) }
 
