@@ -265,25 +265,3 @@ func TestPicked(t *testing.T) {
 		t.Errorf("picked %+v, %v", p, err)
 	}
 }
-
-func TestEpochSeconds(t *testing.T) {
-	for want, times := range map[float64][]float64{0: nil, 9: {9}, 2: {9, 2}, 3: {9, 2, 4}, 4: {9, 2, 5, 4}} {
-		if got := (&Record{History: sslkit.History{EpochSeconds: times}}).EpochSeconds(); got != want {
-			t.Errorf("%v: %g, want %g", times, got, want)
-		}
-	}
-	s, _ := newStore(t)
-	r := pretrain(t, s, tiny(t))
-	sum := 0.0
-	for _, v := range r.History.EpochSeconds {
-		sum += v
-	}
-	if len(r.History.EpochSeconds) != 2 || !(sum > 0 && sum < r.History.Seconds) || r.Memory != 0 {
-		t.Errorf("%+v", r)
-	}
-	c := tiny(t)
-	c.Seed, s.Alone = 2, true
-	if r := pretrain(t, s, c); peakMemory() > 0 && (r.Memory < 10<<20 || r.Memory > peakMemory()) {
-		t.Errorf("peak memory %d, of the process %d", r.Memory, peakMemory())
-	}
-}
