@@ -158,7 +158,7 @@ func (n *news) add(p Progress) {
 	if p.Step.Steps > 0 {
 		n.steps++
 	} else {
-		n.notes = append(n.notes, p.Note)
+		n.notes = append(n.notes, p.Now+p.Note)
 	}
 }
 
@@ -211,7 +211,7 @@ func childPretrain() {
 	dir := os.Getenv(dirEnv)
 	s := &Store{Dir: dir, Report: func(p Progress) {
 		if p.Step.Steps == 0 {
-			fmt.Println(p.Note)
+			fmt.Println(p.Now + p.Note)
 			return
 		}
 		fmt.Println("step", p.Step.Step)
