@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // newStore is an empty one whose news are kept.
 func newStore(t testing.TB) (*Store, *labtest.News) {
 	news := new(labtest.News)
-	return &Store{Dir: t.TempDir(), Report: func(p Progress) { news.Add(p.Note, p.Step) }}, news
+	return &Store{Dir: t.TempDir(), Report: func(p Progress) { news.Add(p.Now+p.Note, p.Step) }}, news
 }
 
 // labelled is the supervised row beside Tiny, shortened.
@@ -75,7 +75,7 @@ func childPretrain() {
 	dir := os.Getenv(dirEnv)
 	s := &Store{Dir: dir, Report: func(p Progress) {
 		if p.Step.Steps == 0 {
-			fmt.Println(p.Note)
+			fmt.Println(p.Now + p.Note)
 			return
 		}
 		fmt.Println("step", p.Step.Step)

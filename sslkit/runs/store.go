@@ -294,7 +294,7 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 	}
 	ok, err := lock.TryLock()
 	if err == nil && !ok {
-		s.Tell(Progress{Key: key, Note: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
+		s.Tell(Progress{Key: key, Now: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
 		ok, err = lock.TryLockContext(ctx, 200*time.Millisecond)
 		if err != nil && ctx.Err() != nil {
 			return nil, fmt.Errorf("%w while waiting for run %s", sslkit.ErrInterrupted, key)
