@@ -59,7 +59,7 @@ func opened(t *testing.T, c sslkit.Config) (train, test data.Source) {
 // newStore is an empty one whose news are kept.
 func newStore(t testing.TB) (*runs.Store, *labtest.News) {
 	news := new(labtest.News)
-	return &runs.Store{Dir: t.TempDir(), Report: func(p runs.Progress) { news.Add(p.Note, p.Step) }}, news
+	return &runs.Store{Dir: t.TempDir(), Report: func(p runs.Progress) { news.Add(p.Now+p.Note, p.Step) }}, news
 }
 
 // pretrain is Store.Pretrain where nothing is to fail.

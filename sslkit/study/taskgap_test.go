@@ -30,7 +30,7 @@ func TestTaskGapGoesOn(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		s.Report = func(p runs.Progress) {
-			notes.Add(p.Note, p.Step)
+			notes.Add(p.Now+p.Note, p.Step)
 			if p.Step.Steps > 0 {
 				steps[p.Key]++
 				if p.Step.Step == p.Step.Steps {

@@ -230,7 +230,7 @@ func TestFineTune(t *testing.T) {
 	if _, err := FineTune(ctx, s, c, p, eval.Labels{PerClass: 5}); !errors.Is(err, sslkit.ErrInterrupted) {
 		t.Fatalf("error %v, want ErrInterrupted", err)
 	}
-	s.Report = func(p runs.Progress) { notes.Add(p.Note, p.Step) }
+	s.Report = func(p runs.Progress) { notes.Add(p.Now+p.Note, p.Step) }
 	notes.Forget()
 	fit, err := FineTune(context.Background(), s, c, p, eval.Labels{PerClass: 5})
 	if err != nil || notes.Steps > 30-12 || fit.Examples != 20 || fit.Labels.PerClass != 5 || !reflect.DeepEqual(fit.Options, p) {
