@@ -280,7 +280,7 @@ func tabulate(t testing.TB, outcomes map[string]map[string]int) {
 // is bit for bit that of an undisturbed one. Methods and backends take turns.
 func TestKills(t *testing.T) {
 	n := labtest.Faults(t, 6)
-	n = min(n, 200) // each takes seconds
+	n = min(n, 100) // each takes seconds
 	rnd := rand.New(rand.NewPCG(7, 7))
 	methods := slices.DeleteFunc(sslkit.Methods(), func(m string) bool { return m == "random" || m == "supervised" || m == "position" })
 	backends := []string{"go"}

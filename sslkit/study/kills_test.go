@@ -50,7 +50,7 @@ var studies = map[string]func(ctx context.Context, s *runs.Store, c sslkit.Confi
 // TestKills kills processes that are at a study at random moments, again and again, until one comes to its end: the result is
 // bit for bit that of an undisturbed one, and no run is damaged or was made twice.
 func TestKills(t *testing.T) {
-	n := min(labtest.Faults(t, 8), 400)
+	n := min(labtest.Faults(t, 8), 100)
 	rnd := rand.New(rand.NewPCG(8, 8))
 	c := labtest.Tiny(t)
 	names := slices.Sorted(maps.Keys(studies))
