@@ -86,11 +86,11 @@ func Register(r Registration) {
 		case !validName.MatchString(r.Name):
 			return fmt.Errorf("the name %q: write it in small letters, digits, - and _", r.Name)
 		case r.New == nil:
-			return errors.New("New is missing, which makes one")
+			return errors.New("there is no New, which makes one")
 		}
 		r.kind = reflect.TypeOf(r.New())
 		if r.kind == nil || r.kind.Kind() != reflect.Pointer || r.kind.Elem().Kind() != reflect.Struct {
-			return fmt.Errorf("New returns %v, want a pointer to a struct", r.kind)
+			return fmt.Errorf("what New returns is %v, want a pointer to a struct", r.kind)
 		}
 		f, ok := r.kind.Elem().FieldByName("Backbone")
 		if !ok || f.Type != reflect.TypeFor[nn.Backbone]() {

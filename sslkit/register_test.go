@@ -72,9 +72,9 @@ func TestRegisterRefuses(t *testing.T) {
 		{sslkit.Registration{Name: "Stranger", New: newStranger}, `the name "Stranger": write it in small letters`},
 		{sslkit.Registration{Name: "a b", New: newStranger}, "small letters, digits, - and _"},
 		{sslkit.Registration{Name: "a.b", New: newStranger}, "small letters, digits, - and _"}, // would be a path
-		{sslkit.Registration{Name: "new"}, `registering method "new": New is missing`},
+		{sslkit.Registration{Name: "new"}, `registering method "new": there is no New`},
 		{sslkit.Registration{Name: "new", New: func() sslkit.Method { return nil }}, "want a pointer to a struct"},
-		{sslkit.Registration{Name: "new", New: func() sslkit.Method { return stranger{} }}, "New returns sslkit_test.stranger, want a pointer to a struct"},
+		{sslkit.Registration{Name: "new", New: func() sslkit.Method { return stranger{} }}, "what New returns is sslkit_test.stranger, want a pointer to a struct"},
 		{sslkit.Registration{Name: "new", New: func() sslkit.Method { return &bare{} }}, "*sslkit_test.bare has no field Backbone of type nn.Backbone"},
 		{sslkit.Registration{Name: "new", New: func() sslkit.Method { return &behind{new(stranger)} }}, "*sslkit_test.behind has its Backbone behind an embedded pointer: embed the struct itself"},
 		{sslkit.Registration{Name: "stranger", New: other}, `the method "stranger" is registered twice, as *sslkit_test.stranger and as *eval.Random: give one of them another name`},

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -175,4 +176,18 @@ func Full() sslkit.Config {
 		Seed:      7,
 		Backend:   "go",
 	}
+}
+
+// Faults is how many damages or kills a campaign has: what SSLKIT_FAULTS says, as `make faults` does, or else a few.
+func Faults(t testing.TB, few int) int {
+	t.Helper()
+	text := os.Getenv("SSLKIT_FAULTS")
+	if text == "" {
+		return few
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("SSLKIT_FAULTS=%s: give a number", text)
+	}
+	return n
 }

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,20 +24,6 @@ import (
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/recipe"
 )
-
-// faults is how many damages or kills a campaign has: what SSLKIT_FAULTS says, as `make faults` does, or else a few.
-func faults(t testing.TB, few int) int {
-	t.Helper()
-	text := os.Getenv("SSLKIT_FAULTS")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("SSLKIT_FAULTS=%s: give a number", text)
-	}
-	return n
-}
 
 // harm is a way to damage a file. It returns false where the file is as before.
 type harm struct {
@@ -80,7 +65,7 @@ var harms = []harm{
 // TestFaults damages the files of a store, one at a time, and asks for everything again: each answer is as it was, is made
 // again, or is refused with an error.
 func TestFaults(t *testing.T) {
-	n := faults(t, 60)
+	n := labtest.Faults(t, 60)
 	defer func(every time.Duration) { saveEvery = every }(saveEvery)
 	saveEvery = 0 // so that there are two checkpoints
 	s, _ := newStore(t)
@@ -294,8 +279,8 @@ func tabulate(t testing.TB, outcomes map[string]map[string]int) {
 // TestKills kills processes that train and probe at random moments, again and again, until one comes to its end: the result
 // is bit for bit that of an undisturbed one. Methods and backends take turns.
 func TestKills(t *testing.T) {
-	n := faults(t, 6)
-	n = min(n, 200) // each takes seconds
+	n := labtest.Faults(t, 6)
+	n = min(n, 100) // each takes seconds
 	rnd := rand.New(rand.NewPCG(7, 7))
 	methods := slices.DeleteFunc(sslkit.Methods(), func(m string) bool { return m == "random" || m == "supervised" || m == "position" })
 	backends := []string{"go"}

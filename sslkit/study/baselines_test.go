@@ -12,7 +12,7 @@ import (
 
 // The supervised row is the same beside whatever methods, in whatever order and with whatever schedule.
 func TestSupervisedRecipeIsItsOwn(t *testing.T) {
-	for _, preset := range []string{sslkit.Smoke, sslkit.Class, sslkit.Paper} {
+	for _, preset := range []string{sslkit.Smoke, sslkit.Class} {
 		var variants []Variant
 		for _, name := range ImageMethods() {
 			c, err := recipe.Preset(t.Context(), name, preset, "fashion-mnist-10k")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/internal/labtest"
+	"github.com/sslkit/lab/internal/shorten"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/runs"
 )
@@ -16,6 +17,7 @@ import (
 const roleEnv = "SSLKIT_TEST_ROLE"
 
 func TestMain(m *testing.M) {
+	shorten.SupervisedEpochs = 2
 	switch os.Getenv(roleEnv) {
 	case "best":
 		os.Exit(m.Run())
@@ -71,5 +73,3 @@ func pretrain(t testing.TB, s *runs.Store, c sslkit.Config) *runs.Record {
 	}
 	return r
 }
-
-func childStudy() {}

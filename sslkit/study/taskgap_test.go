@@ -45,13 +45,17 @@ func TestTaskGapGoesOn(t *testing.T) {
 		cancel()
 	}
 	supervised := recipe.Supervised(c)
-	supervised.Seed, supervised.Backend = 1, "go"
+	supervised.Seed = 1
+	j, err := s.Job(t.Context(), supervised) // with the digest of the data
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(steps) != 5 { // four angle sets, and supervised
 		t.Errorf("steps of runs: %v", steps)
 	}
 	for key, n := range steps {
 		want := 5
-		if key == supervised.Key() {
+		if key == j.Key {
 			want = 8 * supervised.Epochs // of 10 of 80 images
 		}
 		if n != want {
