@@ -88,9 +88,8 @@ $(LAB)/bench-venv/ready: bench/requirements.txt bench/venv
 	@env/step "JAX and PyTorch" env PYTHON='$(PYTHON)' bench/venv
 	@touch $@
 
-$(LAB)/bin/gonb: tools/go.mod tools/go.sum
-	@env/step "Go kernel for Jupyter" env CGO_ENABLED=0 go -C tools build -o ../$(LAB)/bin/ \
-		github.com/janpfeifer/gonb golang.org/x/tools/cmd/goimports
+$(LAB)/bin/gonb: tools/go.mod tools/go.sum tools/kernel/said.go env/kernel
+	@env/step "Go kernel for Jupyter" env/kernel
 	@touch $@
 
 # Completion and help in JupyterLab; the largest of the tools, and of no use to a headless run.

@@ -75,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 func printer(w io.Writer) func(runs.Progress) {
 	report := runs.Printer(w)
 	return func(p runs.Progress) {
-		p.Name, p.Note = widgets.Printable(p.Name), widgets.Printable(p.Note)
+		p.Name, p.Now, p.Note = widgets.Printable(p.Name), widgets.Printable(p.Now), widgets.Printable(p.Note)
 		report(p)
 	}
 }

@@ -40,9 +40,9 @@ func Stability(r *runs.Record) (*widgets.Figure, error) {
 // Entropy draws how evenly SwAV uses its prototypes and how much its codes say, beside ln K: the use of all prototypes is near
 // it in a good run, and the codes of one that has collapsed are.
 func Entropy(r *runs.Record) (*widgets.Figure, error) {
-	m, ok := r.Config.Method.(*sslkit.SwAV)
-	if !ok {
-		return nil, fmt.Errorf("show: codes are of swav, not of %s", sslkit.TitleOf(r.Config.Method))
+	m, err := methodOf[*sslkit.SwAV](r.Config, "codes are made by swav")
+	if err != nil {
+		return nil, err
 	}
 	lnK := math.Log(float64(m.Prototypes))
 	return widgets.Curves{XLabel: "epoch", YLabel: "nats", YRange: [2]float64{0, lnK},

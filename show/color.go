@@ -23,12 +23,7 @@ import (
 
 // colorizer is c's colorization with its parameters.
 func colorizer(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, *sslkit.Colorization, error) {
-	m, ok := c.Method.(*sslkit.Colorization)
-	if !ok {
-		return nil, nil, fmt.Errorf("show: %s predicts no colours", sslkit.TitleOf(c.Method))
-	}
-	t, err := s.Trained(ctx, c)
-	return t, m, err
+	return trained[*sslkit.Colorization](ctx, s, c, "colours are predicted by colorization")
 }
 
 // coloured runs a graph over a colorizer's parameters on pictures.

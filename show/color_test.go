@@ -57,7 +57,7 @@ func TestColor(t *testing.T) {
 	if err != nil || !strings.Contains(text, "| least squares |") || !strings.Contains(text, "the error of grey") {
 		t.Errorf("%s, %v", text, err)
 	}
-	if _, err := ColorPrior(ctx, s, contrastive(t, "simclr", "fashion-mnist-10k")); err == nil || !strings.Contains(err.Error(), "predicts no colours") {
+	if _, err := ColorPrior(ctx, s, contrastive(t, "simclr", "fashion-mnist-10k")); err == nil || !strings.Contains(err.Error(), "not by simclr") {
 		t.Errorf("error %v", err)
 	}
 }

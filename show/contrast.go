@@ -81,57 +81,18 @@ func Views(c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, err
 	return g.Figure()
 }
 
-// batchOf is the pictures as a batch [N, H, W, C] in [0, 1].
-func batchOf(images []widgets.Image) *tensors.Tensor {
-	var pixels []float32
-	for _, m := range images {
-		for _, p := range m.Pixels {
-			pixels = append(pixels, float32(p)/255)
-		}
-	}
-	return tensors.FromFlatDataAndDimensions(pixels, len(images), images[0].H, images[0].W, images[0].C)
-}
-
-// imagesOf is a batch [N, H, W, C] in [0, 1] as pictures.
-func imagesOf(t *tensors.Tensor) ([]widgets.Image, error) {
-	values, err := tensors.CopyFlatData[float32](t)
-	if err != nil {
-		return nil, fmt.Errorf("show: reading images: %w", err)
-	}
-	d := t.Shape().Dimensions
-	images, size := make([]widgets.Image, d[0]), d[1]*d[2]*d[3]
-	for i := range images {
-		images[i] = widgets.Image{H: d[1], W: d[2], C: d[3]}
-		for _, v := range values[i*size : (i+1)*size] {
-			images[i].Pixels = append(images[i].Pixels, uint8(255*min(max(v, 0), 1)+0.5))
-		}
-	}
-	return images, nil
-}
-
 // Projector is a method that compares images by the unit rows which Project makes of them, [N, D].
 type Projector interface {
 	sslkit.Method
 	Project(scope *model.Scope, image *Node) *Node
 }
 
-// trained is c's method with its parameters, which must be a Projector.
-func trained(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, Projector, error) {
-	m, err := s.Trained(ctx, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	projector, ok := m.Method.(Projector)
-	if !ok {
-		return nil, nil, fmt.Errorf("show: %s compares no pairs of images", sslkit.TitleOf(c.Method))
-	}
-	return m, projector, nil
-}
+const comparing = "pairs of images are compared by what projects them"
 
 // Pairs draws two views of some examples of src as c's method does, and returns what it compares of them. c is trained first
 // if need be.
 func Pairs(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (eval.Pairs, error) {
-	m, projector, err := trained(ctx, s, c)
+	m, projector, err := trained[Projector](ctx, s, c, comparing)
 	if err != nil {
 		return eval.Pairs{}, err
 	}
@@ -140,22 +101,6 @@ func Pairs(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source)
 		return eval.Pairs{}, err
 	}
 	return eval.DrawPairs(ctx, m.Backend, m.Store, sslkit.View(c.Method).View, projector.Project, few)
-}
-
-// few are up to n examples of src, always the same.
-func few(src data.Source, n int) (data.Source, error) {
-	if src.Len() <= n {
-		return src, nil
-	}
-	return data.Subset(src, n, 0)
-}
-
-func first(src data.Source, n int) (*data.Loader, error) {
-	src, err := few(src, n)
-	if err != nil {
-		return nil, err
-	}
-	return data.Batches(src, data.Options{Batch: min(200, src.Len()), KeepLast: true})
 }
 
 // Similarities draws how near the two views of an image are, and those of two images: one frame for each variant, on the same
@@ -262,7 +207,7 @@ func Geometry(ctx context.Context, s *runs.Store, src data.Source, result *study
 // Directions draws where on the circle or the sphere an encoder with projections of two or three dimensions puts examples of
 // src, by their classes.
 func Directions(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (*widgets.Figure, error) {
-	m, projector, err := trained(ctx, s, c)
+	m, projector, err := trained[Projector](ctx, s, c, comparing)
 	if err != nil {
 		return nil, err
 	}
@@ -343,15 +288,11 @@ func Grid(result *study.Comparison, transforms ...string) (*widgets.Figure, erro
 // Correspondence draws, for examples of src, which places of two views c's DenseCL takes for the same, every other one of the
 // first view's.
 func Correspondence(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, error) {
-	m, ok := c.Method.(*sslkit.DenseCL)
-	if !ok {
-		return nil, fmt.Errorf("show: places are matched by densecl, not by %s", sslkit.TitleOf(c.Method))
-	}
 	images, names, err := read(src, index)
 	if err != nil {
 		return nil, err
 	}
-	trained, err := s.Trained(ctx, c)
+	trained, m, err := trained[*sslkit.DenseCL](ctx, s, c, "places are matched by densecl")
 	if err != nil {
 		return nil, err
 	}

@@ -27,15 +27,11 @@ import (
 // [sslkit.MAE.Reconstruct] for the brightness and the contrast of what is painted.
 func Painted(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, masks []float64, index ...int) (widgets.Frames, error) {
 	f := widgets.Frames{Label: "hidden"}
-	m, ok := c.Method.(*sslkit.MAE)
-	if !ok {
-		return f, fmt.Errorf("show: hidden patches are painted by mae, not by %s", sslkit.TitleOf(c.Method))
-	}
 	images, names, err := read(src, index)
 	if err != nil {
 		return f, err
 	}
-	trained, err := s.Trained(ctx, c)
+	trained, m, err := trained[*sslkit.MAE](ctx, s, c, "hidden patches are painted by mae")
 	if err != nil {
 		return f, err
 	}

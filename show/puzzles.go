@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -29,46 +28,10 @@ var sides = []string{"above left", "above", "above right", "left", "right", "bel
 // held is how many test images a task is held against.
 const held = 1000
 
-// calls computes what build makes of the images of src, float32 in [0, 1], in batches and up to so many, and hands it over.
-func calls(ctx context.Context, m *runs.Job, src data.Source, n int, build func(scope *model.Scope, image *Node) []*Node,
-	take func(out []*tensors.Tensor) error) error {
-	ds, err := first(src, n)
-	if err != nil {
-		return err
-	}
-	exec, err := model.NewExec(m.Backend, m.Store, func(scope *model.Scope, pixels *Node) []*Node {
-		return build(scope, DivScalar(ConvertDType(pixels, dtypes.Float32), 255))
-	})
-	if err != nil {
-		return fmt.Errorf("show: %w", err)
-	}
-	defer exec.Finalize()
-	for batch, err := range ds.Iter() {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%w: %w", sslkit.ErrInterrupted, err)
-		}
-		out, err := exec.Call(batch.Inputs[0])
-		if err != nil {
-			return fmt.Errorf("show: %w", err)
-		}
-		if err := take(out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Confusion draws on which side of a patch c's context prediction sees another, in test images: a row for each side on which
 // it lies.
 func Confusion(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (*widgets.Figure, error) {
-	m, ok := c.Method.(*sslkit.ContextPrediction)
-	if !ok {
-		return nil, fmt.Errorf("show: sides are told by context, not by %s", sslkit.TitleOf(c.Method))
-	}
-	trained, err := s.Trained(ctx, c)
+	trained, m, err := trained[*sslkit.ContextPrediction](ctx, s, c, "sides are told by context")
 	if err != nil {
 		return nil, err
 	}
@@ -196,17 +159,9 @@ func Aberrated(src data.Source, strengths []float64, index ...int) (*widgets.Fig
 	if err != nil {
 		return nil, err
 	}
-	backend, _, err := pjrt.Open()
-	if err != nil {
-		return nil, err
-	}
 	g := widgets.Gallery{Rows: names, Images: make([][]widgets.Image, len(images)), Size: 144}
 	for _, strength := range strengths {
-		out, err := CallOnce(backend, func(x *Node) *Node { return view.ChromaticAberration(x, strength) }, batchOf(images))
-		if err != nil {
-			return nil, fmt.Errorf("show: planting the aberration: %w", err)
-		}
-		planted, err := imagesOf(out)
+		planted, err := drawn("planting the aberration", images, func(x *Node) *Node { return view.ChromaticAberration(x, strength) })
 		if err != nil {
 			return nil, err
 		}
@@ -223,15 +178,11 @@ func Aberration(ctx context.Context, s *runs.Store, src data.Source, variants []
 	off := widgets.Series{Name: "error of the place", Role: widgets.Vermillion}
 	b := widgets.Bars{YLabel: "distance, 1 is the image's side", Guides: []widgets.Guide{{Name: "always the centre", Y: 1 / math.Sqrt(6)}}}
 	for _, v := range variants {
-		m, ok := v.Config.Method.(*sslkit.PatchPosition)
-		if !ok {
-			return nil, fmt.Errorf("show: places are told by position, not by %s", sslkit.TitleOf(v.Config.Method))
-		}
 		var errors []float64
 		for _, seed := range seeds {
 			c := v.Config
 			c.Seed = seed
-			trained, err := s.Trained(ctx, c)
+			trained, m, err := trained[*sslkit.PatchPosition](ctx, s, c, "places are told by position")
 			if err != nil {
 				return nil, err
 			}
@@ -261,15 +212,11 @@ func Aberration(ctx context.Context, s *runs.Store, src data.Source, variants []
 
 // Puzzles draws examples of src, shuffled, and put right by c's jigsaw; a frame says whether they are.
 func Puzzles(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, error) {
-	m, ok := c.Method.(*sslkit.Jigsaw)
-	if !ok {
-		return nil, fmt.Errorf("show: puzzles are solved by jigsaw, not by %s", sslkit.TitleOf(c.Method))
-	}
 	images, _, err := read(src, index)
 	if err != nil {
 		return nil, err
 	}
-	trained, err := s.Trained(ctx, c)
+	trained, m, err := trained[*sslkit.Jigsaw](ctx, s, c, "puzzles are solved by jigsaw")
 	if err != nil {
 		return nil, err
 	}
@@ -307,9 +254,9 @@ func Puzzles(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Sourc
 func PermutationSets(variants ...study.Variant) (string, error) {
 	t := widgets.Table{Head: []string{"jigsaw", "permutations", "mean Hamming distance", "smallest"}}
 	for _, v := range variants {
-		m, ok := v.Config.Method.(*sslkit.Jigsaw)
-		if !ok {
-			return "", fmt.Errorf("show: permutations are of jigsaw, not of %s", sslkit.TitleOf(v.Config.Method))
+		m, err := methodOf[*sslkit.Jigsaw](v.Config, "tiles are permuted by jigsaw")
+		if err != nil {
+			return "", err
 		}
 		mean, least := sslkit.HammingDistances(sslkit.Permutations(m.Permutations, m.Distance, m.Seed))
 		t.Rows = append(t.Rows, []string{v.Name, fmt.Sprint(m.Permutations), fmt.Sprintf("%.2f", mean), fmt.Sprint(least)})

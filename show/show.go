@@ -9,12 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/gomlx/core/graph"
-
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
-	"github.com/sslkit/lab/sslkit/pjrt"
 	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
@@ -37,15 +34,7 @@ func Copies(angles []int, src data.Source, index ...int) (*widgets.Figure, error
 	if err != nil {
 		return nil, err
 	}
-	backend, _, err := pjrt.Open()
-	if err != nil {
-		return nil, err
-	}
-	out, err := graph.CallOnce(backend, m.Rotate, batchOf(images))
-	if err != nil {
-		return nil, fmt.Errorf("show: rotating: %w", err)
-	}
-	turned, err := imagesOf(out)
+	turned, err := drawn("rotating", images, m.Rotate)
 	if err != nil {
 		return nil, err
 	}

@@ -92,8 +92,12 @@ func Register(r Registration) {
 		if r.kind == nil || r.kind.Kind() != reflect.Pointer || r.kind.Elem().Kind() != reflect.Struct {
 			return fmt.Errorf("New returns %v, want a pointer to a struct", r.kind)
 		}
-		if f, ok := r.kind.Elem().FieldByName("Backbone"); !ok || f.Type != reflect.TypeFor[nn.Backbone]() {
+		f, ok := r.kind.Elem().FieldByName("Backbone")
+		if !ok || f.Type != reflect.TypeFor[nn.Backbone]() {
 			return fmt.Errorf("%v has no field Backbone of type nn.Backbone, the network that is kept and judged", r.kind)
+		}
+		if _, err := reflect.New(r.kind.Elem()).Elem().FieldByIndexErr(f.Index); err != nil { // there is nothing yet that JSON could be read into
+			return fmt.Errorf("%v has its Backbone behind an embedded pointer: embed the struct itself", r.kind)
 		}
 		return nil
 	}()
@@ -232,11 +236,15 @@ func field(m Method, name string) any {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return nil
 	}
-	f := v.Elem().FieldByName(name)
-	if !f.IsValid() {
+	f, ok := v.Elem().Type().FieldByName(name)
+	if !ok {
 		return nil
 	}
-	return f.Addr().Interface()
+	at, err := v.Elem().FieldByIndexErr(f.Index)
+	if err != nil { // behind an embedded pointer, which is nil
+		return nil
+	}
+	return at.Addr().Interface()
 }
 
 // Optional methods of a method, beside [Starter], [EpochStarter], [Optimized], [Reporter], [Crowded], [Counted] and [Colored]:

@@ -205,7 +205,7 @@ func (j *Job) String() string {
 func (s *Store) pretrain(ctx context.Context, j *Job) (*Record, error) {
 	r, err := s.read(j.Key)
 	if err == nil && r.Done {
-		s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
+		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
 		return r, nil
 	}
 	unlock, err := s.lock(ctx, j.Key)
@@ -244,6 +244,7 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 		}
 	}
 	if run != nil {
+		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: compiling", j)})
 		if r.History, err = run.Pretrain(ctx); err != nil {
 			if errors.Is(err, sslkit.ErrInterrupted) { // show how far it got
 				err = errors.Join(err, s.write(r))

@@ -118,7 +118,7 @@ func annotated(j *runs.Job) error {
 }
 
 func dense(ctx context.Context, s *runs.Store, j *runs.Job, r *runs.Record, train, test data.Annotated, o eval.DenseOptions) (*eval.DenseScores, error) {
-	s.Tell(runs.Progress{Key: j.Key, Note: fmt.Sprintf("%v: segmentation and detection", j)})
+	s.Tell(runs.Progress{Key: j.Key, Now: fmt.Sprintf("%v: segmentation and detection", j)})
 	labels := rand.New(rand.NewPCG(uint64(o.Seed), 0)).Perm(train.Len())
 	if o.Labels > 0 {
 		labels = labels[:min(o.Labels, len(labels))]
