@@ -1,0 +1,28 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/view"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "barlow", Paper: "Zbontar et al., 2021", Chapter: 3,
+		New:     func() sslkit.Method { return barlow() },
+		Preset:  BarlowTwins,
+		NoPaper: "its network is a ResNet-50, for ImageNet",
+	})
+}
+
+func barlow() *sslkit.BarlowTwins {
+	m := sslkit.BarlowTwinsDefault(nn.ResNet(8, 8))
+	m.View, m.Other = view.SimCLRCIFAR(), view.Recipe{} // without blur, for small images
+	m.Hidden, m.Dim = 256, 256
+	return m
+}
+
+// BarlowTwins returns the preset's configuration of Barlow Twins on a dataset.
+func BarlowTwins(preset, dataset string) (sslkit.Config, error) {
+	return sslkit.Usual(preset, dataset, barlow())
+}
