@@ -11,7 +11,7 @@ OUT       := $(LAB)/out
 TEST      := $(LAB)/test# a home without runs, so that tests remember none
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
-PURE      := ./cmd/... ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
+PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
 .PHONY: help run test examples verify fuzz faults race bench notebooks lab setup plugin clean go-present backend
@@ -55,8 +55,8 @@ fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given.
 		done; \
 	done
 
-faults: go-present backend ## Damage 2,000 files and kill 100 runs: what is read is right, made again or refused.
-	SSLKIT_FAULTS=2000 env/lab go test -count=1 -timeout 0 -v -run 'TestFaults|TestKills' ./data ./sslkit/runs
+faults: go-present backend ## Damage 2,000 files and kill 200 processes: what is read is right, made again or refused.
+	SSLKIT_FAULTS=2000 env/lab go test -count=1 -timeout 0 -v -run 'TestFaults|TestKills' ./data ./sslkit/runs ./sslkit/study
 
 # Without checkptr, which -race switches on: compute v0.1.2 packs matrices through slices that it makes of its buffers' memory by
 # unsafe casts. What the race detector itself looks for is looked for there too. A package at a time: it takes much memory.
@@ -93,9 +93,8 @@ $(LAB)/bench-venv/ready: bench/requirements.txt bench/venv
 	@env/step "JAX and PyTorch" env PYTHON='$(PYTHON)' bench/venv
 	@touch $@
 
-$(LAB)/bin/gonb: tools/go.mod tools/go.sum
-	@env/step "Go kernel for Jupyter" env CGO_ENABLED=0 go -C tools build -o ../$(LAB)/bin/ \
-		github.com/janpfeifer/gonb golang.org/x/tools/cmd/goimports
+$(LAB)/bin/gonb: tools/go.mod tools/go.sum tools/kernel/said.go env/kernel
+	@env/step "Go kernel for Jupyter" env/kernel
 	@touch $@
 
 # Completion and help in JupyterLab; the largest of the tools, and of no use to a headless run.

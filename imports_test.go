@@ -17,22 +17,30 @@ const module = "github.com/sslkit/lab"
 
 // mayImport holds, for each package, which others of the laboratory it may import.
 // Imports go one way, from the commands down to the building blocks; data and
-// sslkit never meet but above both, and widgets draw plain values.
+// sslkit never meet but above both, and widgets draw plain values. A recipe is
+// asked for by studies: the store of runs knows of none.
 var mayImport = map[string][]string{
 	"bench":      {"data", "sslkit", "sslkit/*"},
-	"cmd/sslkit": {"data", "show", "sslkit", "sslkit/*", "widgets"},
+	"cmd/sslkit": {"cli"},
+	"cli":        {"data", "show", "sslkit", "sslkit/*", "widgets"},
 	"notebooks":  {"data", "show", "sslkit", "sslkit/*", "widgets"},
 	"show":       {"data", "sslkit", "sslkit/*", "widgets"},
 
-	"sslkit/sweep": {"data", "sslkit", "sslkit/eval", "sslkit/pjrt", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
-	"sslkit/eval":  {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
-	"sslkit":       {"sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
+	"sslkit/study":  append([]string{"data", "sslkit/recipe", "sslkit/runs"}, belowRuns...),
+	"sslkit/recipe": append([]string{"data"}, belowRuns...),
+	"sslkit/runs":   append([]string{"data", "internal/sealed", "sslkit/pjrt"}, belowRuns...),
+	"sslkit/eval":   {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
+	"sslkit":        {"internal/sealed", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
 	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil,
-	"sslkit/pjrt": nil,
-	"data":        nil,
-	"widgets":     nil,
+	"sslkit/pjrt": {"sslkit/pjrt/conv"}, "sslkit/pjrt/conv": nil,
+	"data":             nil,
+	"widgets":          nil,
+	"internal/sealed":  nil, // files with their checksums
+	"internal/labtest": {"data", "internal/sealed", "sslkit", "sslkit/*"},
 }
+
+var belowRuns = []string{"sslkit", "sslkit/eval", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"}
 
 func TestImportDirection(t *testing.T) {
 	for _, p := range packages(t) {
@@ -46,6 +54,9 @@ func TestImportDirection(t *testing.T) {
 			imported, ours := strings.CutPrefix(path, module+"/")
 			if ours && !slices.ContainsFunc(allowed, func(a string) bool { return a == imported || matches(a, imported) }) {
 				t.Errorf("%s imports %s: it may import %q", name, imported, allowed)
+			}
+			if imported == "internal/labtest" {
+				t.Errorf("%s imports %s, which is for tests", name, imported)
 			}
 		}
 	}

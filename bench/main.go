@@ -46,7 +46,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.names, "steps", strings.Join(stepNames(), ","), "the steps to take")
-	flag.StringVar(&o.with, "with", "go,jax,torch", "the workers, of go, jax, torch and torch-compiled; ratios are of the first to the others")
+	flag.StringVar(&o.with, "with", "go,jax,torch", "the workers, of go, go-xla (with XLA's own convolutions), jax, torch and torch-compiled; ratios are of the first to the others")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of measurement")
 	flag.IntVar(&o.each, "each", 3, "steps a round")
 	flag.StringVar(&o.python, "python", ".lab/bench-venv/bin/python", "with JAX and PyTorch; make bench installs it")
@@ -135,7 +135,7 @@ func (o options) start(name string, s step) (*worker, error) {
 	}
 	w := &worker{name: name}
 	switch name {
-	case "go":
+	case "go", "go-xla":
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
@@ -145,10 +145,13 @@ func (o options) start(name string, s step) (*worker, error) {
 		script, _, _ := strings.Cut(name, "-")
 		w.command = exec.Command(o.python, "bench/"+script+"_steps.py", string(config))
 	default:
-		return nil, errors.New("no such worker; there are go, jax, torch and torch-compiled")
+		return nil, errors.New("no such worker; there are go, go-xla, jax, torch and torch-compiled")
 	}
 	// As env/lab sets it, for all.
 	w.command.Env = append(os.Environ(), "GLIBC_TUNABLES="+cmp.Or(os.Getenv("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"))
+	if name == "go-xla" {
+		w.command.Env = append(w.command.Env, "SSLKIT_CONV=xla")
+	}
 	w.command.Stderr = os.Stderr
 	if w.in, err = w.command.StdinPipe(); err != nil {
 		return nil, err

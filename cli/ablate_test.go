@@ -1,11 +1,10 @@
 package cli
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"reflect"
 	"testing"
-
-	"encoding/json"
 
 	"github.com/sslkit/lab/sslkit/study"
 )
@@ -38,7 +37,7 @@ func TestAblateMistakes(t *testing.T) {
 		{"ablate", "write FIELD=VALUE"},
 		{"ablate --vary rate", "write FIELD=VALUE"},
 		{"ablate --vary rats=1,2", `did you mean "optimizer.rate"`},
-		{"ablate --vary rate=0.1,-1", "rate -1: sweep: learning rate -1"},
+		{"ablate --vary rate=0.1,-1", "rate -1: sslkit: learning rate -1"},
 	} {
 		code, _, errs := call(test.words)
 		if code != exitUsage {

@@ -74,17 +74,31 @@ func (c *cli) version() *cobra.Command {
 		Example: "  sslkit version\n  sslkit version --json",
 		Args:    count(0, 0, "flags only"),
 		RunE: func(*cobra.Command, []string) error {
-			v := map[string]string{"sslkit": runs.Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				for _, m := range info.Deps {
-					if name, found := strings.CutPrefix(m.Path, "github.com/gomlx/"); found {
-						v[name] = m.Version
+			info, _ := debug.ReadBuildInfo()
+			v := versions(info)
+			return c.print(v, func() error {
+				parts := []string{"sslkit " + v["sslkit"]}
+				for _, module := range []string{"gomlx", "go-xla"} {
+					if v[module] != "" { // a test's binary has no versions of modules
+						parts = append(parts, module+" "+v[module])
 					}
 				}
-			}
-			return c.print(v, func() error {
-				return c.printf("sslkit %s, gomlx %s, go-xla %s, %s, %s\n", v["sslkit"], v["gomlx"], v["go-xla"], v["go"], v["platform"])
+				return c.printf("%s\n", strings.Join(append(parts, v["go"], v["platform"]), ", "))
 			})
 		},
 	}
+}
+
+// versions are those of the command, of Go and of GoMLX's modules, by the last part of their path.
+func versions(info *debug.BuildInfo) map[string]string {
+	v := map[string]string{"sslkit": runs.Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+	if info == nil {
+		return v
+	}
+	for _, m := range info.Deps {
+		if name, found := strings.CutPrefix(m.Path, "github.com/gomlx/"); found {
+			v[name] = m.Version
+		}
+	}
+	return v
 }

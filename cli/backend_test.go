@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -50,10 +52,18 @@ func TestBackendInstall(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	out, _ := must(t, "version")
-	wantAll(t, "version", out, "sslkit ", ", gomlx v", ", go1.")
+	wantAll(t, "version", out, "sslkit ", ", go1.", runtime.GOOS+"/"+runtime.GOARCH+"\n")
+	if strings.Contains(out, " ,") {
+		t.Errorf("version has a gap: %q", out)
+	}
 	var v map[string]string
 	out, _ = must(t, "version --json")
-	if decode(t, out, &v); v["gomlx"] == "" || v["go"] == "" {
+	if decode(t, out, &v); v["sslkit"] == "" || v["go"] != runtime.Version() {
 		t.Errorf("version --json: %v", v)
+	}
+	// The binary of a test knows of no modules; the command's does.
+	v = versions(&debug.BuildInfo{Deps: []*debug.Module{{Path: "github.com/gomlx/gomlx", Version: "v0.28.1"}, {Path: "github.com/else/gomlx", Version: "v9"}}})
+	if v["gomlx"] != "v0.28.1" || v["go"] != runtime.Version() {
+		t.Errorf("versions: %v", v)
 	}
 }

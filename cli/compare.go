@@ -119,8 +119,9 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&methods, "methods", study.ImageMethods(), "`NAMES`, of "+strings.Join(study.ImageMethods(), ", ")+", and clip")
+	flags.StringSliceVar(&methods, "methods", study.ImageMethods(), "`NAMES`, of "+strings.Join(study.ImageMethods(), ", ")+", and of captions "+strings.Join(withCaptions(), ", "))
 	flags.Lookup("methods").DefValue = "all that need no captions"
+	complete(cmd, "methods", completeMethod)
 	f.add(cmd, false, false)
 	if err := flags.MarkHidden("config"); err != nil {
 		panic(err) // no flag of this name
@@ -143,6 +144,16 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	c.storeFlags(cmd)
 	flags.SortFlags = false
 	return cmd
+}
+
+// withCaptions are the methods that learn from captions.
+func withCaptions() (names []string) {
+	for _, r := range sslkit.Registered() {
+		if r.Role == sslkit.SelfSupervised && r.Needs == sslkit.Captions {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 // parseLabels reads "1%" of the labels, or "10" of each class.
@@ -180,7 +191,7 @@ func (f *configFlags) variants(methods []string, all bool) (variants []study.Var
 	}
 	size, perPhoto := 0, 0
 	for _, name := range methods {
-		if name == "supervised" || name == "random" {
+		if isBaseline(name) {
 			return nil, nil, usagef("--methods: %s is a row of the table in any case", name)
 		}
 		f.method = name

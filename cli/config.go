@@ -41,7 +41,7 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
 	if method {
-		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sslkit.Methods(), ", ")+"; the last two are baselines")
+		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sslkit.Methods(), ", ")+"; see 'sslkit methods'")
 		s.IntSliceVar(&f.angles, "angles", nil, "angles in `DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
 	}
 	if seed {
@@ -57,6 +57,11 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
 	cmd.Flags().AddFlagSet(s)
 	f.flags = cmd.Flags()
+	complete(cmd, "preset", f.completePreset)
+	complete(cmd, "data", completeData)
+	if method {
+		complete(cmd, "method", completeMethod)
+	}
 }
 
 // addSeeds defines the seeds of a command that repeats its runs, after add.
@@ -116,7 +121,7 @@ func (f *configFlags) config() (c sslkit.Config, err error) {
 	}
 	if given("method") && f.method != sslkit.NameOf(c.Method) {
 		switch {
-		case c.Role() != sslkit.SelfSupervised || f.method != "supervised" && f.method != "random":
+		case c.Role() != sslkit.SelfSupervised || !isBaseline(f.method):
 			return c, usagef("--method %s: %s holds %s, and only a self-supervised method can be made into a baseline", f.method, f.file, sslkit.NameOf(c.Method))
 		case f.method == "supervised":
 			c = recipe.Supervised(c) // whose recipe the flags change
@@ -170,11 +175,14 @@ func value(text string) any {
 
 // selfSupervised is the method whose preset is meant: the baselines have the one of rotation.
 func (f *configFlags) selfSupervised() string {
-	if r, err := sslkit.Lookup(f.method); f.method == "" || err == nil && (r.Role == sslkit.Labelled || r.Role == sslkit.Untrained) {
+	if f.method == "" || isBaseline(f.method) {
 		return "rotation"
 	}
 	return f.method
 }
+
+// isBaseline reports whether a method is one of those that stand beside every other.
+func isBaseline(method string) bool { return method == "supervised" || method == "random" }
 
 func (f *configFlags) setBackbone(b *nn.Backbone) error {
 	if f.flags.Changed("arch") {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
 )
 
 func printed(t *testing.T, words string) (c sslkit.Config, text string) {
@@ -41,7 +42,7 @@ func TestConfigRoundTrip(t *testing.T) {
 
 func TestConfigFlags(t *testing.T) {
 	c, _ := printed(t, "--data mnist --train 300 --test 100 --angles 0,180 --seed 7 --arch resnet --depth 14 --width 8 --epochs 5 --batch 16 --rate 0.5")
-	r := c.Method.Rotation
+	r := c.Method.(*sslkit.Rotation)
 	if c.Data.Name != "mnist" || c.Data.Train != 300 || c.Data.Test != 100 || !reflect.DeepEqual(r.Angles, []int{0, 180}) || c.Seed != 7 ||
 		r.Backbone.Arch != "resnet" || r.Backbone.Depth != 14 || r.Backbone.Width != 8 || c.Epochs != 5 || c.Batch != 16 || c.Optimizer.Rate != 0.5 {
 		t.Errorf("%+v, %+v", c, r)
@@ -54,12 +55,12 @@ func TestConfigFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, _ = printed(t, "--width 24 --epochs 20 --data fashion-mnist-10k --config "+file)
-	if c.Method.Rotation.Backbone.Width != 24 || c.Seed != 9 || c.Data.Name != "fashion-mnist-10k" || c.Epochs != 20 ||
+	if c.Method.(*sslkit.Rotation).Backbone.Width != 24 || c.Seed != 9 || c.Data.Name != "fashion-mnist-10k" || c.Epochs != 20 ||
 		!reflect.DeepEqual(c.Optimizer.Drops, []int{6, 12, 16}) { // 60, 120, 160 of 200
 		t.Errorf("%+v", c)
 	}
 	c, _ = printed(t, "--method supervised --width 24 --config "+file)
-	if c.Method.Supervised == nil || c.Method.Supervised.Backbone.Width != 24 {
+	if m, ok := c.Method.(*eval.Supervised); !ok || m.Backbone.Width != 24 {
 		t.Errorf("%+v", c)
 	}
 }

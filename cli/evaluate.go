@@ -106,6 +106,10 @@ func (c *cli) chosen(f *configFlags, args []string) (sslkit.Config, error) {
 }
 
 func (c *cli) measure(ctx context.Context, store *runs.Store, config sslkit.Config, o eval.Options, baselines bool) error {
+	config, err := store.Pin(ctx, config)
+	if err != nil {
+		return err
+	}
 	scores, err := store.Evaluate(ctx, config, o)
 	if err != nil {
 		return err

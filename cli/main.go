@@ -75,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 func printer(w io.Writer) func(runs.Progress) {
 	report := runs.Printer(w)
 	return func(p runs.Progress) {
-		p.Name, p.Note = widgets.Printable(p.Name), widgets.Printable(p.Note)
+		p.Name, p.Now, p.Note = widgets.Printable(p.Name), widgets.Printable(p.Now), widgets.Printable(p.Note)
 		report(p)
 	}
 }
@@ -105,10 +105,11 @@ stopped goes on. Environment:
 		Example: `  sslkit taskgap --preset smoke      # the whole experiment, small
   sslkit pretrain --angles 0,180     # one run
   sslkit evaluate --angles 0,180     # what it has learnt, block by block
+  sslkit methods                     # what can be trained
   sslkit runs list                   # what was run`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.track(), c.runsGroup(), c.data(), c.backend(), c.version())
+	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.track(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
 	root.Args = nil // cobra's own check, which comes before that of flags
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print the result as JSON")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // TestMain lets the test binary be the command itself, for tests that need a process to kill.
@@ -160,8 +162,8 @@ func TestQuote(t *testing.T) {
 
 func TestOneLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"sweep: batch of 0\n  sslkit: angle 3\n": "batch of 0; sslkit: angle 3",
-		"sweep: data: a: b":                      "a: b",
+		"runs: batch of 0\n  sslkit: angle 3\n": "batch of 0; sslkit: angle 3",
+		"recipe: data: a: b":                    "a: b",
 	} {
 		if got := oneLine(errors.New(text)); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -189,8 +191,8 @@ func TestInterrupt(t *testing.T) {
 }
 
 func interrupt(t *testing.T, self string, signals []os.Signal) {
-	runs := filepath.Join(t.TempDir(), "my runs")
-	args := append([]string{"pretrain", "--runs", runs, "--json"}, tiny...)
+	folder := filepath.Join(t.TempDir(), "my runs")
+	args := append([]string{"pretrain", "--runs", folder, "--json"}, tiny...)
 	args = append(args, "--batch", "10", "--epochs", "2") // 40 steps: enough to be interrupted in
 	command := func() (*exec.Cmd, *watched, *bytes.Buffer) {
 		child := exec.Command(self, args...)
@@ -223,7 +225,7 @@ func interrupt(t *testing.T, self string, signals []os.Signal) {
 	if code := child.ProcessState.ExitCode(); code != exitInterrupted || stdout.Len() > 0 {
 		t.Fatalf("exit code %d, want %d; prints %q\n%s", code, exitInterrupted, stdout, &stderr.text)
 	}
-	wantAll(t, "standard error", stderr.text.String(), "\nsslkit: interrupted at step ", " of 40", "goes on:\n\n    "+self+" pretrain --runs '"+runs+"' --json --train 200")
+	wantAll(t, "standard error", stderr.text.String(), "\nsslkit: interrupted at step ", " of 40", "goes on:\n\n    "+self+" pretrain --runs '"+folder+"' --json --train 200")
 
 	child, stderr, stdout = command()
 	if err := child.Run(); err != nil {

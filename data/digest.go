@@ -180,6 +180,9 @@ func readSealed(path string) ([]byte, error) {
 // read again in no time.
 const worthKeeping = 1 << 20
 
+// worthTelling is from how many bytes on reading them is news.
+const worthTelling = 16 << 20
+
 // inspect reads all files of the splits of one folder that are not remembered,
 // and fills seen; with look it decodes them as well. What is wrong with a file
 // is in its seen; an error is that of the context.
@@ -232,7 +235,7 @@ func inspect(ctx context.Context, name string, o OpenOptions, look bool, splits 
 				m.read(j.f, j.i, j.stamp, look)
 				m.mu.Lock()
 				done += j.stamp.size
-				if o.Progress != nil {
+				if o.Progress != nil && total > worthTelling {
 					o.Progress("looking at "+name, done, total)
 				}
 				m.mu.Unlock()

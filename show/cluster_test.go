@@ -11,7 +11,9 @@ func TestClusters(t *testing.T) {
 	s, _ := small(t)
 	ctx := t.Context()
 	deep, swav := contrastive(t, "deepcluster", "fashion-mnist-10k").WithEpochs(2), contrastive(t, "swav", "fashion-mnist-10k")
-	deep.Method.DeepCluster.Clusters, swav.Method.SwAV.Prototypes, swav.Method.SwAV.SmallCrops = 4, 5, 0
+	deep.Method.(*sslkit.DeepCluster).Clusters = 4
+	prototypes := swav.Method.(*sslkit.SwAV)
+	prototypes.Prototypes, prototypes.SmallCrops = 5, 0
 	record, err := s.Pretrain(ctx, deep)
 	if err != nil {
 		t.Fatal(err)

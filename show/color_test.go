@@ -19,7 +19,8 @@ func TestColor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Method.Colorization.Backbone, c.Method.Colorization.Hidden = nn.ResNet(8, 4), 8
+	m := c.Method.(*sslkit.Colorization)
+	m.Backbone, m.Hidden = nn.ResNet(8, 4), 8
 	c.Data.Size, c.Data.PerPhoto, c.Epochs, c.Batch, c.Optimizer.Warmup = 8, 1, 1, 50, 0
 	regression, err := c.With("regression", true)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // contrastive is the preset of a method made to train in seconds on the pure-Go backend.
 func contrastive(t *testing.T, method, dataset string) sslkit.Config {
 	t.Helper()
-	c, err := recipe.Preset(method, sslkit.Smoke, dataset)
+	c, err := recipe.Preset(t.Context(), method, sslkit.Smoke, dataset)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +109,8 @@ func TestGrid(t *testing.T) {
 func TestCorrespondence(t *testing.T) {
 	s, _ := small(t)
 	c := contrastive(t, "densecl", "fashion-mnist-10k")
-	c.Method.DenseCL.Queue = 40
-	c.Method.DenseCL.Split = 1
+	m := c.Method.(*sslkit.DenseCL)
+	m.Queue, m.Split = 40, 1
 	f, err := Correspondence(t.Context(), s, c, clothes(t), 0, 1)
 	says(t, f, err, "<image")
 	if _, err := Correspondence(t.Context(), s, contrastive(t, "simclr", "fashion-mnist-10k"), clothes(t), 0); err == nil {

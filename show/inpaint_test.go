@@ -22,7 +22,7 @@ func TestInpainted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := c.Method.Inpainting
+	m := c.Method.(*sslkit.ContextEncoder)
 	m.Backbone, m.Decoder, m.Critic = nn.ResNet(8, 2), 2, 2
 	c.Data.Train, c.Data.Test, c.Epochs, c.Batch = 20, 10, 1, 10
 	central, err := study.InpaintingLosses(c)

@@ -17,7 +17,7 @@ import (
 func masked(t *testing.T) sslkit.Config {
 	t.Helper()
 	c := contrastive(t, "mae", "fashion-mnist-10k")
-	m := c.Method.MAE
+	m := c.Method.(*sslkit.MAE)
 	m.Backbone, m.DecoderDepth, m.DecoderWidth, m.Mask = nn.ViT(1, 32, 7), 1, 32, 0.5
 	return c
 }
@@ -67,7 +67,7 @@ func TestPaint(t *testing.T) {
 	order := [][]int32{{5, 3, 9, 0, 1, 2, 4, 6, 7, 8, 10, 11, 12, 13, 14, 15}}
 	image := images[0].Pixels
 	for _, hidden := range []int{0, 8, 12} {
-		seen, painted, err := paint(trained, c.Method.MAE, images, order, float64(hidden)/16)
+		seen, painted, err := paint(trained, c.Method.(*sslkit.MAE), images, order, float64(hidden)/16)
 		if err != nil {
 			t.Fatal(err)
 		}

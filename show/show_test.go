@@ -88,7 +88,7 @@ func small(t *testing.T) (*runs.Store, sslkit.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Method.Rotation.Backbone = nn.NIN(3, 6)
+	c.Method.(*sslkit.Rotation).Backbone = nn.NIN(3, 6)
 	c.Data.Train, c.Data.Test, c.Epochs, c.Batch = 100, 100, 2, 25
 	return s, c
 }

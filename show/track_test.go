@@ -14,12 +14,13 @@ import (
 
 func TestTracking(t *testing.T) {
 	s, rotation := small(t)
-	c, err := recipe.Preset("tracking", sslkit.Smoke, "clips")
+	c, err := recipe.Preset(t.Context(), "tracking", sslkit.Smoke, "clips")
 	if err != nil {
 		t.Fatal(err)
 	}
 	*sslkit.Backbone(c.Method) = nn.ResNet(8, 4)
-	c.Method.Tracking.Dim, c.Method.Tracking.Colors = 8, 8
+	m := c.Method.(*sslkit.VideoColorization)
+	m.Dim, m.Colors = 8, 8
 	c.Data.Size, c.Data.Train, c.Data.Test, c.Epochs, c.Batch, c.Optimizer.Warmup = 16, 10, 10, 1, 5, 0
 	table, err := study.Track(t.Context(), s, c, eval.TrackingDefaults(), 1)
 	if err != nil {

@@ -29,7 +29,9 @@ func cellDigest(name string) string {
 			break
 		}
 		if inside, err := filepath.Rel(folder, file); err == nil && !strings.HasPrefix(inside, "..") {
-			return sourceDigest(file, name)
+			if digest := sourceDigest(file, name); digest != "" {
+				return digest
+			}
 		}
 	}
 	return ""

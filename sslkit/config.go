@@ -28,7 +28,7 @@ type Config struct {
 	Batch     int // images; rotation trains on as many copies of each as it has angles
 	Optimizer Optimizer
 	Seed      int64
-	Backend   string // kind of pjrt.Choice; a request without one gets this machine's
+	Backend   string // name of a pjrt.Choice; a request without one gets this machine's
 }
 
 // written is how a Config is written. The order of its fields is that of the keys of all records.
@@ -349,7 +349,7 @@ func decode(text []byte) (c Config, err error) {
 func Suggest(name string, paths []string) string {
 	best, least := "", 3 // more changes than two make another word
 	for _, path := range paths {
-		if d := levenshtein.ComputeDistance(strings.ToLower(name), path[strings.LastIndex(path, ".")+1:]); d < least {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(path[strings.LastIndex(path, ".")+1:])); d < least {
 			best, least = path, d
 		}
 	}
@@ -359,7 +359,7 @@ func Suggest(name string, paths []string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// fields are the paths of all that c's JSON may say of a method like its own.
+// fields are the paths of all that the JSON of a configuration with c's method may say.
 func (c Config) fields() []string {
 	var out []string
 	if c.Method != nil {
@@ -368,7 +368,7 @@ func (c Config) fields() []string {
 		}
 	}
 	for _, f := range fields(reflect.TypeFor[written]()) {
-		if f != "method" {
+		if f != "method" || c.Method == nil {
 			out = append(out, f)
 		}
 	}
@@ -383,16 +383,19 @@ func fields(t reflect.Type) []string {
 	var out []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" || name == "" && !f.IsExported() {
-			continue
-		}
-		if name == "" {
-			name = f.Name
-		}
 		inner := f.Type
 		for inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name == "" && f.Anonymous && inner.Kind() == reflect.Struct: // whose fields JSON has as its own
+			out = append(out, fields(inner)...)
+			continue
+		case name == "-", !f.IsExported():
+			continue
+		case name == "":
+			name = f.Name
 		}
 		if inner.Kind() != reflect.Struct {
 			out = append(out, name)
@@ -406,7 +409,7 @@ func fields(t reflect.Type) []string {
 }
 
 // With returns c with one field changed, without touching what c points to. The field is named by its path in
-// JSON, or by as much of the path's end as names only one field of c's method: "temperature" is then
+// JSON, or by as much of the path's end as names only one field of c's method, in capitals or not: "temperature" is then
 // "method.simclr.temperature". The value is one that the field's JSON takes.
 func (c Config) With(path string, value any) (Config, error) {
 	full, err := c.resolve(path)
@@ -445,12 +448,18 @@ func (c Config) With(path string, value any) (Config, error) {
 
 // resolve completes the path of a field.
 func (c Config) resolve(path string) (string, error) {
-	var own, ends []string
-	for _, p := range paths(c.fields()) {
-		own = append(own, p)
-		if strings.HasSuffix("."+p, "."+path) {
-			ends = append(ends, p)
+	own := paths(c.fields())
+	ending := func(in func(string) string) (ends []string) {
+		for _, p := range own {
+			if strings.HasSuffix("."+in(p), "."+in(path)) {
+				ends = append(ends, p)
+			}
 		}
+		return ends
+	}
+	ends := ending(func(s string) string { return s })
+	if len(ends) == 0 { // fields without a name for JSON have that of Go
+		ends = ending(strings.ToLower)
 	}
 	switch {
 	case slices.Contains(own, path):

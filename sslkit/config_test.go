@@ -10,41 +10,29 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/recipe"
 )
-
-// full has a value in every field but those of methods that it cannot have as well.
-func full() Config {
-	return Config{
-		Method:    Method{Rotation: &sslkit.Rotation{Backbone: nn.NIN(4, 24), Angles: []int{0, 180}, Pad: 3, Flip: true}},
-		Data:      Data{Name: "photos", Size: 24, PerPhoto: 8, Train: 1000, Test: 500},
-		Epochs:    10,
-		Batch:     32,
-		Optimizer: Optimizer{Kind: "sgd", Rate: 0.2, Momentum: 0.8, Nesterov: true, WeightDecay: 1e-4, Warmup: 1, Drops: []int{4, 8}, Factor: 0.3},
-		Seed:      7,
-		Backend:   "go",
-	}
-}
 
 // A key that changes orphans the records that users have. Who means it, by a new field without omitempty for example,
 // changes these too and says so in CHANGELOG.
 func TestKeysStay(t *testing.T) {
-	c := full()
+	c := labtest.Full()
 	supervised, random := c, c
-	supervised.Method = Method{Supervised: &eval.Supervised{Backbone: nn.ResNet(8, 4), Pad: 1}}
-	random.Method = Method{Random: &Random{Backbone: nn.ResNet(8, 4)}}
+	supervised.Method = &eval.Supervised{Backbone: nn.ResNet(8, 4), Pad: 1}
+	random.Method = &eval.Random{Backbone: nn.ResNet(8, 4)}
 	for _, test := range []struct {
 		name string
-		c    Config
+		c    sslkit.Config
 		want string
 	}{
 		{"rotation", c, "0aff8dde6ae1ac50"},
 		{"supervised", supervised, "5b750bdde7368c01"},
 		{"random", random, "d4c1c1e2658658ad"},
-		{"random init", c.RandomInit(), "af497646081c3f33"},
+		{"random init", recipe.RandomInit(c), "af497646081c3f33"},
 	} {
 		if got := test.c.Key(); got != test.want {
 			t.Errorf("%s: key %s, want %s", test.name, got, test.want)
@@ -53,24 +41,29 @@ func TestKeysStay(t *testing.T) {
 }
 
 func TestKeyFollowsRevision(t *testing.T) {
-	c := full()
-	before := c.Key()
-	old := revisions
-	defer func() { revisions = old }()
-	revisions = map[string]int{"rotation": revision("rotation") + 1}
-	if c.Key() == before {
-		t.Error("a new revision of the method has the key of the old one")
+	c := labtest.Full()
+	now := c.Revision()
+	if now.Number != 1 || now.Source != "" || c.KeyAt(now) != c.Key() {
+		t.Errorf("revision %+v of a method that says none", now)
+	}
+	seen := map[string]bool{c.Key(): true}
+	for _, r := range []sslkit.Revision{{Number: 2}, {Number: 1, Source: "a"}, {Number: 1, Source: "b"}} {
+		key := c.KeyAt(r)
+		if seen[key] {
+			t.Errorf("%+v has the key of another revision", r)
+		}
+		seen[key] = true
 	}
 }
 
 func TestKeyFollowsEveryField(t *testing.T) {
-	supervised := full()
-	supervised.Method = Method{Supervised: &eval.Supervised{Backbone: nn.NIN(4, 24), Classes: 3, Pad: 3, Flip: true}}
-	random := full()
-	random.Method = Method{Random: &Random{Backbone: nn.NIN(4, 24)}}
+	supervised := labtest.Full()
+	supervised.Method = &eval.Supervised{Backbone: nn.NIN(4, 24), Classes: 3, Pad: 3, Flip: true}
+	random := labtest.Full()
+	random.Method = &eval.Random{Backbone: nn.NIN(4, 24)}
 	// From nothing too: an omitted field must not hide behind its zero.
-	empty := Config{Method: Method{Rotation: &sslkit.Rotation{}}}
-	for name, base := range map[string]Config{"rotation": full(), "supervised": supervised, "random": random, "empty": empty} {
+	empty := sslkit.Config{Method: &sslkit.Rotation{}}
+	for name, base := range map[string]sslkit.Config{"rotation": labtest.Full(), "supervised": supervised, "random": random, "empty": empty} {
 		text, err := json.Marshal(base)
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +102,7 @@ func change(v reflect.Value, path string, visit func(path string)) {
 				change(v.Field(i), path+"."+f.Name, visit)
 			}
 		}
-	case reflect.Pointer:
+	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
 			change(v.Elem(), path, visit)
 		}
@@ -136,18 +129,18 @@ func change(v reflect.Value, path string, visit func(path string)) {
 }
 
 func TestReadConfigRoundTrip(t *testing.T) {
-	paper, err := Rotation(Paper, "cifar10")
+	paper, err := recipe.Rotation(sslkit.Paper, "cifar10")
 	if err != nil {
 		t.Fatal(err)
 	}
 	lars := paper
-	lars.Optimizer = Optimizer{Kind: "lars", Rate: 1, Momentum: 0.9, WeightDecay: 1e-6, Warmup: 10}
-	for _, want := range []Config{paper, paper.Supervised(), paper.RandomInit(), lars} {
+	lars.Optimizer = sslkit.Optimizer{Kind: "lars", Rate: 1, Momentum: 0.9, WeightDecay: 1e-6, Warmup: 10}
+	for _, want := range []sslkit.Config{paper, recipe.Supervised(paper), recipe.RandomInit(paper), lars} {
 		text, err := json.MarshalIndent(want, "", "\t")
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := ReadConfig(bytes.NewReader(text))
+		got, err := sslkit.ReadConfig(bytes.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +151,7 @@ func TestReadConfigRoundTrip(t *testing.T) {
 }
 
 func TestReadConfigIsStrict(t *testing.T) {
-	good, err := Rotation(Smoke, "fashion-mnist-10k")
+	good, err := recipe.Rotation(sslkit.Smoke, "fashion-mnist-10k")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,106 +171,110 @@ func TestReadConfigIsStrict(t *testing.T) {
 		want []string
 	}{
 		{replace(`"epochs"`, `"epochz"`), []string{`unknown field "epochz"`, `did you mean "epochs"?`}},
+		{replace(`"method"`, `"methods"`), []string{`did you mean "method"?`}},
+		{replace(`"rotation"`, `"rotatoin"`), []string{`sslkit: no method is called "rotatoin"; did you mean "rotation"?`}},
+		{replace(`"rotation"`, `"jepa"`), []string{`sslkit: no method is called "jepa"; known: colorization, `}},
+		{replace(`{"rotation"`, `{"simclr":{},"rotation"`), []string{"2 methods are given"}},
 		{replace(`"warmup"`, `"warm_up"`), []string{`did you mean "optimizer.warmup"?`}},
 		{replace(`"angles"`, `"angels"`), []string{`did you mean "method.rotation.angles"?`}},
-		{replace(`"seed"`, `"weather"`), []string{`unknown field "weather"`, "known: ", "method.rotation.angles", "method.rotation.backbone.arch",
-			"method.supervised.pad", "method.random.backbone.width", "data.per_photo", "optimizer.weight_decay", "epochs", "seed", "backend"}},
+		{replace(`"seed"`, `"weather"`), []string{`unknown field "weather"`, "known: method, data.name", "data.per_photo", "data.digest", "optimizer.weight_decay", "epochs", "seed", "backend"}},
 		{replace(`"epochs":3`, `"epochs":"3"`), []string{"epochs", "string"}},
 		{replace(`"epochs":3`, `"epochs":0`), []string{"0 epochs: choose at least 1"}}, // it is validated too
 		{string(text) + string(text), []string{"more after its end"}},
 		{string(text[:len(text)-1]), []string{"unexpected EOF"}},
-		{"", []string{"sweep: the configuration: EOF"}},
+		{"", []string{"sslkit: the configuration: EOF"}},
 		{"[]", []string{"cannot unmarshal array"}},
 	} {
-		_, err := ReadConfig(strings.NewReader(test.text))
-		wantError(t, test.text, err, test.want...)
+		_, err := sslkit.ReadConfig(strings.NewReader(test.text))
+		labtest.WantError(t, test.text, err, test.want...)
 	}
-	if _, err := ReadConfig(strings.NewReader(string(text) + "\n \n")); err != nil {
+	if _, err := sslkit.ReadConfig(strings.NewReader(string(text) + "\n \n")); err != nil {
 		t.Errorf("space after the end: %v", err)
 	}
 }
 
 func TestValidate(t *testing.T) {
-	rotation := func(edit func(*sslkit.Rotation)) func(*Config) {
-		return func(c *Config) { edit(c.Method.Rotation) }
+	rotation := func(edit func(*sslkit.Rotation)) func(*sslkit.Config) {
+		return func(c *sslkit.Config) { edit(c.Method.(*sslkit.Rotation)) }
 	}
 	for _, test := range []struct {
-		edit func(*Config)
+		edit func(*sslkit.Config)
 		want string
 	}{
-		{func(c *Config) { c.Method = Method{} }, "0 methods are given: name one of colorization, "},
-		{func(c *Config) { c.Method.Random = new(Random) }, "2 methods are given"},
-		{func(c *Config) { c.Method.Supervised, c.Method.Random = new(eval.Supervised), new(Random) }, "3 methods are given"},
+		{func(c *sslkit.Config) { c.Method = nil }, "no method is given: name one of colorization, "},
+		{func(c *sslkit.Config) { c.Method = stranger{} }, "the method sslkit_test.stranger is not registered"},
 		{rotation(func(m *sslkit.Rotation) { m.Angles = []int{90} }), "at least 2 angles"},
 		{rotation(func(m *sslkit.Rotation) { m.Backbone.Width = 7 }), "multiple of 6"},
-		{func(c *Config) { *c = c.Supervised(); c.Method.Supervised.Backbone.Arch = "vgg" }, `"resnet"`},
-		{func(c *Config) { *c = c.Supervised(); c.Method.Supervised.Classes = 10 }, "leave them out"},
-		{func(c *Config) { *c = c.RandomInit(); c.Method.Random.Backbone.Depth = 9 }, "3, 4 or 5 blocks"},
-		{func(c *Config) { *c = c.RandomInit(); c.Epochs = 3 }, "leave out epochs, batch and optimizer"},
-		{func(c *Config) { *c = c.RandomInit(); c.Batch = 3 }, "leave out epochs, batch and optimizer"},
-		{func(c *Config) { *c = c.RandomInit(); c.Optimizer.Factor = 1 }, "leave out epochs, batch and optimizer"},
-		{func(c *Config) { c.Data.Name = "" }, "'sslkit data' lists them"},
-		{func(c *Config) { c.Data.Train = -1 }, "choose numbers above 0, or 0 for all"},
-		{func(c *Config) { c.Data.Test = -1 }, "choose numbers above 0, or 0 for all"},
-		{func(c *Config) { c.Batch = 0 }, "batch of 0: choose at least 1"},
-		{func(c *Config) { c.Epochs = 0 }, "0 epochs: choose at least 1"},
-		{func(c *Config) { c.Optimizer.Kind = "adam" }, `no optimizer is called "adam": choose sgd, lars or adamw`},
-		{func(c *Config) { c.Optimizer.Kind = "lars" }, "lars has no Nesterov momentum"},
-		{func(c *Config) { c.Optimizer.Rate = 0 }, "above 0"},
-		{func(c *Config) { c.Optimizer.Rate = math.NaN() }, "above 0"},
-		{func(c *Config) { c.Optimizer.Rate = math.Inf(1) }, "must be finite and above 0"},
-		{func(c *Config) { c.Optimizer.Momentum = 1 }, "must be in [0, 1)"},
-		{func(c *Config) { c.Optimizer.Momentum = 0 }, "Nesterov needs a Momentum"},
-		{func(c *Config) { c.Optimizer.WeightDecay = math.NaN() }, "WeightDecay is NaN"},
-		{func(c *Config) { c.Optimizer.Warmup = 200 }, "shorter than the 200 epochs"},
-		{func(c *Config) { c.Optimizer.Warmup = -1 }, "warm-up of -1"},
-		{func(c *Config) { c.Optimizer.Warmup = math.NaN() }, "warm-up of NaN"},
-		{func(c *Config) { c.Optimizer.Warmup = 1 }, "goes with the cosine"},
-		{func(c *Config) { c.Optimizer.Drops = []int{60, 30} }, "rising order"},
-		{func(c *Config) { c.Optimizer.Drops = []int{60, 60} }, "rising order"},
-		{func(c *Config) { c.Optimizer.Drops = []int{0, 60} }, "from 1"},
-		{func(c *Config) { c.Optimizer.Drops = []int{60, 200} }, "move the drops to earlier epochs"},
-		{func(c *Config) { c.Optimizer.Drops = nil }, "name the epochs of the drops, or leave it out"},
-		{func(c *Config) { c.Optimizer.Factor = 0 }, "between 0 and 1"},
-		{func(c *Config) { c.Optimizer.Factor = 1 }, "between 0 and 1"},
+		{func(c *sslkit.Config) { *c = recipe.Supervised(*c); c.Method.(*eval.Supervised).Backbone.Arch = "vgg" }, `"resnet"`},
+		{func(c *sslkit.Config) { *c = recipe.Supervised(*c); c.Method.(*eval.Supervised).Classes = 10 }, "leave them out"},
+		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Method.(*eval.Random).Backbone.Depth = 9 }, "3, 4 or 5 blocks"},
+		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Epochs = 3 }, "leave out epochs, batch and optimizer"},
+		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Batch = 3 }, "leave out epochs, batch and optimizer"},
+		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Optimizer.Factor = 1 }, "leave out epochs, batch and optimizer"},
+		{func(c *sslkit.Config) { c.Data.Name = "" }, "'sslkit data' lists them"},
+		{func(c *sslkit.Config) { c.Data.Train = -1 }, "choose numbers above 0, or 0 for all"},
+		{func(c *sslkit.Config) { c.Data.Test = -1 }, "choose numbers above 0, or 0 for all"},
+		{func(c *sslkit.Config) { c.Batch = 0 }, "batch of 0: choose at least 1"},
+		{func(c *sslkit.Config) { c.Epochs = 0 }, "0 epochs: choose at least 1"},
+		{func(c *sslkit.Config) { c.Optimizer.Kind = "adam" }, `no optimizer is called "adam": choose sgd, lars or adamw`},
+		{func(c *sslkit.Config) { c.Optimizer.Kind = "lars" }, "lars has no Nesterov momentum"},
+		{func(c *sslkit.Config) { c.Optimizer.Rate = 0 }, "above 0"},
+		{func(c *sslkit.Config) { c.Optimizer.Rate = math.NaN() }, "above 0"},
+		{func(c *sslkit.Config) { c.Optimizer.Rate = math.Inf(1) }, "must be finite and above 0"},
+		{func(c *sslkit.Config) { c.Optimizer.Momentum = 1 }, "must be in [0, 1)"},
+		{func(c *sslkit.Config) { c.Optimizer.Momentum = 0 }, "Nesterov needs a Momentum"},
+		{func(c *sslkit.Config) { c.Optimizer.WeightDecay = math.NaN() }, "WeightDecay is NaN"},
+		{func(c *sslkit.Config) { c.Optimizer.Warmup = 200 }, "shorter than the 200 epochs"},
+		{func(c *sslkit.Config) { c.Optimizer.Warmup = -1 }, "warm-up of -1"},
+		{func(c *sslkit.Config) { c.Optimizer.Warmup = math.NaN() }, "warm-up of NaN"},
+		{func(c *sslkit.Config) { c.Optimizer.Warmup = 1 }, "goes with the cosine"},
+		{func(c *sslkit.Config) { c.Optimizer.Drops = []int{60, 30} }, "rising order"},
+		{func(c *sslkit.Config) { c.Optimizer.Drops = []int{60, 60} }, "rising order"},
+		{func(c *sslkit.Config) { c.Optimizer.Drops = []int{0, 60} }, "from 1"},
+		{func(c *sslkit.Config) { c.Optimizer.Drops = []int{60, 200} }, "move the drops to earlier epochs"},
+		{func(c *sslkit.Config) { c.Optimizer.Drops = nil }, "name the epochs of the drops, or leave it out"},
+		{func(c *sslkit.Config) { c.Optimizer.Factor = 0 }, "between 0 and 1"},
+		{func(c *sslkit.Config) { c.Optimizer.Factor = 1 }, "between 0 and 1"},
 	} {
-		c, err := Rotation(Paper, "cifar10")
+		c, err := recipe.Rotation(sslkit.Paper, "cifar10")
 		if err != nil {
 			t.Fatal(err)
 		}
 		test.edit(&c)
-		wantError(t, fmt.Sprintf("%+v", c), c.Validate(), test.want)
+		labtest.WantError(t, fmt.Sprintf("%+v", c), c.Validate(), test.want)
 	}
-	wantError(t, "nothing", Config{}.Validate(), "0 methods", "no dataset", "0 epochs", "batch of 0", "no optimizer") // all at once
+	labtest.WantError(t, "nothing", sslkit.Config{}.Validate(), "no method is given")
+	nothing := sslkit.Config{Method: &sslkit.Rotation{}}
+	labtest.WantError(t, "nothing", nothing.Validate(), "at least 2 angles", "no dataset", "0 epochs", "batch of 0", "no optimizer") // all at once
 }
 
 func TestVariants(t *testing.T) {
-	c := full()
+	c := labtest.Full()
 	before, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	s := c.Supervised()
-	var want Config
-	if again := s.Supervised(); again.Key() != s.Key() {
-		t.Errorf("supervised twice: %+v", again.Method.Supervised)
+	s := recipe.Supervised(c)
+	var want sslkit.Config
+	if again := recipe.Supervised(s); again.Key() != s.Key() {
+		t.Errorf("supervised twice: %+v", again)
 	}
 
-	r := c.RandomInit()
-	want = Config{Method: Method{Random: &Random{Backbone: c.Method.Rotation.Backbone}}, Data: c.Data, Seed: c.Seed, Backend: c.Backend}
+	r := recipe.RandomInit(c)
+	want = sslkit.Config{Method: &eval.Random{Backbone: c.Method.(*sslkit.Rotation).Backbone}, Data: c.Data, Seed: c.Seed, Backend: c.Backend}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("random init: %+v", r)
 	}
 	// One row serves all that is compared with it.
 	other := c
 	other.Epochs, other.Optimizer.Rate = 3, 1
-	other.Method.Rotation = &sslkit.Rotation{Backbone: c.Method.Rotation.Backbone, Angles: []int{90, 270}}
-	if other.RandomInit().Key() != r.Key() || s.RandomInit().Key() != r.Key() {
+	other.Method = &sslkit.Rotation{Backbone: c.Method.(*sslkit.Rotation).Backbone, Angles: []int{90, 270}}
+	if recipe.RandomInit(other).Key() != r.Key() || recipe.RandomInit(s).Key() != r.Key() {
 		t.Error("random init depends on how the method would be trained")
 	}
 	other.Seed++
-	if other.RandomInit().Key() == r.Key() {
+	if recipe.RandomInit(other).Key() == r.Key() {
 		t.Error("random init is the same for two seeds")
 	}
 
@@ -287,16 +284,16 @@ func TestVariants(t *testing.T) {
 }
 
 func TestWithEpochs(t *testing.T) {
-	paper, err := Rotation(Paper, "cifar10")
+	paper, err := recipe.Rotation(sslkit.Paper, "cifar10")
 	if err != nil {
 		t.Fatal(err)
 	}
-	smoke, err := Rotation(Smoke, "cifar10")
+	smoke, err := recipe.Rotation(sslkit.Smoke, "cifar10")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
-		from   Config
+		from   sslkit.Config
 		epochs int
 		drops  []int
 		factor float64
@@ -322,41 +319,78 @@ func TestWithEpochs(t *testing.T) {
 	}
 }
 
-// A preset's numbers are at most so many: the first command on a few images of one's own uses all of them.
-func TestPresetFitsTheUsersImages(t *testing.T) {
-	c, err := Preset("simclr", Smoke, folder(t, true))
-	if err != nil || c.Data.Train != 0 || c.Data.Test != 0 || c.Batch != 80 {
-		t.Errorf("of 80 and 40 images %+v and a batch of %d, %v", c.Data, c.Batch, err)
-	}
-	if _, err := Preset("simclr", Smoke, "folder:"+t.TempDir()); err == nil {
-		t.Error("an empty folder: no error")
-	}
-}
-
-// Where a class has too few images for an even draw, it is in proportion.
-func TestUnevenClasses(t *testing.T) {
-	c := tiny(t)
-	c.Data.Train = 30
-	train, _, err := c.Data.open(t.Context(), data.OpenOptions{Size: 12})
-	if err != nil || train.Len() != 30 {
-		t.Errorf("%v, %v", train, err)
-	}
-	c.Data.Train = 81
-	_, _, err = c.Data.open(t.Context(), data.OpenOptions{Size: 12})
-	wantError(t, "more than there are", err, "--train", "choose 1 to 80")
-}
-
 func TestLimits(t *testing.T) {
-	c := tiny(t)
+	c := labtest.Full()
 	c.Epochs = math.MaxInt64
-	wantError(t, "epochs", c.Validate(), "at most", "--epochs")
-	c = tiny(t)
+	labtest.WantError(t, "epochs", c.Validate(), "at most", "--epochs")
+	c = labtest.Full()
 	c.Batch = math.MaxInt64
-	wantError(t, "batch", c.Validate(), "at most", "--batch")
-	_, err := ReadConfig(zeros{})
-	wantError(t, "a configuration without end", err, "more than")
+	labtest.WantError(t, "batch", c.Validate(), "at most", "--batch")
+	_, err := sslkit.ReadConfig(zeros{})
+	labtest.WantError(t, "a configuration without end", err, "more than")
 }
 
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestWith(t *testing.T) {
+	c := labtest.Full()
+	c.Seed = 1<<62 + 1 // no float64 holds it
+	for _, test := range []struct {
+		path  string
+		value any
+		read  func(sslkit.Config) any
+		want  any
+	}{
+		{"rate", 0.5, func(c sslkit.Config) any { return c.Optimizer.Rate }, 0.5},
+		{"method.rotation.angles", []int{90, 270}, func(c sslkit.Config) any { return c.Method.(*sslkit.Rotation).Angles }, []int{90, 270}},
+		{"backbone.width", 48, func(c sslkit.Config) any { return c.Method.(*sslkit.Rotation).Backbone.Width }, 48},
+		{"test", 7, func(c sslkit.Config) any { return c.Data.Test }, 7},
+		{"seed", 3, func(c sslkit.Config) any { return c.Seed }, int64(3)},
+	} {
+		before := c.Key()
+		got, err := c.With(test.path, test.value)
+		if err != nil {
+			t.Errorf("%s: %v", test.path, err)
+			continue
+		}
+		if v := test.read(got); !reflect.DeepEqual(v, test.want) {
+			t.Errorf("%s: got %v, want %v", test.path, v, test.want)
+		}
+		if c.Key() != before {
+			t.Errorf("%s: the original changed as well", test.path)
+		}
+		// Nothing else has changed: put back, it is the same run.
+		if back, err := got.With(test.path, test.read(c)); err != nil || back.Key() != before {
+			t.Errorf("%s: put back, the key is %s, want %s; %v", test.path, back.Key(), before, err)
+		}
+	}
+	// An omitted field, and one within an omitted struct.
+	c.Data.Size = 0
+	if got, err := c.With("size", 16); err != nil || got.Data.Size != 16 {
+		t.Errorf("size: %+v, %v", got.Data, err)
+	}
+}
+
+func TestWithMistakes(t *testing.T) {
+	for _, test := range []struct {
+		path  string
+		value any
+		want  string
+	}{
+		{"tempereture", 1, "no field is called"},
+		{"rates", 1, `did you mean "optimizer.rate"`},
+		{"rate", "fast", "optimizer.rate"},
+		{"classes", 3, "no field is called"}, // of another method
+		{"method.supervised.flip", true, "no field is called"},
+	} {
+		if _, err := labtest.Full().With(test.path, test.value); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %q", test.path, err, test.want)
+		}
+	}
+	ambiguous := sslkit.Config{Method: &eval.Random{}}
+	if _, err := ambiguous.With("", 1); err == nil {
+		t.Error("an empty path names a field")
+	}
+}

@@ -88,12 +88,12 @@ func writeParameters(path string, store *model.Store) (digest string, err error)
 	h := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(file, h), 1<<20)
 	// A bufio.Writer keeps its first error, which Flush returns.
-	w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text))))
-	w.Write(text)
+	_, _ = w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text))))
+	_, _ = w.Write(text)
 	for _, v := range variables {
 		value, err := v.Value()
 		if err == nil {
-			err = value.ConstBytes(func(b []byte) { w.Write(b) })
+			err = value.ConstBytes(func(b []byte) { _, _ = w.Write(b) })
 		}
 		if err != nil {
 			return "", fmt.Errorf("variable %s: %w", v.Path(), err)
@@ -163,7 +163,7 @@ func decodeParameters(data []byte) (*model.Store, error) {
 			size *= d
 		}
 		from, to := s.Offsets[0], s.Offsets[1]
-		if !known || from < 0 || from > to || to > len(data) || to-from != size*int(kind.Size()) {
+		if !known || from < 0 || from > to || to > len(data) || to-from != size*kind.Size() {
 			return nil, fmt.Errorf("variable %s: %s %v at %v of %d bytes", path, s.Type, s.Shape, s.Offsets, len(data))
 		}
 		value := tensors.FromShape(shapes.Make(kind, s.Shape...))

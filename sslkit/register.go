@@ -52,6 +52,8 @@ const (
 	Moving         // clips
 )
 
+func (n Needs) String() string { return [...]string{"images", "captions", "clips"}[n] }
+
 // Role tells methods from what they are compared with.
 type Role int
 
@@ -62,6 +64,10 @@ const (
 	Labelled            // is handed the labels: the upper row
 	Untrained           // the lower row
 )
+
+func (r Role) String() string {
+	return [...]string{"self-supervised", "instrument", "supervised", "untrained"}[r]
+}
 
 var registry struct {
 	sync.RWMutex
@@ -80,14 +86,18 @@ func Register(r Registration) {
 		case !validName.MatchString(r.Name):
 			return fmt.Errorf("the name %q: write it in small letters, digits, - and _", r.Name)
 		case r.New == nil:
-			return errors.New("New is missing, which makes one")
+			return errors.New("there is no New, which makes one")
 		}
 		r.kind = reflect.TypeOf(r.New())
 		if r.kind == nil || r.kind.Kind() != reflect.Pointer || r.kind.Elem().Kind() != reflect.Struct {
-			return fmt.Errorf("New returns %v, want a pointer to a struct", r.kind)
+			return fmt.Errorf("what New returns is %v, want a pointer to a struct", r.kind)
 		}
-		if f, ok := r.kind.Elem().FieldByName("Backbone"); !ok || f.Type != reflect.TypeFor[nn.Backbone]() {
+		f, ok := r.kind.Elem().FieldByName("Backbone")
+		if !ok || f.Type != reflect.TypeFor[nn.Backbone]() {
 			return fmt.Errorf("%v has no field Backbone of type nn.Backbone, the network that is kept and judged", r.kind)
+		}
+		if _, err := reflect.New(r.kind.Elem()).Elem().FieldByIndexErr(f.Index); err != nil { // there is nothing yet that JSON could be read into
+			return fmt.Errorf("%v has its Backbone behind an embedded pointer: embed the struct itself", r.kind)
 		}
 		return nil
 	}()
@@ -140,6 +150,14 @@ func Registered() []Registration {
 }
 
 var yearPattern = regexp.MustCompile(`\d{4}`)
+
+// Presets are those that a method has.
+func (r Registration) Presets() []string {
+	if r.NoPaper != "" {
+		return []string{Smoke, Class}
+	}
+	return []string{Smoke, Class, Paper}
+}
 
 func (r Registration) year() string { return yearPattern.FindString(r.Paper) }
 
@@ -218,11 +236,15 @@ func field(m Method, name string) any {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return nil
 	}
-	f := v.Elem().FieldByName(name)
-	if !f.IsValid() {
+	f, ok := v.Elem().Type().FieldByName(name)
+	if !ok {
 		return nil
 	}
-	return f.Addr().Interface()
+	at, err := v.Elem().FieldByIndexErr(f.Index)
+	if err != nil { // behind an embedded pointer, which is nil
+		return nil
+	}
+	return at.Addr().Interface()
 }
 
 // Optional methods of a method, beside [Starter], [EpochStarter], [Optimized], [Reporter], [Crowded], [Counted] and [Colored]:

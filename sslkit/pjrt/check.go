@@ -74,11 +74,14 @@ type verdict struct {
 	identity
 	Boot   string           `json:"boot,omitempty"`   // of the machine when it was tried: drivers and devices change with it
 	Trials map[string]trial `json:"trials,omitempty"` // by options, XLA_FLAGS and the like, see verdict.try
+
+	conv bool // the last trial found that the kernels work
 }
 
 // A trial is how loading a plugin in a child process went.
 type trial struct {
 	Platform string  `json:"platform,omitempty"`
+	Conv     string  `json:"conv,omitempty"` // the version of the convolutions' kernels that work in it
 	Failed   failure `json:"failed,omitzero"`
 }
 

@@ -15,7 +15,8 @@
 //
 // Environment: GOMLX_BACKEND; PJRT_PLUGIN_LIBRARY_PATH, folders of plugins; SSLKIT_HOME, whose folder pjrt replaces the
 // user's cache folder; SSLKIT_NO_INSTALL or GOMLX_NO_AUTO_INSTALL, install nothing; SSLKIT_ALLOW_UNVERIFIED, also what has
-// no known checksum; XLA_FLAGS, XLA's own.
+// no known checksum; XLA_FLAGS, XLA's own; SSLKIT_CONV=xla, convolve as the plugin does and not with the kernels of package
+// conv.
 //
 // Built with -tags noxla, or without cgo (which is what Go does where there is no C compiler), the package knows the
 // pure-Go backend only.
@@ -41,6 +42,7 @@ type Choice struct {
 	Config string    `json:"config"`          // as for GOMLX_BACKEND: "xla:/path/to/plugin.so" or "go"
 	Kind   string    `json:"kind"`            // "xla:cpu", "xla:cuda", "xla:tpu" or "go"
 	Why    string    `json:"why"`             // one line
+	Conv   string    `json:"conv,omitempty"`  // the version of the convolutions' kernels, see package conv; empty: the backend's own
 	Tried  []Attempt `json:"tried,omitempty"` // what was tried before and did not work, in order
 
 	fallback string
@@ -49,6 +51,15 @@ type Choice struct {
 // Fallback is one sentence for the user where the pure-Go backend was taken though XLA was to be expected: why, and what to
 // do. Otherwise, and in a Choice that was read from a record, it is "".
 func (c Choice) Fallback() string { return c.fallback }
+
+// Name is what figures follow from to the last bit: the kind, and the version of the convolutions' kernels where they are
+// used, "xla:cpu+direct-1".
+func (c Choice) Name() string {
+	if c.Conv == "" {
+		return c.Kind
+	}
+	return c.Kind + "+" + c.Conv
+}
 
 // Attempt is a candidate that did not work.
 type Attempt struct {
@@ -104,6 +115,7 @@ type loaded struct {
 	backend compute.Backend
 	kind    string // "xla:cpu"
 	note    string // how it was verified
+	conv    string // Choice.Conv
 }
 
 // An installer brings one plugin and returns its path.
@@ -175,7 +187,7 @@ func (c *chooser) plugins(choice *Choice, want, options string, install []instal
 		if err == nil || c.explicit != "" { // who asks for it may know better
 			var l loaded
 			if l, err = c.load(p, options); err == nil {
-				choice.Config, choice.Kind = "xla:"+p.path+options, l.kind
+				choice.Config, choice.Kind, choice.Conv = "xla:"+p.path+options, l.kind, l.conv
 				choice.Why = how + "; " + l.note
 				return l, true
 			}
@@ -266,7 +278,7 @@ func (c *chooser) named() (backend compute.Backend, choice Choice, err error) {
 			return nil, choice, err
 		}
 		l, err = c.load(newCandidate(plugin), options)
-		choice.Config, choice.Kind = "xla:"+plugin+options, cmp.Or(l.kind, choice.Kind)
+		choice.Config, choice.Kind, choice.Conv = "xla:"+plugin+options, cmp.Or(l.kind, choice.Kind), l.conv
 		if err != nil {
 			choice.Tried = []Attempt{{plugin, oneLine(err)}}
 		}

@@ -63,7 +63,7 @@ func fake(t *testing.T, files map[string]error, found ...string) (*chooser, *[]s
 				return loaded{}, err
 			}
 			backend, err := gobackend.New("")
-			return loaded{backend, "xla:" + p.kind, "noted"}, err
+			return loaded{backend: backend, kind: "xla:" + p.kind, note: "noted"}, err
 		},
 	}
 	return c, &log

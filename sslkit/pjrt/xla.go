@@ -22,6 +22,8 @@ import (
 	"github.com/gomlx/go-xla/compute/xla"
 	goxla "github.com/gomlx/go-xla/installer"
 	"github.com/gomlx/go-xla/pjrt"
+
+	"github.com/sslkit/lab/sslkit/pjrt/conv"
 )
 
 var errNoXLA error // this build has it
@@ -95,15 +97,18 @@ func load(c candidate, options string) (loaded, error) {
 	if err := l.unchanged(byName); err != nil { // the child process may have taken a minute
 		return loaded{}, err
 	}
-	backend, err := xla.New(config)
-	if err != nil {
+	got := loaded{kind: "xla:" + platform, note: note}
+	if platform == "cpu" {
+		got.loadConv(config, isPinned || v.conv)
+	}
+	if got.backend, err = xla.New(config); err != nil {
 		return loaded{}, err
 	}
 	if err := l.unchanged(byName); err != nil {
-		backend.Finalize()
+		got.backend.Finalize()
 		return loaded{}, err
 	}
-	return loaded{backend, "xla:" + platform, note}, nil
+	return got, nil
 }
 
 // installers are the ways to a CPU plugin, in order.
@@ -186,10 +191,11 @@ func pluginConfig(c candidate, l *library, options string) (config string, byNam
 // try opens the plugin in a child process, unless that is known from before in the same circumstances, and returns the
 // platform that it computes on.
 func (v *verdict) try(config, options, flags string) (platform string, err error) {
-	key := strings.Join([]string{options, flags, os.Getenv("CUDA_VISIBLE_DEVICES"), os.Getenv("LD_LIBRARY_PATH")}, "|")
+	key := strings.Join([]string{options, flags, os.Getenv("CUDA_VISIBLE_DEVICES"), os.Getenv("LD_LIBRARY_PATH"), conv.Version}, "|")
 	start := time.Now()
 	known := v.Trials[key]
 	if known.Platform != "" {
+		v.conv = known.Conv == conv.Version
 		return known.Platform, nil
 	}
 	if known.Failed.holds(start) {
@@ -203,7 +209,10 @@ func (v *verdict) try(config, options, flags string) (platform string, err error
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	t := trial{}
-	if t.Platform, err = tryInChild(ctx, config, flags); err != nil {
+	a, err := tryInChild(ctx, config, flags)
+	t.Platform, t.Conv = a.Platform, a.Conv
+	v.conv = a.Conv == conv.Version
+	if err != nil {
 		t.Failed = failure{start, oneLine(err)}
 	}
 	if err == nil || time.Since(start) > slow {
@@ -224,6 +233,7 @@ const childAnswer = "sslkit-pjrt-child: "
 
 type answer struct {
 	Platform string `json:"platform,omitempty"`
+	Conv     string `json:"conv,omitempty"` // conv.Version, where its kernels work in the plugin
 	Err      string `json:"error,omitempty"`
 }
 
@@ -239,7 +249,10 @@ func init() {
 	var a answer
 	var err error
 	if config, ok := strings.CutPrefix(task, "try:"); ok {
-		a.Platform, err = tryHere(config)
+		if a.Platform, err = tryHere(config); a.Platform == "cpu" {
+			a.say() // should the process not outlive what comes now
+			a.Conv = tryConvHere(config)
+		}
 	} else if folder, ok := strings.CutPrefix(task, "install:"); ok {
 		err = goxla.CPUAutoInstall(folder, false, goxla.Quiet)
 	} else {
@@ -248,9 +261,14 @@ func init() {
 	if err != nil {
 		a.Err = oneLine(err)
 	}
-	data, _ := json.Marshal(a) // two strings: cannot fail
-	fmt.Printf("\n%s%s\n", childAnswer, data)
+	a.say()
 	os.Exit(0)
+}
+
+// say writes an answer for the parent, which takes the last.
+func (a answer) say() {
+	data, _ := json.Marshal(a) // strings: cannot fail
+	fmt.Printf("\n%s%s\n", childAnswer, data)
 }
 
 // tryHere opens a plugin in this process and computes with it.
@@ -319,9 +337,8 @@ func add(b compute.Backend, x, y float32) (float32, error) {
 }
 
 // tryInChild opens the plugin in a child process with the given XLA_FLAGS.
-func tryInChild(ctx context.Context, config, flags string) (platform string, err error) {
-	a, err := runChild(ctx, "try:"+config, xlaFlags+"="+flags)
-	return a.Platform, err
+func tryInChild(ctx context.Context, config, flags string) (answer, error) {
+	return runChild(ctx, "try:"+config, xlaFlags+"="+flags)
 }
 
 // runChild starts this program again for a task and returns its answer, or an error that says how it ended.
@@ -340,10 +357,7 @@ func runChild(ctx context.Context, task string, env ...string) (answer, error) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second // for grandchildren that hold the pipes
 	runErr := cmd.Run()
-	if ctx.Err() != nil {
-		return answer{}, fmt.Errorf("in a child process: no answer in time: %w", ctx.Err())
-	}
-	for line := range strings.Lines(stdout.String()) {
+	for _, line := range slices.Backward(slices.Collect(strings.Lines(stdout.String()))) {
 		if data, ok := strings.CutPrefix(line, childAnswer); ok {
 			var a answer
 			if err := json.Unmarshal([]byte(data), &a); err != nil {
@@ -354,6 +368,9 @@ func runChild(ctx context.Context, task string, env ...string) (answer, error) {
 			}
 			return a, nil
 		}
+	}
+	if ctx.Err() != nil {
+		return answer{}, fmt.Errorf("in a child process: no answer in time: %w", ctx.Err())
 	}
 	return answer{}, fmt.Errorf("in a child process: it died (%v; it wrote %q)", runErr, lastWords(stderr.String())) //nolint:errorlint // nil where it exits with 0 and no answer
 }

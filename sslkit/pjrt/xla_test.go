@@ -21,6 +21,8 @@ import (
 	goxlapjrt "github.com/gomlx/go-xla/pjrt"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/sslkit/lab/sslkit/pjrt/conv"
 )
 
 // compile makes a shared library of C code; the test is skipped where there is no C compiler.
@@ -136,7 +138,7 @@ func TestSlowFailureIsRemembered(t *testing.T) {
 	}
 	defer l.Close()
 	v := l.recall()
-	key := strings.Join([]string{"", fusionFlag, os.Getenv("CUDA_VISIBLE_DEVICES"), os.Getenv("LD_LIBRARY_PATH")}, "|")
+	key := strings.Join([]string{"", fusionFlag, os.Getenv("CUDA_VISIBLE_DEVICES"), os.Getenv("LD_LIBRARY_PATH"), conv.Version}, "|")
 	v.Trials = map[string]trial{key: {Failed: failure{time.Now().Add(-time.Minute), "no answer in time"}}}
 	v.remember()
 	t.Setenv(xlaFlags, "")
@@ -285,7 +287,7 @@ func TestFusionFlag(t *testing.T) {
 			flags += " " + fusionFlag + "LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
 		}
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestFusionFlag$")
-		cmd.Env = append(os.Environ(), helper+"="+c.path, xlaFlags+"="+flags)
+		cmd.Env = append(os.Environ(), helper+"="+c.path, xlaFlags+"="+flags, convEnv+"=xla")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}

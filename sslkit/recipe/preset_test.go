@@ -1,4 +1,4 @@
-package recipe
+package recipe_test
 
 import (
 	"encoding/json"
@@ -10,8 +10,11 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
@@ -26,14 +29,25 @@ func hasPaper(method, dataset string) bool {
 	return false
 }
 
+// methods are those that have presets of their own.
+func methods() (names []string) {
+	for _, r := range sslkit.Registered() {
+		if r.Role == sslkit.SelfSupervised || r.Role == sslkit.Instrument {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
 func TestPresets(t *testing.T) {
-	infos := append(data.Names(), data.Info{Name: "folder:pictures"})
+	infos := append(data.Names(), data.Info{Name: labtest.Folder(t, true)})
 	for _, info := range infos {
-		for i, preset := range slices.Repeat([]string{Smoke, Class, Paper}, len(Methods())-2) { // the last two are baselines
-			c, err := Preset(Methods()[i/3], preset, info.Name)
-			if preset == Paper && !hasPaper(Methods()[i/3], info.Name) {
+		for i, preset := range slices.Repeat([]string{sslkit.Smoke, sslkit.Class, sslkit.Paper}, len(methods())) {
+			method := methods()[i/3]
+			c, err := recipe.Preset(t.Context(), method, preset, info.Name)
+			if preset == sslkit.Paper && !hasPaper(method, info.Name) {
 				if err == nil {
-					t.Errorf("%s of %s on %s: %+v, want an error", preset, Methods()[i/3], info.Name, c)
+					t.Errorf("%s of %s on %s: %+v, want an error", preset, method, info.Name, c)
 				}
 				continue
 			}
@@ -44,8 +58,8 @@ func TestPresets(t *testing.T) {
 				t.Errorf("%s on %s: %v", preset, info.Name, err)
 				continue
 			}
-			if c.Method.Name() != Methods()[i/3] {
-				t.Errorf("the preset of %s is of %s", Methods()[i/3], c.Method.Name())
+			if got := sslkit.NameOf(c.Method); got != method {
+				t.Errorf("the preset of %s is of %s", method, got)
 			}
 			if c.Data.Name != info.Name {
 				t.Errorf("%s on %s is on %s", preset, info.Name, c.Data.Name)
@@ -53,45 +67,48 @@ func TestPresets(t *testing.T) {
 			if info.Train > 0 && (c.Data.Train > info.Train || c.Data.Test > info.Test || c.Batch > info.Train) {
 				t.Errorf("%s on %s: batches of %d and %d/%d examples of %d/%d", preset, info.Name, c.Batch, c.Data.Train, c.Data.Test, info.Train, info.Test)
 			}
-			if c.Method.Tracking != nil { // of clips, which need not be balanced
+			if method == "tracking" { // of clips, which need not be balanced
 				continue
 			}
 			if k := len(info.Classes); k > 0 && (c.Data.Train%k != 0 || c.Data.Test%k != 0) {
 				t.Errorf("%s on %s: %d/%d examples are not equally of %d classes", preset, info.Name, c.Data.Train, c.Data.Test, k)
 			}
-			for _, other := range []Config{c.Supervised(), c.RandomInit()} {
+			for _, other := range []sslkit.Config{recipe.Supervised(c), recipe.RandomInit(c)} {
 				if err := other.Validate(); err != nil {
-					t.Errorf("%s on %s, %s: %v", preset, info.Name, other.Method.Name(), err)
+					t.Errorf("%s on %s, %s: %v", preset, info.Name, sslkit.NameOf(other.Method), err)
 				}
 			}
 		}
 	}
-	_, err := Rotation("quick", "mnist")
-	wantError(t, "unknown preset", err, `"quick"`, Smoke, Class, Paper)
+	_, err := recipe.Rotation("quick", "mnist")
+	labtest.WantError(t, "unknown preset", err, `"quick"`, sslkit.Smoke, sslkit.Class, sslkit.Paper)
 }
 
 // The embedded datasets can be cut as the presets say.
 func TestPresetsOpen(t *testing.T) {
 	for _, name := range []string{"fashion-mnist-10k", "photos"} {
-		for _, preset := range []string{Smoke, Class, Paper} {
-			c, err := Rotation(preset, name)
+		for _, preset := range []string{sslkit.Smoke, sslkit.Class, sslkit.Paper} {
+			c, err := recipe.Rotation(preset, name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			train, test, err := c.Data.open(t.Context(), data.OpenOptions{Offline: true})
+			j, err := (&runs.Store{Dir: t.TempDir()}).Job(t.Context(), c)
+			if err == nil {
+				err = j.Load(t.Context())
+			}
 			if err != nil {
 				t.Errorf("%s on %s: %v", preset, name, err)
 				continue
 			}
-			if _, err := data.Batches(train, data.Options{Batch: c.Batch}); err != nil {
+			if _, err := data.Batches(j.Train, data.Options{Batch: c.Batch}); err != nil {
 				t.Errorf("%s on %s: %v", preset, name, err)
 			}
-			for _, n := range []struct{ want, got int }{{c.Data.Train, train.Len()}, {c.Data.Test, test.Len()}} {
+			for _, n := range []struct{ want, got int }{{c.Data.Train, j.Train.Len()}, {c.Data.Test, j.Test.Len()}} {
 				if n.want != 0 && n.got != n.want || n.got == 0 {
 					t.Errorf("%s on %s: %d examples, want %d", preset, name, n.got, n.want)
 				}
 			}
-			if len(train.Classes()) == 0 {
+			if len(j.Train.Classes()) == 0 {
 				t.Errorf("%s on %s: no classes to probe", preset, name)
 			}
 		}
@@ -102,55 +119,59 @@ func TestPresetsOpen(t *testing.T) {
 func TestPaperPresets(t *testing.T) {
 	for name, c := range map[string]struct {
 		data string
-		want Config
+		want sslkit.Config
 	}{
 		// "We use SGD with batch size 128, momentum 0.9, weight decay 5e-4 and lr of 0.1. We drop the learning rates by a factor of 5
 		// after epochs 30, 60, and 80. We train in total for 100 epochs." In the code that the authors released it is 60, 120 and
 		// 160 of 200, with Nesterov's momentum.
 		// Reference: Gidaris et al. 2018, Sec. 3.1, "Implementation details"; CIFAR10_RotNet_NIN4blocks.py.
-		"rotation": {"cifar10", Config{
-			Method: Method{Rotation: &sslkit.Rotation{Backbone: nn.NIN(4, 192), Angles: []int{0, 90, 180, 270}, Pad: 4, Flip: true}},
+		"rotation": {"cifar10", sslkit.Config{
+			Method: &sslkit.Rotation{Backbone: nn.NIN(4, 192), Angles: []int{0, 90, 180, 270}, Pad: 4, Flip: true},
 			Epochs: 200, Batch: 128,
-			Optimizer: Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Drops: []int{60, 120, 160}, Factor: 0.2},
+			Optimizer: sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Drops: []int{60, 120, 160}, Factor: 0.2},
 		}},
 		// "--train_batch_size=512 --train_epochs=1000 --learning_rate=1.0 --weight_decay=1e-6 --temperature=0.5 --dataset=cifar10
 		// --image_size=32 --resnet_depth=18 --use_blur=False --color_jitter_strength=0.5"; by default LARS of momentum 0.9, 10 epochs
 		// of warm-up, a rate for each 256 of the batch, one hidden layer and 128 dimensions in the head.
 		// Reference: README.md and run.py of google-research/simclr, as released with the paper (commit 0075cc0); Chen et al. 2020,
 		// App. A and B.9 (colours of strength 0.5: 0.4, 0.4, 0.4 and 0.1).
-		"simclr": {"cifar10", Config{
-			Method: Method{SimCLR: &sslkit.SimCLR{
+		"simclr": {"cifar10", sslkit.Config{
+			Method: &sslkit.SimCLR{
 				Backbone: nn.ResNet18(64), Head: "mlp", Dim: 128, Temperature: 0.5,
 				View: view.Recipe{MinScale: 0.08, Flip: true, Jitter: 0.8, Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1, Gray: 0.2},
-			}},
+			},
 			Epochs: 1000, Batch: 512,
-			Optimizer: Optimizer{Kind: "lars", Rate: 2, Momentum: 0.9, WeightDecay: 1e-6, Warmup: 10},
+			Optimizer: sslkit.Optimizer{Kind: "lars", Rate: 2, Momentum: 0.9, WeightDecay: 1e-6, Warmup: 10},
 		}},
 		// "lr: 0.06 for batch 512", wd 5e-4, 200 epochs with a cosine; moco-dim 128, moco-k 4096, moco-m 0.99, moco-t 0.1, bn-splits 8;
 		// RandomResizedCrop(32), ColorJitter(0.4, 0.4, 0.4, 0.1) of probability 0.8, grey 0.2; resnet18 with a 3x3 stem and a linear head.
 		// Reference: moco_cifar10_demo.ipynb, branch colab-notebook of facebookresearch/moco.
-		"moco": {"cifar10", Config{
-			Method: Method{MoCo: &sslkit.MoCo{
+		"moco": {"cifar10", sslkit.Config{
+			Method: &sslkit.MoCo{
 				Backbone: nn.ResNet18(64), Dim: 128, Queue: 4096, Momentum: 0.99, Temperature: 0.1, Split: 8,
 				View: view.Recipe{MinScale: 0.08, Flip: true, Jitter: 0.8, Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1, Gray: 0.2},
-			}},
+			},
 			Epochs: 200, Batch: 512,
-			Optimizer: Optimizer{Kind: "sgd", Rate: 0.06, Momentum: 0.9, WeightDecay: 5e-4},
+			Optimizer: sslkit.Optimizer{Kind: "sgd", Rate: 0.06, Momentum: 0.9, WeightDecay: 5e-4},
 		}},
 		// "--batch_size 64" on 64 GPUs, "--model mae_vit_large_patch16 --norm_pix_loss --mask_ratio 0.75 --epochs 800 --warmup_epochs 40
 		// --blr 1.5e-4 --weight_decay 0.05": a rate of 2.4e-3. Crops from 0.2 of the area to 224 pixels, flips; AdamW with 0.9 and 0.95;
 		// a decoder of 8 blocks of 512.
 		// Reference: PRETRAIN.md and main_pretrain.py of facebookresearch/mae; He et al. 2022, Table 1 and 8.
-		"mae": {"folder:pictures", Config{
-			Method: Method{MAE: &sslkit.MAE{
+		"mae": {"folder:pictures", sslkit.Config{
+			Method: &sslkit.MAE{
 				Backbone: nn.ViT(24, 1024, 16), Mask: 0.75, DecoderDepth: 8, DecoderWidth: 512, Normalize: true, MinScale: 0.2, Flip: true,
-			}},
-			Data:   Data{Size: 224},
+			},
+			Data:   sslkit.Data{Size: 224},
 			Epochs: 800, Batch: 4096,
-			Optimizer: Optimizer{Kind: "adamw", Rate: 2.4e-3, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.05, Warmup: 40},
+			Optimizer: sslkit.Optimizer{Kind: "adamw", Rate: 2.4e-3, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.05, Warmup: 40},
 		}},
 	} {
-		got, err := Preset(name, Paper, c.data)
+		r, err := sslkit.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Preset(sslkit.Paper, c.data)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -169,39 +190,50 @@ func TestPaperPresets(t *testing.T) {
 
 // Who asks for the recipe of a paper gets it or hears what is missing, and what there is.
 func TestNoPaperPreset(t *testing.T) {
-	for _, name := range Methods()[:len(Methods())-2] {
+	for _, name := range methods() {
 		if hasPaper(name, "folder:x") {
 			continue
 		}
-		_, err := Preset(name, Paper, DefaultData(name))
-		wantError(t, name, err, name+" has no preset paper: ", Smoke, Class, "that have it: rotation, simclr, moco, mae")
+		_, err := recipe.Preset(t.Context(), name, sslkit.Paper, "")
+		labtest.WantError(t, name, err, name+" has no preset paper: ", sslkit.Smoke, sslkit.Class, "that have it: rotation, moco, simclr, mae")
 	}
-	_, err := MoCoV1(Paper, "cifar10")
-	wantError(t, "moco v1", err, "ResNet-50")
-	_, err = Inpainting(Paper, "photos")
-	wantError(t, "inpainting for pictures", err, "bottleneck")
-	_, err = MAE(Paper, "cifar10")
-	wantError(t, "mae on cifar10", err, "224 pixels", "folder:PATH")
+	_, err := recipe.MoCoV1(sslkit.Paper, "cifar10")
+	labtest.WantError(t, "moco v1", err, "ResNet-50")
+	_, err = recipe.Inpainting(sslkit.Paper, "photos")
+	labtest.WantError(t, "inpainting for pictures", err, "bottleneck")
+	_, err = recipe.MAE(sslkit.Paper, "cifar10")
+	labtest.WantError(t, "mae on cifar10", err, "224 pixels", "folder:PATH")
 }
 
 // SwAV's prototypes are frozen for an epoch, and not for 39 steps; colours are kept by context prediction at these sizes; fewer
 // dimensions are clustered than there are.
 func TestSmallPresets(t *testing.T) {
-	for _, preset := range []string{Smoke, Class} {
-		swav, err1 := SwAV(preset, "fashion-mnist-10k")
-		context, err2 := Context(preset, "photos")
-		deep, err3 := DeepCluster(preset, "fashion-mnist-10k")
+	for _, preset := range []string{sslkit.Smoke, sslkit.Class} {
+		swav, err1 := recipe.SwAV(preset, "fashion-mnist-10k")
+		context, err2 := recipe.Context(preset, "photos")
+		deep, err3 := recipe.DeepCluster(preset, "fashion-mnist-10k")
 		if err := errors.Join(err1, err2, err3); err != nil {
 			t.Fatal(err)
 		}
-		if m := swav.Method.SwAV; m.FreezeEpochs != 1 || m.Freeze != 0 {
+		if m := swav.Method.(*sslkit.SwAV); m.FreezeEpochs != 1 || m.Freeze != 0 {
 			t.Errorf("%s: swav is frozen for %d epochs, %d steps", preset, m.FreezeEpochs, m.Freeze)
 		}
-		if g := context.Method.Context.Guards; g.Colors != "" || !g.Normalize {
+		if g := context.Method.(*sslkit.ContextPrediction).Guards; g.Colors != "" || !g.Normalize {
 			t.Errorf("%s: context has the guards %+v", preset, g)
 		}
-		if m := deep.Method.DeepCluster; m.PCA != 0 || m.ClassifierRate == 0 {
+		if m := deep.Method.(*sslkit.DeepCluster); m.PCA != 0 || m.ClassifierRate == 0 {
 			t.Errorf("%s: deepcluster has pca %d, a classifier's rate of %g", preset, m.PCA, m.ClassifierRate)
 		}
+	}
+}
+
+// A preset's numbers are at most so many: the first command on a few images of one's own uses all of them.
+func TestPresetFitsTheUsersImages(t *testing.T) {
+	c, err := recipe.Preset(t.Context(), "simclr", sslkit.Smoke, labtest.Folder(t, true))
+	if err != nil || c.Data.Train != 0 || c.Data.Test != 0 || c.Batch != 80 {
+		t.Errorf("of 80 and 40 images %+v and a batch of %d, %v", c.Data, c.Batch, err)
+	}
+	if _, err := recipe.Preset(t.Context(), "simclr", sslkit.Smoke, "folder:"+t.TempDir()); err == nil {
+		t.Error("an empty folder: no error")
 	}
 }

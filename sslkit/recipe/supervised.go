@@ -3,6 +3,7 @@ package recipe
 import (
 	"strings"
 
+	"github.com/sslkit/lab/internal/shorten"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
@@ -27,9 +28,6 @@ func init() {
 	})
 }
 
-// supervisedEpochs are those of Labels; a variable for the tests.
-var supervisedEpochs = 20
-
 // Labels is how a backbone is trained on the labels of a dataset, as the row that self-supervised methods are held against. It
 // is a recipe of its own, whatever methods stand above it, whose schedules would leave it undertrained.
 //
@@ -46,7 +44,7 @@ var supervisedEpochs = 20
 func Labels(b nn.Backbone, d sslkit.Data) sslkit.Config {
 	m := &eval.Supervised{Backbone: b, Flip: !strings.HasPrefix(d.Name, "mnist")} // a mirrored digit is none
 	c := sslkit.Config{
-		Method: m, Data: d, Epochs: supervisedEpochs, Batch: 64, Seed: 1,
+		Method: m, Data: d, Epochs: shorten.SupervisedEpochs, Batch: 64, Seed: 1,
 		Optimizer: sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.5},
 	}
 	switch {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 )
@@ -24,14 +25,14 @@ func TestFinal(t *testing.T) {
 
 func TestDiff(t *testing.T) {
 	s, _ := newStore(t)
-	a := tiny(t)
+	a := labtest.Tiny(t)
 	b := a.WithEpochs(3)
-	rotation := *a.Method.Rotation
+	rotation := *a.Method.(*sslkit.Rotation)
 	rotation.Angles = []int{0, 180}
-	b.Method = Method{Rotation: &rotation}
+	b.Method = &rotation
 	for _, r := range []*Record{
-		{Key: a.Key(), Config: a, Revision: 1, History: sslkit.History{Loss: []float64{0.5}, Seconds: 2}},
-		{Key: b.Key(), Config: b, Revision: 1, History: sslkit.History{Loss: []float64{0.25}, Figures: map[string][]float64{"knn": {0.75}}}},
+		{Key: a.Key(), Config: a, Revision: sslkit.Revision{Number: 1}, History: sslkit.History{Loss: []float64{0.5}, Seconds: 2}},
+		{Key: b.Key(), Config: b, Revision: sslkit.Revision{Number: 1}, History: sslkit.History{Loss: []float64{0.25}, Figures: map[string][]float64{"knn": {0.75}}}},
 	} {
 		if err := s.write(r); err != nil {
 			t.Fatal(err)
@@ -72,7 +73,7 @@ func TestDiff(t *testing.T) {
 	}
 
 	_, _, err = s.Diff(a.Key())
-	wantError(t, "one run", err, "two runs or more")
+	labtest.WantError(t, "one run", err, "two runs or more")
 	_, _, err = s.Diff(a.Key(), "x")
-	wantError(t, "a key of nothing", err, "no run's key begins with")
+	labtest.WantError(t, "a key of nothing", err, "no run's key begins with")
 }

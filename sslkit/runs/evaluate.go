@@ -114,7 +114,7 @@ func Labelled(j *Job) error {
 }
 
 func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Options) (*Scores, error) {
-	s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v: probing", j)})
+	s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: probing", j)})
 	train, err := InOrder(j.Train)
 	if err != nil {
 		return nil, err

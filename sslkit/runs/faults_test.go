@@ -2,6 +2,7 @@ package runs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,27 +13,17 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/sslkit/lab/sslkit/eval"
-)
+	"github.com/gomlx/gomlx/core/tensors"
 
-// faults is how many damages or kills a campaign has: what SSLKIT_FAULTS says, as `make faults` does, or else a few.
-func faults(t testing.TB, few int) int {
-	t.Helper()
-	text := os.Getenv("SSLKIT_FAULTS")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("SSLKIT_FAULTS=%s: give a number", text)
-	}
-	return n
-}
+	"github.com/sslkit/lab/internal/labtest"
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/recipe"
+)
 
 // harm is a way to damage a file. It returns false where the file is as before.
 type harm struct {
@@ -74,22 +65,21 @@ var harms = []harm{
 // TestFaults damages the files of a store, one at a time, and asks for everything again: each answer is as it was, is made
 // again, or is refused with an error.
 func TestFaults(t *testing.T) {
-	n := faults(t, 60)
+	n := labtest.Faults(t, 60)
 	defer func(every time.Duration) { saveEvery = every }(saveEvery)
 	saveEvery = 0 // so that there are two checkpoints
 	s, _ := newStore(t)
-	c, other := tiny(t), tiny(t)
+	c, other := labtest.Tiny(t), labtest.Tiny(t)
 	other.Seed = 2
-	o := quick()
+	o := labtest.Quick()
 	o.NonLinear = nil // so that features are kept too
-	tuning := eval.FineTune{From: 1, Epochs: 1, Batch: 16, Rate: 1e-3}
-	answer := func(s *Store, c Config, o eval.Options) (*Record, *Scores, *Tuned, error) {
+	answer := func(s *Store, c sslkit.Config, o eval.Options) (*Record, *Scores, *weighed, error) {
 		ctx := context.Background()
 		scores, err := s.Evaluate(ctx, c, o)
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		tuned, err := s.FineTune(ctx, c, tuning, eval.Labels{})
+		weight, err := weigh(ctx, s, c)
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -105,9 +95,9 @@ func TestFaults(t *testing.T) {
 		if err == nil && !slices.ContainsFunc(all, func(x *Scores) bool { return sameJSON(x, scores) }) {
 			err = fmt.Errorf("shown are %+v", all)
 		}
-		return r, scores, tuned, err
+		return r, scores, weight, err
 	}
-	record, scores, tuned, err := answer(s, c, o)
+	record, scores, weight, err := answer(s, c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +116,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A run that was interrupted, of which a wrong state would be trained on.
-	half := tiny(t)
+	half := labtest.Tiny(t)
 	half.Seed = 3
 	if _, err := s.Pretrain(stopAt(s, 6), half); err == nil {
 		t.Fatal("it was not interrupted")
@@ -192,21 +182,21 @@ func TestFaults(t *testing.T) {
 			if !strings.HasSuffix(file, ".json") || strings.HasSuffix(file, "state.json") {
 				o, want = anew, scoresAnew
 			}
-			gotRecord, gotScores, gotTuned, err := answer(damaged, c, o)
+			gotRecord, gotScores, gotWeight, err := answer(damaged, c, o)
 			switch {
 			case err != nil && strings.Contains(err.Error(), "shown"):
 				return "wrong: " + err.Error()
 			case err != nil:
 				return "refused"
-			case !sameFigures(gotRecord, record) || !sameJSON(gotScores, want) || !sameJSON(gotTuned, tuned):
-				return fmt.Sprintf("wrong: %+v %+v %+v", gotRecord, gotScores, gotTuned)
-			case notes.steps > 0 || strings.Contains(notes.String(), "again"):
+			case !sameFigures(gotRecord, record) || !sameJSON(gotScores, want) || !sameJSON(gotWeight, weight):
+				return fmt.Sprintf("wrong: %+v %+v %+v", gotRecord, gotScores, gotWeight)
+			case notes.Steps > 0 || strings.Contains(notes.String(), "again"):
 				return "made again"
 			}
 			return "right"
 		}()
 		kind := filepath.Base(file)
-		for _, k := range []string{"scores-", "finetune-"} {
+		for _, k := range []string{"scores-"} {
 			if strings.HasPrefix(kind, k) {
 				kind = k + "*.json"
 			}
@@ -231,6 +221,26 @@ func TestFaults(t *testing.T) {
 	tabulate(t, outcomes)
 }
 
+// weighed stands for what packages above measure of an encoder.
+type weighed struct{ Mean, Square float64 }
+
+func weigh(ctx context.Context, s *Store, c sslkit.Config) (*weighed, error) {
+	return Once(ctx, s, c, "weight.json", Labelled, func(j *Job, _ *Record) (*weighed, error) {
+		w := new(weighed)
+		for v := range j.Store.Scope("/encoder").IterVariables() {
+			x, err := v.Value()
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range tensors.MustCopyFlatData[float32](x) {
+				w.Mean += float64(f)
+				w.Square += float64(f) * float64(f)
+			}
+		}
+		return w, nil
+	})
+}
+
 // sameFigures compares what is not time.
 func sameFigures(a, b *Record) bool {
 	return a.Parameters == b.Parameters && reflect.DeepEqual(a.History.Loss, b.History.Loss) &&
@@ -244,13 +254,13 @@ func sameJSON(a, b any) bool {
 	return errA == nil && errB == nil && bytes.Equal(x, y)
 }
 
-func keyOf(t testing.TB, s *Store, c Config) string {
+func keyOf(t testing.TB, s *Store, c sslkit.Config) string {
 	t.Helper()
-	j, err := s.job(context.Background(), c)
+	j, err := s.Job(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return j.key
+	return j.Key
 }
 
 func tabulate(t testing.TB, outcomes map[string]map[string]int) {
@@ -269,15 +279,13 @@ func tabulate(t testing.TB, outcomes map[string]map[string]int) {
 // TestKills kills processes that train and probe at random moments, again and again, until one comes to its end: the result
 // is bit for bit that of an undisturbed one. Methods and backends take turns.
 func TestKills(t *testing.T) {
-	n := faults(t, 6)
-	if n > 100 {
-		n = 100
-	}
+	n := labtest.Faults(t, 6)
+	n = min(n, 100) // each takes seconds
 	rnd := rand.New(rand.NewPCG(7, 7))
-	methods := slices.DeleteFunc(Methods(), func(m string) bool { return m == "random" || m == "supervised" || m == "position" })
+	methods := slices.DeleteFunc(sslkit.Methods(), func(m string) bool { return m == "random" || m == "supervised" || m == "position" })
 	backends := []string{"go"}
-	if os.Getenv(backendEnv) != "go" {
-		backends = append(backends, os.Getenv(backendEnv)) // "" is the best one
+	if os.Getenv(labtest.BackendEnv) != "go" {
+		backends = append(backends, os.Getenv(labtest.BackendEnv)) // "" is the best one
 	}
 	type undisturbed struct {
 		record *Record
@@ -285,9 +293,10 @@ func TestKills(t *testing.T) {
 		took   time.Duration
 	}
 	known := map[string]*undisturbed{}
-	for kills := 0; kills < n; {
-		method, backend := methods[(kills/3)%len(methods)], backends[(kills/3/len(methods)+kills/3)%len(backends)]
-		c := small(t, method)
+	kills := 0
+	for round := 0; kills < n; round++ {
+		method, backend := methods[round%len(methods)], backends[(round+round/len(methods))%len(backends)]
+		c, pair := small(t, method), method+" on "+cmp.Or(backend, "the best")
 		work := func(dir string, limit time.Duration) (done bool) {
 			cmd := child("evaluate", dir, c)
 			cmd.Env = append(cmd.Env, "GOMLX_BACKEND="+backend)
@@ -300,7 +309,7 @@ func TestKills(t *testing.T) {
 			timer := time.AfterFunc(limit, func() { cmd.Process.Kill() })
 			err := cmd.Wait()
 			if timer.Stop() && err != nil {
-				t.Fatalf("%s on %q: %v: %s", method, backend, err, out)
+				t.Fatalf("%s: %v: %s", pair, err, out)
 			}
 			return err == nil
 		}
@@ -319,10 +328,10 @@ func TestKills(t *testing.T) {
 			}
 			return records[0], scores[0]
 		}
-		u := known[method+backend]
+		u := known[pair]
 		if u == nil {
 			u = new(undisturbed)
-			known[method+backend] = u
+			known[pair] = u
 			dir, began := t.TempDir(), time.Now()
 			if !work(dir, time.Hour) {
 				t.Fatal("it did not end")
@@ -340,40 +349,38 @@ func TestKills(t *testing.T) {
 		}
 		r, scores := result(dir)
 		if !sameFigures(r, u.record) || !sameJSON(scores, u.scores) {
-			t.Errorf("%s on %q, killed %d times: %+v %+v, undisturbed %+v %+v", method, backend, killed, r, scores, u.record, u.scores)
+			t.Errorf("%s, killed %d times: %+v %+v, undisturbed %+v %+v", pair, killed, r, scores, u.record, u.scores)
 		}
 		kills += max(1, killed)
 	}
-	t.Logf("%d kills, %d pairs of method and backend", n, len(known))
+	t.Logf("%d kills, %d pairs of method and backend: %q", kills, len(known), slices.Sorted(maps.Keys(known)))
 }
 
 // small is a method's smallest run that does all that it does.
-func small(t testing.TB, method string) Config {
+func small(t testing.TB, method string) sslkit.Config {
 	t.Helper()
 	on := "scenes"
 	if method == "tracking" {
 		on = "clips"
 	}
-	c, err := Preset(method, Smoke, on)
+	c, err := recipe.Preset(t.Context(), method, sslkit.Smoke, on)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := c.Method.Network()
+	b := sslkit.Backbone(c.Method)
 	if b.Arch == "vit" {
 		b.Depth, b.Width = 1, 32
 	} else {
 		b.Depth, b.Width = map[string]int{"nin": 3, "resnet": 8}[b.Arch], 4
 	}
-	if m := c.Method.MoCo; m != nil {
+	switch m := c.Method.(type) {
+	case *sslkit.MoCo:
 		m.Queue = 64
-	}
-	if m := c.Method.DenseCL; m != nil {
+	case *sslkit.DenseCL:
 		m.Queue = 64
-	}
-	if m := c.Method.DeepCluster; m != nil {
+	case *sslkit.DeepCluster:
 		m.Clusters = 8
-	}
-	if m := c.Method.SwAV; m != nil {
+	case *sslkit.SwAV:
 		m.Prototypes = 8
 	}
 	c = c.WithEpochs(2)
@@ -385,12 +392,12 @@ func small(t testing.TB, method string) Config {
 // childEvaluate trains and probes, where there are labels.
 func childEvaluate() {
 	saveEvery = 0
-	c, err := ReadConfig(strings.NewReader(os.Getenv(configEnv)))
+	c, err := sslkit.ReadConfig(strings.NewReader(os.Getenv(configEnv)))
 	s := &Store{Dir: os.Getenv(dirEnv)}
-	if err == nil && c.Method.Tracking != nil {
+	if r, _ := sslkit.RegistrationOf(c.Method); err == nil && r.Needs == sslkit.Moving {
 		_, err = s.Pretrain(context.Background(), c)
 	} else if err == nil {
-		_, err = s.Evaluate(context.Background(), c, quick())
+		_, err = s.Evaluate(context.Background(), c, labtest.Quick())
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -398,11 +405,11 @@ func childEvaluate() {
 	}
 }
 
-// What passes for another run's result is refused, even where its checksum holds.
+// A finished run whose last checkpoint is damaged is said to be so, and is repaired to the bit.
 func TestRepair(t *testing.T) {
 	s, notes := newStore(t)
-	c := tiny(t)
-	first, err := s.Evaluate(context.Background(), c, quick())
+	c := labtest.Tiny(t)
+	first, err := s.Evaluate(context.Background(), c, labtest.Quick())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -419,35 +426,35 @@ func TestRepair(t *testing.T) {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	o := quick()
+	o := labtest.Quick()
 	o.K = 3
 	_, err = s.Evaluate(context.Background(), c, o)
-	wantError(t, "a damaged last checkpoint", err, "sslkit runs repair "+r.Key, "step-000000010")
+	labtest.WantError(t, "a damaged last checkpoint", err, "sslkit runs repair "+r.Key, "step-000000010")
 	_, err = s.Trained(context.Background(), c)
-	wantError(t, "a damaged last checkpoint", err, "sslkit runs repair "+r.Key)
-	notes.steps = 0
+	labtest.WantError(t, "a damaged last checkpoint", err, "sslkit runs repair "+r.Key)
+	notes.Steps = 0
 	repaired, err := s.Repair(context.Background(), r.Key[:6])
-	if err != nil || !sameFigures(repaired, r) || notes.steps == 0 {
-		t.Fatalf("%+v, %v after %d steps, want %+v", repaired, err, notes.steps, r)
+	if err != nil || !sameFigures(repaired, r) || notes.Steps == 0 {
+		t.Fatalf("%+v, %v after %d steps, want %+v", repaired, err, notes.Steps, r)
 	}
 	if strings.Contains(notes.String(), "other parameters") {
 		t.Error("the same parameters are called others")
 	}
-	steps := notes.steps
-	if again, err := s.Evaluate(context.Background(), c, quick()); err != nil || !reflect.DeepEqual(again, first) || notes.steps != steps {
+	steps := notes.Steps
+	if again, err := s.Evaluate(context.Background(), c, labtest.Quick()); err != nil || !reflect.DeepEqual(again, first) || notes.Steps != steps {
 		t.Errorf("%+v, %v", again, err)
 	}
-	if _, err := s.Repair(context.Background(), r.Key); err != nil || notes.steps != steps {
-		t.Errorf("a whole run: %v, %d steps", err, notes.steps-steps)
+	if _, err := s.Repair(context.Background(), r.Key); err != nil || notes.Steps != steps {
+		t.Errorf("a whole run: %v, %d steps", err, notes.Steps-steps)
 	}
 }
 
 // A record of the time before digests is shown, and no request finds it.
 func TestOldRecord(t *testing.T) {
 	s, notes := newStore(t)
-	c := tiny(t)
+	c := labtest.Tiny(t)
 	c.Backend = "go"
-	write := func(key string, c Config) {
+	write := func(key string, c sslkit.Config) {
 		text, err := json.Marshal(map[string]any{"key": key, "config": c, "done": true, "history": map[string]any{"loss": []float64{1}, "seconds": 1}})
 		if err == nil {
 			err = os.MkdirAll(s.path(key), 0o755)
@@ -465,8 +472,8 @@ func TestOldRecord(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	got := pretrain(t, s, c)
-	if got.Key == r.Key || notes.steps != 10 || !strings.Contains(notes.String(), "run "+r.Key) {
-		t.Errorf("%+v after %d steps; news %q", got, notes.steps, notes)
+	if got.Key == r.Key || notes.Steps != 10 || !strings.Contains(notes.String(), "run "+r.Key) {
+		t.Errorf("%+v after %d steps; news %q", got, notes.Steps, notes)
 	}
 	c.Data.Digest = got.Config.Data.Digest
 	write(c.Key(), c) // one that lost its checksum

@@ -63,10 +63,10 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 		return nil, err
 	}
 	if c.Backend == "" {
-		c.Backend = choice.Kind
+		c.Backend = choice.Name()
 	}
-	if c.Backend != choice.Kind {
-		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND, or leave the backend out", c.Backend, choice.Kind)
+	if c.Backend != choice.Name() {
+		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND or SSLKIT_CONV, or leave the backend out", c.Backend, choice.Name())
 	}
 	for _, kind := range []string{"folder:", "captions:", "video:"} {
 		if path, ok := strings.CutPrefix(c.Data.Name, kind); ok {
@@ -89,6 +89,17 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	j.Data.Digest = digest
 	j.Key = j.Config.Key()
 	return j, nil
+}
+
+// Pin returns c with the digest of its data as they are now: should they change while several runs are made for one table,
+// the next one is refused.
+func (s *Store) Pin(ctx context.Context, c sslkit.Config) (sslkit.Config, error) {
+	j, err := s.Job(ctx, c)
+	if err != nil {
+		return c, err
+	}
+	c.Data.Digest = j.Data.Digest
+	return c, nil
 }
 
 func (j *Job) digest(ctx context.Context) (string, error) {
@@ -194,7 +205,7 @@ func (j *Job) String() string {
 func (s *Store) pretrain(ctx context.Context, j *Job) (*Record, error) {
 	r, err := s.read(j.Key)
 	if err == nil && r.Done {
-		s.Tell(Progress{Key: j.Key, Note: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
+		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
 		return r, nil
 	}
 	unlock, err := s.lock(ctx, j.Key)
@@ -233,6 +244,7 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 		}
 	}
 	if run != nil {
+		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: compiling", j)})
 		if r.History, err = run.Pretrain(ctx); err != nil {
 			if errors.Is(err, sslkit.ErrInterrupted) { // show how far it got
 				err = errors.Join(err, s.write(r))

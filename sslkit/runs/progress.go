@@ -13,13 +13,14 @@ import (
 	"github.com/sslkit/lab/sslkit"
 )
 
-// Progress is news of long work: a step of a run, bytes of a download, or else a note.
+// Progress is news of long work: a step of a run, bytes of a download, what is being done, or else a note.
 type Progress struct {
 	Key          string          // of the run
 	Name         string          // what is being done, for people
 	Step         sslkit.Progress // of training
 	Bytes, Total int64           // done of the file called Name; Total is 0 while unknown
-	Note         string
+	Now          string          // what is being done or was just found, of no interest once there is other news
+	Note         string          // what should be known of the result
 }
 
 // Printer shows progress on w: a bar with the time left on a terminal, elsewhere a line now and then.
@@ -55,9 +56,9 @@ func (p *printer) print(news Progress) {
 		p.show(news.Key+news.Name, news.Name, text, int64(step.Step), int64(step.Steps), progressbar.OptionShowCount())
 	case news.Bytes > 0:
 		p.show(news.Name, "", news.Name, news.Bytes, news.Total, progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true))
-	case news.Note != "":
+	case news.Now != "" || news.Note != "":
 		p.endBar()
-		fmt.Fprintln(p.w, news.Note)
+		fmt.Fprintln(p.w, news.Now+news.Note)
 	}
 }
 

@@ -124,9 +124,10 @@ func (s *Store) read(key string) (*Record, error) {
 		return nil, err
 	}
 	r := new(Record)
-	switch err = sealed.Unmarshal(text, r); {
-	case errors.Is(err, sealed.ErrUnsealed):
+	if err = sealed.Unmarshal(text, r); errors.Is(err, sealed.ErrUnsealed) {
 		r, err = old(text)
+	}
+	switch {
 	case errors.Is(err, sslkit.ErrUnknownMethod):
 		return nil, fmt.Errorf("run %s was made with a method that this program does not have, and is left alone: %w", key, err)
 	case err == nil && r.Config.KeyAt(r.Revision) != r.Key:
@@ -185,10 +186,8 @@ func (s *Store) List() ([]*Record, error) {
 		switch {
 		case err == nil:
 			records = append(records, r)
-		case errors.Is(err, ErrDamaged):
-			bad = append(bad, fmt.Errorf("runs: %w; the same request begins it again", err))
 		case !errors.Is(err, fs.ErrNotExist):
-			bad = append(bad, fmt.Errorf("runs: %w", err))
+			bad = append(bad, told(err))
 		}
 	}
 	slices.SortFunc(records, func(a, b *Record) int { return a.Started.Compare(b.Started) })
@@ -230,9 +229,17 @@ func (s *Store) Get(prefix string) (*Record, error) {
 	}
 	r, err := s.read(key)
 	if err != nil {
-		return nil, fmt.Errorf("runs: %w; the same request begins it again", err)
+		return nil, told(err)
 	}
 	return r, nil
+}
+
+// told says of an error of read what can be done about it.
+func told(err error) error {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("runs: %w; the same request begins it again", err)
+	}
+	return fmt.Errorf("runs: %w", err)
 }
 
 // Find returns the record of c's run, finished or not; the error is fs.ErrNotExist if there is none.
@@ -287,7 +294,7 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 	}
 	ok, err := lock.TryLock()
 	if err == nil && !ok {
-		s.Tell(Progress{Key: key, Note: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
+		s.Tell(Progress{Key: key, Now: fmt.Sprintf("%s is at the same run; waiting for its result", s.holder(key))})
 		ok, err = lock.TryLockContext(ctx, 200*time.Millisecond)
 		if err != nil && ctx.Err() != nil {
 			return nil, fmt.Errorf("%w while waiting for run %s", sslkit.ErrInterrupted, key)

@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 )
 
 // put writes a finished record with this key, begun so many hours after the first of all.
 func put(t testing.TB, s *Store, key string, hour int) *Record {
 	t.Helper()
-	r := &Record{Key: key, Config: configs[key], Revision: 1, Done: true, History: sslkit.History{Loss: []float64{2, 1}, Seconds: 3},
+	r := &Record{Key: key, Config: configs[key], Revision: sslkit.Revision{Number: 1}, Done: true, History: sslkit.History{Loss: []float64{2, 1}, Seconds: 3},
 		Version: "v1", Started: time.Date(2024, 5, 6, hour, 0, 0, 0, time.UTC)}
 	if err := s.write(r); err != nil {
 		t.Fatal(err)
@@ -29,7 +30,7 @@ func put(t testing.TB, s *Store, key string, hour int) *Record {
 }
 
 var (
-	configs = map[string]Config{}
+	configs = map[string]sslkit.Config{}
 	keyA    = keyed("aaa")
 	keyB    = keyed("aab")
 	keyC    = keyed("c")
@@ -37,9 +38,9 @@ var (
 
 // keyed finds a configuration whose key begins with prefix.
 func keyed(prefix string) string {
-	c := full()
+	c := labtest.Full()
 	for c.Seed = 0; ; c.Seed++ {
-		if key := c.key(1); strings.HasPrefix(key, prefix) {
+		if key := c.Key(); strings.HasPrefix(key, prefix) {
 			configs[key] = c
 			return key
 		}
@@ -93,7 +94,7 @@ func TestOpenFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(filepath.Join(at("file"), "runs"))
-	wantError(t, "a folder within a file", err, "set SSLKIT_HOME to another", at("file"))
+	labtest.WantError(t, "a folder within a file", err, "set SSLKIT_HOME to another", at("file"))
 }
 
 func TestListIsInOrderAndSkipsWhatIsBroken(t *testing.T) {
@@ -123,7 +124,7 @@ func TestListIsInOrderAndSkipsWhatIsBroken(t *testing.T) {
 	if !errors.Is(err, ErrDamaged) {
 		t.Errorf("error %v, want ErrDamaged", err)
 	}
-	wantError(t, "a damaged record", err, keyB, "the same request begins it again")
+	labtest.WantError(t, "a damaged record", err, keyB, "the same request begins it again")
 	if strings.Contains(fmt.Sprint(err), keyA) {
 		t.Errorf("%v blames a good record", err)
 	}
@@ -151,20 +152,20 @@ func TestGetByPrefix(t *testing.T) {
 		"../" + "a": {"no run's key begins with"},
 	} {
 		_, err := s.Get(prefix)
-		wantError(t, "prefix "+prefix, err, want...)
+		labtest.WantError(t, "prefix "+prefix, err, want...)
 		_, err = s.Delete(prefix)
-		wantError(t, "deleting prefix "+prefix, err, want...)
+		labtest.WantError(t, "deleting prefix "+prefix, err, want...)
 	}
 
 	damage(t, s, keyC)
 	_, err := s.Get("c")
-	wantError(t, "a damaged record", err, keyC, "damaged", "the same request begins it again")
+	labtest.WantError(t, "a damaged record", err, keyC, "damaged", "the same request begins it again")
 	// A record that was copied by hand passes for no other run.
 	if err := os.Rename(s.path(keyA, "record.json"), s.path(keyC, "record.json")); err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.Get("c")
-	wantError(t, "another run's record", err, "damaged", keyA)
+	labtest.WantError(t, "another run's record", err, "damaged", keyA)
 	if all, _ := s.List(); len(all) != 1 {
 		t.Errorf("%d records, want 1", len(all))
 	}
@@ -172,7 +173,7 @@ func TestGetByPrefix(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	s, _ := newStore(t)
-	c := tiny(t)
+	c := labtest.Tiny(t)
 	if _, err := s.Find(context.Background(), c); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a run that was never begun: %v", err)
 	}
@@ -194,7 +195,7 @@ func TestFind(t *testing.T) {
 	}
 	c.Epochs = 0
 	_, err = s.Find(context.Background(), c)
-	wantError(t, "an invalid configuration", err, "choose at least 1")
+	labtest.WantError(t, "an invalid configuration", err, "choose at least 1")
 }
 
 func TestDelete(t *testing.T) {
@@ -206,7 +207,7 @@ func TestDelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Delete("aa")
-	wantError(t, "a run under way", err, keyA, "under way in process", fmt.Sprint(os.Getpid()), "stop that first")
+	labtest.WantError(t, "a run under way", err, keyA, "under way in process", fmt.Sprint(os.Getpid()), "stop that first")
 	if _, err := s.Get(keyA); err != nil {
 		t.Errorf("what was refused is gone: %v", err)
 	}
@@ -292,7 +293,7 @@ func TestRecordsAreAtomic(t *testing.T) {
 	dir := t.TempDir()
 	s := &Store{Dir: dir}
 	for i := range 5 {
-		cmd := child("write", dir, Config{})
+		cmd := child("write", dir, sslkit.Config{})
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -328,7 +329,7 @@ func TestWriteToNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.write(&Record{Key: keyA})
-	wantError(t, "a file where the run's folder is to be", err, "runs: writing", keyA)
+	labtest.WantError(t, "a file where the run's folder is to be", err, "runs: writing", keyA)
 
 	if os.Geteuid() == 0 {
 		t.Skip("root may write everywhere")
@@ -340,7 +341,7 @@ func TestWriteToNowhere(t *testing.T) {
 	defer os.Chmod(s.path(keyC), 0o755)
 	changed := *old
 	changed.Version = "v2"
-	wantError(t, "a read-only folder", s.write(&changed), "runs: writing", keyC)
+	labtest.WantError(t, "a read-only folder", s.write(&changed), "runs: writing", keyC)
 	if got, err := s.Get(keyC); err != nil || !reflect.DeepEqual(got, old) {
 		t.Errorf("the old record is %v, %v", got, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"syscall"
 	"testing"
+
+	"github.com/sslkit/lab/internal/labtest"
 )
 
 // A limit on the size of files stands for a full disk: writes fail in the middle.
@@ -38,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 	if !errors.Is(err, syscall.EFBIG) {
 		t.Errorf("error %v", err)
 	}
-	wantError(t, "a full disk", err, "runs: writing", s.path(keyA, "record.json"))
+	labtest.WantError(t, "a full disk", err, "runs: writing", s.path(keyA, "record.json"))
 	if got, err := s.Get(keyA); err != nil || !reflect.DeepEqual(got, old) {
 		t.Errorf("the old record is %+v, %v", got, err)
 	}

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 )
 
 func TestWarnings(t *testing.T) {
 	healthy := func() *Record {
-		c := full()
-		c.Method.Rotation.Angles = []int{0, 90, 180, 270}
+		c := labtest.Full()
+		c.Method.(*sslkit.Rotation).Angles = []int{0, 90, 180, 270}
 		return &Record{Config: c, History: sslkit.History{
 			Loss:    []float64{1.4, 0.5},
 			Reports: map[string][]float64{"projection_std": {0.1, 0.12}},
@@ -35,7 +36,7 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("got %q, want %q", w, test.want)
 		}
 	}
-	if w := (&Record{Config: full()}).Warnings(); len(w) > 0 {
+	if w := (&Record{Config: labtest.Full()}).Warnings(); len(w) > 0 {
 		t.Errorf("a run that was only begun: %q", w)
 	}
 }

@@ -62,6 +62,10 @@ func Ablate(ctx context.Context, s *runs.Store, variants []Variant, o eval.Optio
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
+	variants, err := pinned(ctx, s, variants)
+	if err != nil {
+		return nil, err
+	}
 	result := &Comparison{Config: variants[0].Config, Options: o, Seeds: seeds}
 	for _, v := range variants {
 		row, tally, err := row(ctx, s, v.Name, v.Config, o, seeds)

@@ -48,6 +48,10 @@ func Dense(ctx context.Context, s *runs.Store, variants []Variant, o eval.DenseO
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
+	variants, err := pinned(ctx, s, variants)
+	if err != nil {
+		return nil, err
+	}
 	first := variants[0].Config
 	for _, v := range variants {
 		if v.Config.Data != first.Data {
@@ -114,7 +118,7 @@ func annotated(j *runs.Job) error {
 }
 
 func dense(ctx context.Context, s *runs.Store, j *runs.Job, r *runs.Record, train, test data.Annotated, o eval.DenseOptions) (*eval.DenseScores, error) {
-	s.Tell(runs.Progress{Key: j.Key, Note: fmt.Sprintf("%v: segmentation and detection", j)})
+	s.Tell(runs.Progress{Key: j.Key, Now: fmt.Sprintf("%v: segmentation and detection", j)})
 	labels := rand.New(rand.NewPCG(uint64(o.Seed), 0)).Perm(train.Len())
 	if o.Labels > 0 {
 		labels = labels[:min(o.Labels, len(labels))]

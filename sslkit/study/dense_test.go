@@ -4,21 +4,24 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // tinyScenes is one epoch on 40 scenes, and the least that judges it.
-func tinyScenes(t testing.TB) (Config, eval.DenseOptions) {
-	c := tiny(t)
-	c.Method.Rotation.Backbone = nn.NIN(3, 6)
-	c.Data = Data{Name: "scenes", Size: 16, Train: 40, Test: 20}
+func tinyScenes(t testing.TB) (sslkit.Config, eval.DenseOptions) {
+	c := labtest.Tiny(t)
+	c.Method.(*sslkit.Rotation).Backbone = nn.NIN(3, 6)
+	c.Data = sslkit.Data{Name: "scenes", Size: 16, Train: 40, Test: 20}
 	c.Epochs = 1
 	o := eval.DenseDefaults()
 	o.Hidden, o.Epochs, o.Labels = 8, 1, 20
@@ -28,7 +31,7 @@ func tinyScenes(t testing.TB) (Config, eval.DenseOptions) {
 func TestDense(t *testing.T) {
 	s, notes := newStore(t)
 	c, o := tinyScenes(t)
-	result, err := s.Dense(context.Background(), []Variant{{"rotation", c}}, o, 1, 2)
+	result, err := Dense(context.Background(), s, []Variant{{"rotation", c}}, o, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +60,13 @@ func TestDense(t *testing.T) {
 
 	// The second time nothing is trained or measured.
 	before := notes.String()
-	again, err := s.Dense(context.Background(), []Variant{{"rotation", c}}, o, 1, 2)
+	again, err := Dense(context.Background(), s, []Variant{{"rotation", c}}, o, 1, 2)
 	if err != nil || !reflect.DeepEqual(again, result) || notes.String() != before {
 		t.Errorf("the second time %+v, %v, and news\n%s", again, err, strings.TrimPrefix(notes.String(), before))
 	}
 	// Damaged scores are measured again, to the same.
 	c.Seed, o.Seed = 1, 1
-	first, err := s.DenseScores(context.Background(), c, o)
+	first, err := DenseScores(context.Background(), s, c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +74,10 @@ func TestDense(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.path(r.Key, "dense-"+hash(o)+".json"), []byte("{}"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Dir, r.Key, "dense-"+sslkit.Hash([]any{o, measureRevision})+".json"), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.DenseScores(context.Background(), c, o); err != nil || !reflect.DeepEqual(again, first) {
+	if again, err := DenseScores(context.Background(), s, c, o); err != nil || !reflect.DeepEqual(again, first) {
 		t.Errorf("after damage: %v", err)
 	}
 	if all, err := s.Scores(r.Key); err != nil || len(all) > 0 {
@@ -84,7 +87,7 @@ func TestDense(t *testing.T) {
 	// In one table with the other measures.
 	all := TransferOptions{Options: eval.Defaults(), Dense: &o}
 	all.K = 5
-	table, err := s.Transfer(context.Background(), []Variant{{"rotation", c}}, all, 1, 2)
+	table, err := Transfer(context.Background(), s, []Variant{{"rotation", c}}, all, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,9 +99,9 @@ func TestDense(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	s.Report = func(Progress) { cancel() } // with the news that it begins
+	s.Report = func(runs.Progress) { cancel() } // with the news that it begins
 	o.Epochs++
-	if _, err := s.DenseScores(ctx, c, o); !errors.Is(err, sslkit.ErrInterrupted) {
+	if _, err := DenseScores(ctx, s, c, o); !errors.Is(err, sslkit.ErrInterrupted) {
 		t.Errorf("error %v, want ErrInterrupted", err)
 	}
 }
@@ -107,24 +110,24 @@ func TestDenseRefuses(t *testing.T) {
 	s, notes := newStore(t)
 	c, o := tinyScenes(t)
 	ctx := context.Background()
-	_, err := s.Dense(ctx, nil, o, 1)
-	wantError(t, "no variants", err, "at least one variant")
-	_, err = s.Dense(ctx, []Variant{{"rotation", c}}, o)
-	wantError(t, "no seeds", err, "at least one seed")
+	_, err := Dense(ctx, s, nil, o, 1)
+	labtest.WantError(t, "no variants", err, "at least one variant")
+	_, err = Dense(ctx, s, []Variant{{"rotation", c}}, o)
+	labtest.WantError(t, "no seeds", err, "at least one seed")
 	other := c
 	other.Data.Size = 20
 	o.Epochs = 0
-	_, err = s.Dense(ctx, []Variant{{"rotation", c}}, o, 1)
-	wantError(t, "options", err, "0 epochs")
+	_, err = Dense(ctx, s, []Variant{{"rotation", c}}, o, 1)
+	labtest.WantError(t, "options", err, "0 epochs")
 	_, o = tinyScenes(t)
-	_, err = s.Dense(ctx, []Variant{{"rotation", c}, {"larger", other}}, o, 1)
-	wantError(t, "two datasets", err, "larger has other data than rotation")
-	_, err = s.Dense(ctx, []Variant{{"bars", tiny(t)}}, o, 1)
-	wantError(t, "no segments", err, "has no objects and segments")
-	_, err = s.Transfer(ctx, []Variant{{"bars", tiny(t)}}, TransferOptions{Options: eval.Defaults(), Dense: &o}, 1)
-	wantError(t, "no segments", err, "has no objects and segments")
-	if notes.steps > 0 {
-		t.Errorf("it trained %d steps before", notes.steps)
+	_, err = Dense(ctx, s, []Variant{{"rotation", c}, {"larger", other}}, o, 1)
+	labtest.WantError(t, "two datasets", err, "larger has other data than rotation")
+	_, err = Dense(ctx, s, []Variant{{"bars", labtest.Tiny(t)}}, o, 1)
+	labtest.WantError(t, "no segments", err, "has no objects and segments")
+	_, err = Transfer(ctx, s, []Variant{{"bars", labtest.Tiny(t)}}, TransferOptions{Options: eval.Defaults(), Dense: &o}, 1)
+	labtest.WantError(t, "no segments", err, "has no objects and segments")
+	if notes.Steps > 0 {
+		t.Errorf("it trained %d steps before", notes.Steps)
 	}
 }
 

@@ -3,8 +3,6 @@ package study
 import (
 	"context"
 	"math"
-	"os"
-	"os/exec"
 	"slices"
 	"testing"
 
@@ -21,6 +19,8 @@ import (
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/pjrt"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // What the method is for: features that tell classes apart better than random ones do, be the norms of these fitted to the
@@ -30,14 +30,7 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for most of a minute")
 	}
-	if os.Getenv(roleEnv) != onBest { // again, on the backend that users get: a process has one
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-		cmd.Env = append(os.Environ(), roleEnv+"="+onBest, "GOMLX_BACKEND="+os.Getenv(backendEnv))
-		out, err := cmd.CombinedOutput()
-		t.Logf("%s", out)
-		if err != nil {
-			t.Error(err)
-		}
+	if !onBest(t) {
 		return
 	}
 	backend, choice, err := pjrt.Open()
@@ -47,17 +40,15 @@ func TestRotationBeatsRandomInit(t *testing.T) {
 	if choice.Kind == "go" {
 		t.Skip("takes minutes in pure Go")
 	}
-	c, err := Rotation(Smoke, "fashion-mnist-10k")
+	c, err := recipe.Rotation(sslkit.Smoke, "fashion-mnist-10k")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Data.Train, c.Data.Test, c.Epochs, c.Batch = 1000, 1000, 1, 32 // 31 steps
-	m := c.Method.Rotation
+	m := c.Method.(*sslkit.Rotation)
 	m.Backbone = nn.NIN(3, 24)
 	b := bench{c, backend, nil, nil}
-	if b.train, b.test, err = c.Data.open(t.Context(), data.OpenOptions{Offline: true}); err != nil {
-		t.Fatal(err)
-	}
+	b.train, b.test = opened(t, c)
 
 	var learned, pretext, random, fitted []float64
 	for seed := range int64(3) {
@@ -107,7 +98,7 @@ func (m mistaken) Loss(scope *model.Scope, b sslkit.Batch) *Node {
 
 // bench compares encoders with nothing around them, so that little is compiled.
 type bench struct {
-	Config
+	sslkit.Config
 	backend     compute.Backend
 	train, test data.Source
 }
@@ -119,7 +110,7 @@ func (b bench) trained(t *testing.T, m sslkit.Method, seed int64) (*model.Store,
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &sslkit.Run{Method: m, Backend: b.backend, Train: loader, Optimizer: b.Optimizer.build(loader.Steps(), b.Epochs), Epochs: b.Epochs, Seed: seed}
+	r := &sslkit.Run{Method: m, Backend: b.backend, Train: loader, Optimizer: b.Optimizer.Build(loader.Steps(), b.Epochs), Epochs: b.Epochs, Seed: seed}
 	history, err := r.Pretrain(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -129,11 +120,11 @@ func (b bench) trained(t *testing.T, m sslkit.Method, seed int64) (*model.Store,
 
 func (b bench) untrained(t *testing.T, m sslkit.Method, seed int64) *model.Store {
 	t.Helper()
-	in, err := inOrder(b.train)
+	in, err := runs.InOrder(b.train)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := eval.RandomInit(context.Background(), b.backend, m, in.loader, seed)
+	store, err := eval.RandomInit(context.Background(), b.backend, m, in.Loader, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,16 +135,16 @@ func (b bench) untrained(t *testing.T, m sslkit.Method, seed int64) *model.Store
 func (b bench) knn(t *testing.T, store *model.Store) float64 {
 	t.Helper()
 	read := func(src data.Source) ([][]float32, []int32) {
-		in, err := inOrder(src)
+		in, err := runs.InOrder(src)
 		if err != nil {
 			t.Fatal(err)
 		}
-		features, err := sslkit.Features(context.Background(), b.backend, store, b.Method.Rotation, in.loader,
+		features, err := sslkit.Features(context.Background(), b.backend, store, b.Method, in.Loader,
 			func(maps []*Node) []*Node { return []*Node{nn.Pool(maps[ProbedBlock-1])} })
 		if err != nil {
 			t.Fatal(err)
 		}
-		return features[0], in.labels
+		return features[0], in.Labels
 	}
 	train, trainLabels := read(b.train)
 	test, testLabels := read(b.test)

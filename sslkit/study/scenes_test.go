@@ -1,8 +1,6 @@
 package study
 
 import (
-	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/sslkit/lab/data"
@@ -10,6 +8,7 @@ import (
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/pjrt"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // The drawn scenes can be learnt: with labels, 200 steps of a small residual network are above linear probes of mean colours
@@ -18,14 +17,7 @@ func TestScenesAreLearnt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for seconds")
 	}
-	if os.Getenv(roleEnv) != onBest { // again, on the backend that users get: a process has one
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-		cmd.Env = append(os.Environ(), roleEnv+"="+onBest, "GOMLX_BACKEND="+os.Getenv(backendEnv))
-		out, err := cmd.CombinedOutput()
-		t.Logf("%s", out)
-		if err != nil {
-			t.Error(err)
-		}
+	if !onBest(t) {
 		return
 	}
 	backend, choice, err := pjrt.Open()
@@ -35,26 +27,24 @@ func TestScenesAreLearnt(t *testing.T) {
 	if choice.Kind == "go" {
 		t.Skip("takes minutes in pure Go")
 	}
-	train, test, err := Data{Name: "scenes", Train: 2000, Test: 500}.open(t.Context(), data.OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := &eval.Supervised{Backbone: nn.ResNet(8, 16), Classes: 10, Pad: 2, Flip: true}
+	train, test := opened(t, sslkit.Config{Method: m, Data: sslkit.Data{Name: "scenes", Train: 2000, Test: 500}})
+	m.Labels = data.Labels(train)
 	loader, err := data.Batches(train, data.Options{Batch: 50, Shuffle: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &eval.Supervised{Backbone: nn.ResNet(8, 16), Classes: 10, Pad: 2, Flip: true, Labels: data.Labels(train)}
 	const epochs = 5
-	o := Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25}
-	r := &sslkit.Run{Method: m, Backend: backend, Train: loader, Optimizer: o.build(loader.Steps(), epochs), Epochs: epochs, Seed: 1}
+	o := sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25}
+	r := &sslkit.Run{Method: m, Backend: backend, Train: loader, Optimizer: o.Build(loader.Steps(), epochs), Epochs: epochs, Seed: 1}
 	if _, err := r.Pretrain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	in, err := inOrder(test)
+	in, err := runs.InOrder(test)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := m.Test(t.Context(), backend, r.Store, in.loader, in.labels, nil)
+	got, err := m.Test(t.Context(), backend, r.Store, in.Loader, in.Labels, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,25 +9,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // An experiment that is stopped after each of its runs ends as one that was never stopped, and repeats none.
 func TestTaskGapGoesOn(t *testing.T) {
 	s, notes := newStore(t)
-	c := tiny(t)
+	c := labtest.Tiny(t)
 	c.Epochs = 1
 	steps := make(map[string]int) // of each run, over all calls
-	var gap *TaskGap
+	var gap *Gap
 	for calls := 1; gap == nil; calls++ {
 		if calls > 20 {
 			t.Fatalf("not done after %d calls", calls)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		s.Report = func(p Progress) {
-			notes.add(p)
+		s.Report = func(p runs.Progress) {
+			notes.Add(p.Now+p.Note, p.Step)
 			if p.Step.Steps > 0 {
 				steps[p.Key]++
 				if p.Step.Step == p.Step.Steps {
@@ -36,19 +39,23 @@ func TestTaskGapGoesOn(t *testing.T) {
 			}
 		}
 		var err error
-		if gap, err = s.TaskGap(ctx, c, quick(), 1); err != nil && !errors.Is(err, sslkit.ErrInterrupted) {
+		if gap, err = TaskGap(ctx, s, c, labtest.Quick(), 1); err != nil && !errors.Is(err, sslkit.ErrInterrupted) {
 			t.Fatal(err)
 		}
 		cancel()
 	}
-	supervised := c.Supervised()
-	supervised.Seed, supervised.Backend = 1, "go"
+	supervised := recipe.Supervised(c)
+	supervised.Seed = 1
+	j, err := s.Job(t.Context(), supervised) // with the digest of the data
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(steps) != 5 { // four angle sets, and supervised
 		t.Errorf("steps of runs: %v", steps)
 	}
 	for key, n := range steps {
 		want := 5
-		if key == supervised.Key() {
+		if key == j.Key {
 			want = 8 * supervised.Epochs // of 10 of 80 images
 		}
 		if n != want {
@@ -56,7 +63,7 @@ func TestTaskGapGoesOn(t *testing.T) {
 		}
 	}
 	whole, _ := newStore(t)
-	want, err := whole.TaskGap(context.Background(), c, quick(), 1)
+	want, err := TaskGap(context.Background(), whole, c, labtest.Quick(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,29 +91,29 @@ func TestTaskGapGoesOn(t *testing.T) {
 			t.Errorf("row %q under %q", row, head)
 		}
 	}
-	if !reflect.DeepEqual(c.Method.Rotation.Angles, []int{0, 90, 180, 270}) {
-		t.Errorf("the caller's angles are now %v", c.Method.Rotation.Angles)
+	if !reflect.DeepEqual(c.Method.(*sslkit.Rotation).Angles, []int{0, 90, 180, 270}) {
+		t.Errorf("the caller's angles are now %v", c.Method.(*sslkit.Rotation).Angles)
 	}
 }
 
 // Each cell of the table is the mean and the deviation of what the single runs have.
 func TestTaskGapSpreads(t *testing.T) {
 	s, notes := newStore(t)
-	c, seeds := tiny(t), []int64{1, 2}
-	gap, err := s.TaskGap(t.Context(), c, quick(), seeds...)
+	c, seeds := labtest.Tiny(t), []int64{1, 2}
+	gap, err := TaskGap(t.Context(), s, c, labtest.Quick(), seeds...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 2 * (4*10 + 8*c.Supervised().Epochs); notes.steps != want {
-		t.Errorf("%d steps, want %d: 10 of each of two seeds of four trained rows, and those of the supervised one", notes.steps, want)
+	if want := 2 * (4*10 + 8*recipe.Supervised(c).Epochs); notes.Steps != want {
+		t.Errorf("%d steps, want %d: 10 of each of two seeds of four trained rows, and those of the supervised one", notes.Steps, want)
 	}
-	configs := make(map[string]Config)
+	configs := make(map[string]sslkit.Config)
 	for _, set := range AngleSets {
 		config := c
-		config.Method.Rotation = &sslkit.Rotation{Backbone: nn.NIN(3, 6), Angles: set.Angles, Pad: 1, Flip: true}
+		config.Method = &sslkit.Rotation{Backbone: nn.NIN(3, 6), Angles: set.Angles, Pad: 1, Flip: true}
 		configs[set.Name] = config
 	}
-	configs["random init"], configs["random, norms fitted"], configs["supervised"] = c.RandomInit(), c.RandomFitted(), c.Supervised()
+	configs["random init"], configs["random, norms fitted"], configs["supervised"] = recipe.RandomInit(c), recipe.RandomFitted(c), recipe.Supervised(c)
 	if len(gap.Rows) != len(configs) {
 		t.Fatalf("%d rows, want %d", len(gap.Rows), len(configs))
 	}
@@ -117,7 +124,7 @@ func TestTaskGapSpreads(t *testing.T) {
 			t.Errorf("a row of %q", row.Name)
 			continue
 		}
-		var of [2]*Scores
+		var of [2]*runs.Scores
 		for i, seed := range seeds {
 			config.Seed = seed
 			r, err := s.Find(context.Background(), config)
@@ -129,11 +136,11 @@ func TestTaskGapSpreads(t *testing.T) {
 				t.Fatalf("%s, seed %d: %d scores, %v", row.Name, seed, len(all), err)
 			}
 			of[i] = all[0]
-			if config.Method.Rotation != nil && *all[0].Pretext != r.History.Reports["accuracy"][1] {
+			if config.Role() == sslkit.SelfSupervised && *all[0].Pretext != r.History.Reports["accuracy"][1] {
 				t.Errorf("%s, seed %d: pretext accuracy %v, the run's is %v", row.Name, seed, *all[0].Pretext, r.History.Reports["accuracy"])
 			}
 		}
-		check := func(what string, got eval.Spread, read func(*Scores) float64) {
+		check := func(what string, got eval.Spread, read func(*runs.Scores) float64) {
 			t.Helper()
 			a, b := read(of[0]), read(of[1])
 			// Of two values the sample's deviation is their distance over the root of 2.
@@ -146,15 +153,15 @@ func TestTaskGapSpreads(t *testing.T) {
 			}
 		}
 		for i := range 3 {
-			check(fmt.Sprint("k-NN ", i+1), row.KNN[i], func(s *Scores) float64 { return s.Stages[i].KNN })
-			check(fmt.Sprint("linear ", i+1), row.Linear[i], func(s *Scores) float64 { return s.Stages[i].Linear })
+			check(fmt.Sprint("k-NN ", i+1), row.KNN[i], func(s *runs.Scores) float64 { return s.Stages[i].KNN })
+			check(fmt.Sprint("linear ", i+1), row.Linear[i], func(s *runs.Scores) float64 { return s.Stages[i].Linear })
 		}
-		check("non-linear", row.NonLinear, func(s *Scores) float64 { return *s.Stages[ProbedBlock-1].NonLinear })
-		if config.Method.Rotation != nil {
-			check("pretext", *row.Pretext, func(s *Scores) float64 { return *s.Pretext })
+		check("non-linear", row.NonLinear, func(s *runs.Scores) float64 { return *s.Stages[ProbedBlock-1].NonLinear })
+		if config.Role() == sslkit.SelfSupervised {
+			check("pretext", *row.Pretext, func(s *runs.Scores) float64 { return *s.Pretext })
 		}
 		if row.Name == "supervised" {
-			check("end to end", *row.EndToEnd, func(s *Scores) float64 { return *s.EndToEnd })
+			check("end to end", *row.EndToEnd, func(s *runs.Scores) float64 { return *s.EndToEnd })
 		}
 	}
 	if r := gap.Rows[0]; len(r.Each) != 2 || math.Abs(r.Each[0]+r.Each[1]-2*r.NonLinear.Mean) > 1e-12 || r.NonLinear.Error <= 0 || math.Abs(r.NonLinear.Balanced-r.NonLinear.Mean) > 1e-12 {
@@ -172,7 +179,7 @@ func TestTable(t *testing.T) {
 	of := func(mean, std float64, n int) eval.Spread { return eval.Spread{Mean: mean, Std: std, N: n} }
 	some := of(0.5, 0.125, 3)
 	c := Comparison{
-		Config: tiny(t), Options: quick(), Seeds: []int64{1, 2, 3},
+		Config: labtest.Tiny(t), Options: labtest.Quick(), Seeds: []int64{1, 2, 3},
 		Rows: []Row{
 			{Name: "4 rotations", Paper: 0.8906, Pretext: &some, NonLinear: of(0.75, 0.01, 3), Linear: []eval.Spread{of(0.1, 0.02, 3), of(0.2, 0, 1)}},
 			{Name: "random init", NonLinear: of(0.6, 0.02, 3), Linear: []eval.Spread{of(0.3, 0.02, 3), {}}},
@@ -216,21 +223,21 @@ func TestTable(t *testing.T) {
 
 func TestTaskGapMistakes(t *testing.T) {
 	s, _ := newStore(t)
-	_, err := s.TaskGap(context.Background(), tiny(t).Supervised(), quick(), 1)
-	wantError(t, "not rotation", err, `not "supervised"`)
-	_, err = s.TaskGap(context.Background(), tiny(t), eval.Defaults(), 1)
-	wantError(t, "no non-linear probe", err, "GapOptions")
-	_, err = s.TaskGap(context.Background(), tiny(t), quick(), 1, 2, 1)
-	wantError(t, "a seed twice", err, "seed 1 is given twice")
-	_, err = s.TaskGap(context.Background(), tiny(t), quick())
-	wantError(t, "no seed", err, "seed")
-	_, err = s.Compare(context.Background(), tiny(t), quick())
-	wantError(t, "no seed", err, "seed")
+	_, err := TaskGap(context.Background(), s, recipe.Supervised(labtest.Tiny(t)), labtest.Quick(), 1)
+	labtest.WantError(t, "not rotation", err, `not "supervised"`)
+	_, err = TaskGap(context.Background(), s, labtest.Tiny(t), eval.Defaults(), 1)
+	labtest.WantError(t, "no non-linear probe", err, "GapOptions")
+	_, err = TaskGap(context.Background(), s, labtest.Tiny(t), labtest.Quick(), 1, 2, 1)
+	labtest.WantError(t, "a seed twice", err, "seed 1 is given twice")
+	_, err = TaskGap(context.Background(), s, labtest.Tiny(t), labtest.Quick())
+	labtest.WantError(t, "no seed", err, "seed")
+	_, err = Compare(context.Background(), s, labtest.Tiny(t), labtest.Quick())
+	labtest.WantError(t, "no seed", err, "seed")
 }
 
 // gapOf is a result with the given accuracies of the non-linear probe, seed by seed: the angle sets, random init, supervised.
-func gapOf(c Config, off float64, accuracies ...[]float64) *TaskGap {
-	g := &TaskGap{Comparison: Comparison{Config: c, Options: GapOptions(), Seeds: make([]int64, len(accuracies[0])), Tally: eval.Tally{Test: 400}}}
+func gapOf(c sslkit.Config, off float64, accuracies ...[]float64) *Gap {
+	g := &Gap{Comparison: Comparison{Config: c, Options: GapOptions(), Seeds: make([]int64, len(accuracies[0])), Tally: eval.Tally{Test: 400}}}
 	for i, each := range accuracies {
 		s := eval.Summarize(each)
 		s.Error = off
@@ -240,7 +247,7 @@ func gapOf(c Config, off float64, accuracies ...[]float64) *TaskGap {
 }
 
 func TestFinding(t *testing.T) {
-	c := tiny(t)
+	c := labtest.Tiny(t)
 	// Three seeds, with a luck of their own that all rows share: only pairs tell them apart.
 	of := func(mean float64) []float64 { return []float64{mean - 0.1, mean + 0.001, mean + 0.099} }
 	four := []float64{0.7, 0.8, 0.9}
@@ -248,7 +255,7 @@ func TestFinding(t *testing.T) {
 	photos := gapOf(c, 0.06, four, of(0.6), of(0.6), of(0.6), random, supervised)
 	photos.Tally.Groups = 40
 	for name, test := range map[string]struct {
-		gap  *TaskGap
+		gap  *Gap
 		want []string
 		not  string
 	}{
@@ -276,9 +283,9 @@ func TestFinding(t *testing.T) {
 		}
 	}
 
-	rotation := *c.Method.Rotation
+	rotation := *c.Method.(*sslkit.Rotation)
 	rotation.Backbone = nn.ResNet(14, 8)
-	c.Method = Method{Rotation: &rotation}
+	c.Method = &rotation
 	same := of(0.5)
 	if got := gapOf(c, 0.01, same, same, same, same, same, same).finding(); !strings.Contains(got, "a ResNet-14 of width 8") {
 		t.Errorf("a resnet: %q", got)

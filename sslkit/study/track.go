@@ -79,6 +79,10 @@ func Track(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking,
 	if err := checkSeeds(seeds); err != nil {
 		return nil, err
 	}
+	c, err := s.Pin(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	table := &TrackTable{Config: c, Options: o, Seeds: seeds}
 	for _, seed := range seeds {
 		c.Seed = seed
@@ -93,7 +97,7 @@ func Track(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking,
 			if !tracker.Seeded && seed != seeds[0] {
 				continue
 			}
-			s.Tell(runs.Progress{Note: fmt.Sprintf("%s, seed %d: tracking with %s", c.Data.Name, seed, tracker.Name)})
+			s.Tell(runs.Progress{Now: fmt.Sprintf("%s, seed %d: tracking with %s", c.Data.Name, seed, tracker.Name)})
 			ds, truth, err := Clips(t.Test, c.Batch)
 			if err != nil {
 				return nil, err

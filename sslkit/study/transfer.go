@@ -19,7 +19,7 @@ import (
 	"github.com/sslkit/lab/sslkit/runs"
 )
 
-// TransferOptions is how [Store.Transfer] measures.
+// TransferOptions is how [Transfer] measures.
 type TransferOptions struct {
 	eval.Options                // k-NN and linear probes, with all labels and few; the seed is that of the run
 	FineTune     *eval.FineTune `json:"finetune,omitempty"` // with all labels and each of Few's; nil: not measured
@@ -55,7 +55,7 @@ func (o TransferOptions) few() []eval.Labels {
 	return o.Few.Labels
 }
 
-// Column is one measure of a [Transfer].
+// Column is one measure of a [TransferTable].
 type Column struct {
 	Name string `json:"name"`
 	Unit string `json:"unit,omitempty"` // "%" of what is kept as a fraction, "s", "MB"; "" of a count
@@ -89,7 +89,7 @@ func with(probe string, l eval.Labels) string {
 	return probe
 }
 
-// Columns are those of a Transfer by these options.
+// Columns are those of a TransferTable by these options.
 func (o TransferOptions) Columns() []Column {
 	columns := []Column{{columnKNN, "%", false}, {columnLinear, "%", false}, {columnByClass, "%", false}, {columnBest, "%", false}}
 	for _, l := range o.few() {
@@ -109,7 +109,7 @@ func (o TransferOptions) Columns() []Column {
 		Column{columnParameters, "", true}, Column{columnMemory, "MB", true})
 }
 
-// Transfer is a table of encoders by what they are good for, and by what they cost.
+// TransferTable is encoders by what they are good for, and by what they cost.
 type TransferTable struct {
 	Data    sslkit.Data     `json:"data"`
 	Options TransferOptions `json:"options"`
@@ -162,6 +162,10 @@ func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o Transfer
 		if err := s.Trainable(ctx, v.Config); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Name, err)
 		}
+	}
+	variants, err := pinned(ctx, s, variants)
+	if err != nil {
+		return nil, err
 	}
 	if o.Dense != nil { // said before anything is trained
 		j, err := s.Job(ctx, variants[0].Config)
@@ -232,7 +236,7 @@ func ImageMethods() []string {
 func transfer(ctx context.Context, s *runs.Store, c sslkit.Config, o TransferOptions, values map[string][]eval.Tested) (*eval.Tally, error) {
 	accuracy := func(column string, v eval.Tested) { values[column] = append(values[column], v) }
 	add := func(column string, v float64) { accuracy(column, eval.Tested{Test: v}) }
-	o.Seed = c.Seed // the runs.Labelled examples are others for each seed, and the same for all methods
+	o.Seed = c.Seed // the labelled examples are others for each seed, and the same for all methods
 	scores, err := s.Evaluate(ctx, c, o.Options)
 	if err != nil {
 		return nil, err

@@ -12,15 +12,18 @@ import (
 	"testing"
 
 	"github.com/sslkit/lab/data"
+	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // brief is the least of Transfer.
 func brief() TransferOptions {
 	tune := eval.FineTune{From: 1, Epochs: 1, Steps: 3, Batch: 20, Rate: 1e-3}
-	o := TransferOptions{Options: quick(), FineTune: &tune}
+	o := TransferOptions{Options: labtest.Quick(), FineTune: &tune}
 	o.NonLinear = nil
 	o.Few = &eval.FewShot{Labels: []eval.Labels{{PerClass: 3}}, Draws: 2}
 	return o
@@ -28,17 +31,17 @@ func brief() TransferOptions {
 
 // pair is two methods with two backbones.
 func pair(t *testing.T) []Variant {
-	simclr := tiny(t)
+	simclr := labtest.Tiny(t)
 	m := sslkit.SimCLRCIFAR(nn.ResNet(8, 4))
 	m.Dim = 8
-	simclr.Method = Method{SimCLR: m}
-	return []Variant{{"rotation", tiny(t)}, {"simclr", simclr}}
+	simclr.Method = m
+	return []Variant{{"rotation", labtest.Tiny(t)}, {"simclr", simclr}}
 }
 
 func TestTransfer(t *testing.T) {
 	s, notes := newStore(t)
 	ctx, variants, o := context.Background(), pair(t)[:1], brief()
-	table, err := s.Transfer(ctx, variants, o, 1, 2)
+	table, err := Transfer(ctx, s, variants, o, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,14 +75,14 @@ func TestTransfer(t *testing.T) {
 	// By hand: the figures are those of Evaluate and FineTune with the run's seed.
 	c, probes := variants[0].Config, o.Options
 	var knn, few, tuned []float64
-	steps := notes.steps
+	steps := notes.Steps
 	for _, seed := range []int64{1, 2} {
 		c.Seed, probes.Seed = seed, seed
 		scores, err := s.Evaluate(ctx, c, probes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fit, err := s.FineTune(ctx, c, *o.FineTune, eval.Labels{PerClass: 3})
+		fit, err := FineTune(ctx, s, c, *o.FineTune, eval.Labels{PerClass: 3})
 		if err != nil || fit.Examples != 12 {
 			t.Fatalf("%+v, %v", fit, err)
 		}
@@ -101,15 +104,15 @@ func TestTransfer(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(s.Dir, "*", "finetune-*")); len(left) != 3*2*2 {
 		t.Errorf("%d files of fine-tuning are left, want one each: %q", len(left), left)
 	}
-	again, err := s.Transfer(ctx, variants, o, 1, 2)
-	if err != nil || !reflect.DeepEqual(again, table) || notes.steps != steps {
-		t.Errorf("asked again: %v, %d more steps", err, notes.steps-steps)
+	again, err := Transfer(ctx, s, variants, o, 1, 2)
+	if err != nil || !reflect.DeepEqual(again, table) || notes.Steps != steps {
+		t.Errorf("asked again: %v, %d more steps", err, notes.Steps-steps)
 	}
 	text, err := json.Marshal(table)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back Transfer
+	var back TransferTable
 	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(&back, table) {
 		t.Errorf("JSON gives another table: %v", err)
 	}
@@ -140,7 +143,7 @@ func TestBaselines(t *testing.T) {
 		"random init, ResNet(8, 4)", "random, norms fitted, ResNet(8, 4)", "supervised, ResNet(8, 4)"}; !reflect.DeepEqual(names, want) {
 		t.Fatalf("%q, want %q", names, want)
 	}
-	if c := of[5].Config; c.Method.Supervised == nil || *c.Method.Network() != nn.ResNet(8, 4) || !reflect.DeepEqual(c, v[1].Config.Supervised()) || c.Validate() != nil {
+	if c := of[5].Config; c.Role() != sslkit.Labelled || *sslkit.Backbone(c.Method) != nn.ResNet(8, 4) || !reflect.DeepEqual(c, recipe.Supervised(v[1].Config)) || c.Validate() != nil {
 		t.Errorf("supervised: %+v", c)
 	}
 	if of := Baselines(v[1:]); len(of) != 3 || of[2].Name != "supervised" {
@@ -161,7 +164,7 @@ func TestTransferSort(t *testing.T) {
 		}
 		return r
 	}
-	table := &Transfer{Columns: brief().Columns(), Rows: []TransferRow{row("a", 0.5, 3), row("b", math.NaN(), 1), row("c", 0.7, math.NaN()), row("d", 0.5, 2)}}
+	table := &TransferTable{Columns: brief().Columns(), Rows: []TransferRow{row("a", 0.5, 3), row("b", math.NaN(), 1), row("c", 0.7, math.NaN()), row("d", 0.5, 2)}}
 	for column, want := range map[string]string{"LINEAR": "c a d b", "s/epoch": "b d a c"} {
 		sorted := *table
 		sorted.Rows = append([]TransferRow(nil), table.Rows...)
@@ -176,13 +179,13 @@ func TestTransferSort(t *testing.T) {
 			t.Errorf("by %s: %s, want %s", column, got, want)
 		}
 	}
-	wantError(t, "no column", table.Sort("linaer"), `did you mean "linear"`)
+	labtest.WantError(t, "no column", table.Sort("linaer"), `did you mean "linear"`)
 }
 
 // What cannot be trained is said before anything is.
 func TestTransferRefuses(t *testing.T) {
 	s, notes := newStore(t)
-	with := func(change func(c *Config)) []Variant {
+	with := func(change func(c *sslkit.Config)) []Variant {
 		v := pair(t)
 		change(&v[1].Config)
 		return v
@@ -190,72 +193,73 @@ func TestTransferRefuses(t *testing.T) {
 	moco := sslkit.MoCoV2(nn.ResNet(8, 4))
 	moco.Queue, moco.Dim = 40, 8
 	for want, variants := range map[string][]Variant{
-		"at least one variant":      nil,
-		"have different data":       with(func(c *Config) { c.Data.Size = 16 }),
-		`two variants are called`:   {pair(t)[0], pair(t)[0]},
-		"simclr: sweep: batch of 0": with(func(c *Config) { c.Batch = 0 }),
-		"no multiple of the batch":  with(func(c *Config) { c.Method = Method{MoCo: moco} }),
-		"side is a multiple of":     with(func(c *Config) { *c.Method.Network() = nn.ViT(2, 32, 5) }),
-		"no captions":               with(func(c *Config) { c.Method = Method{CLIP: sslkit.SmallCLIP(nn.ResNet(8, 4))} }),
+		"at least one variant":       nil,
+		"have different data":        with(func(c *sslkit.Config) { c.Data.Size = 16 }),
+		`two variants are called`:    {pair(t)[0], pair(t)[0]},
+		"simclr: sslkit: batch of 0": with(func(c *sslkit.Config) { c.Batch = 0 }),
+		"no multiple of the batch":   with(func(c *sslkit.Config) { c.Method = moco }),
+		"side is a multiple of":      with(func(c *sslkit.Config) { *sslkit.Backbone(c.Method) = nn.ViT(2, 32, 5) }),
+		"no captions":                with(func(c *sslkit.Config) { c.Method = sslkit.SmallCLIP(nn.ResNet(8, 4)) }),
 	} {
-		_, err := s.Transfer(context.Background(), variants, brief(), 1)
-		wantError(t, want, err, want)
+		_, err := Transfer(context.Background(), s, variants, brief(), 1)
+		labtest.WantError(t, want, err, want)
 	}
-	_, err := s.Transfer(context.Background(), pair(t), brief())
-	wantError(t, "no seeds", err, "at least one seed")
+	_, err := Transfer(context.Background(), s, pair(t), brief())
+	labtest.WantError(t, "no seeds", err, "at least one seed")
 	o := brief()
 	o.FineTune.From = 0
-	_, err = s.Transfer(context.Background(), pair(t), o, 1)
-	wantError(t, "stage 0", err, "from stage 0")
-	if notes.steps > 0 {
-		t.Errorf("%d steps were taken", notes.steps)
+	_, err = Transfer(context.Background(), s, pair(t), o, 1)
+	labtest.WantError(t, "stage 0", err, "from stage 0")
+	if notes.Steps > 0 {
+		t.Errorf("%d steps were taken", notes.Steps)
 	}
 }
 
 // Labels are drawn by the run's seed, and fine-tuning that is interrupted goes on.
 func TestFineTune(t *testing.T) {
 	s, notes := newStore(t)
-	c, p := tiny(t), *brief().FineTune
+	c, p := labtest.Tiny(t), *brief().FineTune
 	pretrain(t, s, c)
 	p.Steps = 30
 	ctx, cancel := context.WithCancel(context.Background())
-	s.Report = func(at Progress) {
+	s.Report = func(at runs.Progress) {
 		if at.Step.Step == 12 {
 			cancel()
 		}
 	}
-	if _, err := s.FineTune(ctx, c, p, eval.Labels{PerClass: 5}); !errors.Is(err, sslkit.ErrInterrupted) {
+	if _, err := FineTune(ctx, s, c, p, eval.Labels{PerClass: 5}); !errors.Is(err, sslkit.ErrInterrupted) {
 		t.Fatalf("error %v, want ErrInterrupted", err)
 	}
-	s.Report, notes.steps = notes.add, 0
-	fit, err := s.FineTune(context.Background(), c, p, eval.Labels{PerClass: 5})
-	if err != nil || notes.steps > 30-12 || fit.Examples != 20 || fit.Labels.PerClass != 5 || !reflect.DeepEqual(fit.Options, p) {
-		t.Errorf("%+v, %v, after %d more steps", fit, err, notes.steps)
+	s.Report = func(p runs.Progress) { notes.Add(p.Now+p.Note, p.Step) }
+	notes.Forget()
+	fit, err := FineTune(context.Background(), s, c, p, eval.Labels{PerClass: 5})
+	if err != nil || notes.Steps > 30-12 || fit.Examples != 20 || fit.Labels.PerClass != 5 || !reflect.DeepEqual(fit.Options, p) {
+		t.Errorf("%+v, %v, after %d more steps", fit, err, notes.Steps)
 	}
-	_, err = s.FineTune(context.Background(), c, p, eval.Labels{PerClass: 21})
-	wantError(t, "21 of 20", err, "class 0 has 20")
+	_, err = FineTune(context.Background(), s, c, p, eval.Labels{PerClass: 21})
+	labtest.WantError(t, "21 of 20", err, "class 0 has 20")
 	r, err := s.Find(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(s.path(r.Key, "finetune-*.json"))
+	files, err := filepath.Glob(filepath.Join(s.Dir, r.Key, "finetune-*.json"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%q, %v", files, err)
 	}
 	if err := os.WriteFile(files[0], []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.FineTune(context.Background(), c, p, eval.Labels{PerClass: 5}); err != nil || again.Fit != fit.Fit {
+	if again, err := FineTune(context.Background(), s, c, p, eval.Labels{PerClass: 5}); err != nil || again.Fit != fit.Fit {
 		t.Errorf("after damage %+v, %v, before %+v", again, err, fit)
 	}
-	all, err := s.FineTune(context.Background(), c, p, eval.Labels{})
+	all, err := FineTune(context.Background(), s, c, p, eval.Labels{})
 	if err != nil || all.Examples != 80 {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
 
 func TestPicked(t *testing.T) {
-	train, _, err := data.Open(folder(t, true), data.OpenOptions{Size: 12})
+	train, _, err := data.Open(labtest.Folder(t, true), data.OpenOptions{Size: 12})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,27 +267,5 @@ func TestPicked(t *testing.T) {
 	a, b := make([]uint8, 12*12*3), make([]uint8, 12*12*3)
 	if err := errors.Join(p.Read(1, a), train.Read(3, b)); err != nil || !reflect.DeepEqual(a, b) || p.Label(0) != train.Label(7) || p.Len() != 2 {
 		t.Errorf("picked %+v, %v", p, err)
-	}
-}
-
-func TestEpochSeconds(t *testing.T) {
-	for want, times := range map[float64][]float64{0: nil, 9: {9}, 2: {9, 2}, 3: {9, 2, 4}, 4: {9, 2, 5, 4}} {
-		if got := (&Record{History: sslkit.History{EpochSeconds: times}}).EpochSeconds(); got != want {
-			t.Errorf("%v: %g, want %g", times, got, want)
-		}
-	}
-	s, _ := newStore(t)
-	r := pretrain(t, s, tiny(t))
-	sum := 0.0
-	for _, v := range r.History.EpochSeconds {
-		sum += v
-	}
-	if len(r.History.EpochSeconds) != 2 || !(sum > 0 && sum < r.History.Seconds) || r.Memory != 0 {
-		t.Errorf("%+v", r)
-	}
-	c := tiny(t)
-	c.Seed, s.Alone = 2, true
-	if r := pretrain(t, s, c); peakMemory() > 0 && (r.Memory < 10<<20 || r.Memory > peakMemory()) {
-		t.Errorf("peak memory %d, of the process %d", r.Memory, peakMemory())
 	}
 }

@@ -1,11 +1,14 @@
 package study
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
@@ -13,6 +16,18 @@ import (
 type Variant struct {
 	Name   string
 	Config sslkit.Config
+}
+
+// pinned are the variants, all on the data as they are now.
+func pinned(ctx context.Context, s *runs.Store, variants []Variant) ([]Variant, error) {
+	out := slices.Clone(variants)
+	for i := range out {
+		var err error
+		if out[i].Config, err = s.Pin(ctx, out[i].Config); err != nil {
+			return nil, fmt.Errorf("%s: %w", out[i].Name, err)
+		}
+	}
+	return out, nil
 }
 
 // Vary returns a variant of c for each value of one field, see sslkit.Config.With. It is named "field value".

@@ -1,0 +1,132 @@
+package lab_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/sslkit/lab/sslkit"
+	_ "github.com/sslkit/lab/sslkit/recipe" // registers the methods
+)
+
+var update = flag.Bool("update", false, "rewrite what is generated in README.md and sslkit/doc.go")
+
+// What documents say of all methods follows from the registry.
+func TestDocuments(t *testing.T) {
+	files := methodFiles(t)
+	for _, d := range []struct{ path, after, before, text string }{
+		{"README.md", "<!-- methods, by go generate ./sslkit -->\n", "<!-- end of methods -->\n", methodTable(t, files)},
+		{"sslkit/doc.go", "// # Map\n//\n", "//\n// # From a command to a figure\n", methodMap(t, files)},
+	} {
+		old, err := os.ReadFile(d.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, rest, begins := strings.Cut(string(old), d.after)
+		was, tail, ends := strings.Cut(rest, d.before)
+		switch {
+		case !begins || !ends:
+			t.Errorf("%s has no place for its methods, between %q and %q", d.path, d.after, d.before)
+		case was == d.text:
+		case *update:
+			if err := os.WriteFile(d.path, []byte(head+d.after+d.text+d.before+tail), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Errorf("%s does not list the methods that are registered (go generate ./sslkit rewrites it):\n%s\nwant\n%s", d.path, was, d.text)
+		}
+	}
+}
+
+// listed are the methods; instruments and baselines have a sentence of their own.
+func listed() (all []sslkit.Registration) {
+	for _, r := range sslkit.Registered() {
+		if r.Role == sslkit.SelfSupervised {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func methodTable(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var out strings.Builder
+	out.WriteString("| name | paper | chapter | learns from | tried first on | presets | file |\n|---|---|---|---|---|---|---|\n")
+	for _, r := range listed() {
+		file := files[typeName(r)]
+		fmt.Fprintf(&out, "| `%s` | %s | %d | %s | `%s` | %s | [%s](sslkit/%s) |\n",
+			r.Name, r.Paper, r.Chapter, r.Needs, r.Data, strings.Join(r.Presets(), ", "), file, file)
+	}
+	return out.String()
+}
+
+func methodMap(t *testing.T, files map[string]string) string {
+	t.Helper()
+	notebooks := make(map[int]string)
+	paths, err := filepath.Glob("notebooks/*.ipynb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		var chapter int
+		name := strings.TrimSuffix(filepath.Base(path), ".ipynb")
+		if _, err := fmt.Sscanf(name, "%d_", &chapter); err == nil {
+			notebooks[chapter] = name
+		}
+	}
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "lecture item\tmethod\tpaper\tfile\tnotebook")
+	chapter := 0
+	for _, r := range listed() {
+		item, notebook := "", notebooks[r.Chapter]
+		if r.Chapter != chapter {
+			item, chapter = strings.ReplaceAll(notebook, "_", " "), r.Chapter
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", item, typeName(r), r.Paper, files[typeName(r)], notebook)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(table.String()) {
+		out.WriteString("//\t" + strings.TrimRight(line, " \n") + "\n")
+	}
+	return out.String()
+}
+
+func typeName(r sslkit.Registration) string { return reflect.TypeOf(r.New()).Elem().Name() }
+
+var structDecl = regexp.MustCompile(`(?m)^type ([A-Z]\w*) struct`)
+
+// methodFiles tells in which file of package sslkit a type is, and that each method has one.
+func methodFiles(t *testing.T) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob("sslkit/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := make(map[string]string)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range structDecl.FindAllSubmatch(text, -1) {
+			files[string(found[1])] = filepath.Base(path)
+		}
+	}
+	for _, r := range listed() {
+		if files[typeName(r)] == "" {
+			t.Errorf("%s is registered, and its type %s is not in package sslkit", r.Name, typeName(r))
+		}
+	}
+	return files
+}

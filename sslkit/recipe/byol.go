@@ -1,0 +1,32 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/view"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "byol", Paper: "Grill et al., 2020", Chapter: 3,
+		New:     func() sslkit.Method { return byol() },
+		Preset:  BYOL,
+		NoPaper: "its network is a ResNet-50, for ImageNet",
+	})
+}
+
+func byol() *sslkit.BYOL {
+	m := sslkit.BYOLDefault(nn.ResNet(8, 8))
+	m.View, m.Other = view.SimCLRCIFAR(), view.Recipe{} // without blur, for small images
+	m.Hidden, m.Dim = 256, 64
+	// The target follows within some steps: with the paper's momentum of 0.996 it would stay as it was drawn in so few.
+	m.Momentum = 0.8
+	return m
+}
+
+// BYOL returns the preset's configuration of BYOL on a dataset.
+func BYOL(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, byol())
+	c.Optimizer.Rate = 0.05 // measured with smoke
+	return c, err
+}
