@@ -103,12 +103,12 @@ func (l *line) draw(now string) {
 	l.show(`<div style="font-size: 85%; opacity: 0.7">` + "\n" + b.String() + "</div>")
 }
 
-// end leaves in the line what was done, before the cell shows its results.
-func (l *line) end() {
+// end leaves in the line what was done, before the cell shows its results, and reports whether there is one.
+func (l *line) end() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.shown.IsZero() {
-		return
+		return false
 	}
 	trained := 0
 	for _, t := range l.trained {
@@ -129,6 +129,7 @@ func (l *line) end() {
 		l.now = fmt.Sprintf("%s, in %v", strings.Join(parts, " and "), time.Since(l.began).Round(time.Second))
 	}
 	l.draw(l.now)
+	return true
 }
 
 // say replaces the line, if there is one.
