@@ -42,7 +42,7 @@ func Must(err error) {
 	if errors.Is(err, sslkit.ErrInterrupted) || errors.Is(err, context.Canceled) {
 		text = interrupted
 	}
-	if below.end() {
+	if below.drawn() { // and left as it is: what was begun is not done
 		gonbui.Sync()
 	}
 	if !leave(text) {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "mistake":
-		must.M1(0, errors.New("sslkit: 0 epochs: choose at least 1\n"))
+		must.M1(0, errors.New("sslkit: 0 epochs: choose at least 1"))
 	case "interrupted":
 		must.M(fmt.Errorf("study: seed 2: %w at step 3 of 10", sslkit.ErrInterrupted))
 	case "registration":

@@ -103,12 +103,12 @@ func (l *line) draw(now string) {
 	l.show(`<div style="font-size: 85%; opacity: 0.7">` + "\n" + b.String() + "</div>")
 }
 
-// end leaves in the line what was done, before the cell shows its results, and reports whether there is one.
-func (l *line) end() bool {
+// end leaves in the line what was done, before the cell shows its results.
+func (l *line) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.shown.IsZero() {
-		return false
+		return
 	}
 	trained := 0
 	for _, t := range l.trained {
@@ -129,7 +129,12 @@ func (l *line) end() bool {
 		l.now = fmt.Sprintf("%s, in %v", strings.Join(parts, " and "), time.Since(l.began).Round(time.Second))
 	}
 	l.draw(l.now)
-	return true
+}
+
+func (l *line) drawn() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.shown.IsZero()
 }
 
 // say replaces the line, if there is one.
