@@ -7,6 +7,7 @@ import (
 	_ "github.com/sslkit/lab/show"
 	_ "github.com/sslkit/lab/sslkit"
 	_ "github.com/sslkit/lab/sslkit/eval"
+	_ "github.com/sslkit/lab/sslkit/loss"
 	_ "github.com/sslkit/lab/sslkit/nn"
 	_ "github.com/sslkit/lab/sslkit/recipe"
 	_ "github.com/sslkit/lab/sslkit/runs"
