@@ -21,9 +21,8 @@ import (
 // Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021, arXiv:2104.14294. Loss is Eq. 3; the
 // center moves by Eq. 4, after the loss, as in the authors' code, facebookresearch/dino, main_dino.py.
 //
-// The teacher moves before a step, by that step's momentum, and not after it. Views are drawn alike, where the release blurs and solarizes
-// the large ones differently. Small views have the positions of a small image, and not those of a large one, stretched. The
-// student is what is kept, where the paper keeps the teacher. Weight decay is the run's, and constant.
+// The teacher moves before a step, by that step's momentum. Views are drawn alike, where the release blurs and solarizes the large ones
+// differently. Small views have positions of their own, and not stretched ones. The student is kept, where the paper keeps the teacher.
 type DINO struct {
 	Backbone    nn.Backbone `json:"backbone"`     // f, Sec. 3.1
 	View        view.Recipe `json:"view"`         // of the two large views and, but for its min_scale, of the small ones
@@ -43,8 +42,7 @@ type DINO struct {
 	Freeze      int         `json:"freeze"`       // first epochs, in which the last layer stays as it was drawn (App. C)
 }
 
-// PaperDINO has the setting for a ViT-S on ImageNet (Sec. 3.2, App. C and the release) of images of this side, with eight small views
-// of 96/224 of it.
+// PaperDINO has the release's setting for a ViT-S (Sec. 3.2, App. C) of images of this side, with eight small views of 96/224 of it.
 func PaperDINO(backbone nn.Backbone, side int) *DINO {
 	m := &DINO{Backbone: backbone, View: view.MoCoV2(), SmallCrops: 8, SmallSize: side * 96 / 224, SmallMin: 0.05, SmallMax: 0.4,
 		Hidden: 2048, Bottleneck: 256, Dim: 65536, Student: 0.1, Teacher: 0.07, WarmTeacher: 0.04, WarmEpochs: 30, Momentum: 0.996, Center: 0.9, Freeze: 1}
@@ -76,8 +74,7 @@ func (m *DINO) Validate() error {
 	return errors.Join(checkTemperature(m.Student), checkTemperature(m.Teacher), checkTemperature(m.WarmTeacher), m.View.Validate(), m.Backbone.Validate())
 }
 
-// Reports lists the spread of the teacher's unit features, and two entropies of what it says in nats: of the batch's mean, ln K where
-// all is said alike, and the mean of the single ones', which is no more: equal, it says the same of all images.
+// Reports lists the spread of the teacher's unit features, and the entropy of its batch's mean and the mean of its single ones, in nats.
 func (m *DINO) Reports() []string { return []string{"projection_std", "entropy", "teacher_entropy"} }
 
 // Loss builds what the student says of all views, the teacher of the large ones, and their cross-entropy.
@@ -108,8 +105,7 @@ func (m *DINO) Loss(scope *model.Scope, b Batch) *Node {
 	Report("entropy", entropy(ReduceMean(said, 0)))
 	Report("teacher_entropy", ReduceAllMean(entropy(said)))
 	Report("projection_std", loss.FeatureStd(z))
-	n := x.Shape().Dim(0)
-	return loss.DINO(views(student, n), views(teacher, n), c, m.Student, 1)
+	return loss.DINO(views(student, x.Shape().Dim(0)), views(teacher, x.Shape().Dim(0)), c, m.Student, 1)
 }
 
 // Start makes the teacher a copy of the student, and tells the schedules how long the training is.

@@ -19,8 +19,7 @@ import (
 // IJEPA predicts, from some patches of an image, what a slow copy of the encoder makes of other blocks of it, told where these are.
 //
 // Assran et al., "Self-Supervised Learning from Images with a Joint-Embedding Predictive Architecture", CVPR 2023,
-// arXiv:2301.08243. Loss is Sec. 3, "Loss", with the smooth L1 distance and the layer-normalised targets of the authors' code,
-// facebookresearch/ijepa, src/train.py.
+// arXiv:2301.08243. Loss is Sec. 3, "Loss", with the smooth L1 and the layer-normalised targets of facebookresearch/ijepa, src/train.py.
 //
 // Shapes are fixed: a block is of one area, tall or wide by a coin, where the paper draws area and form. A context is as many
 // patches as any image has outside its blocks, at random among them; the release cuts a batch's contexts to the shortest. The context
@@ -75,11 +74,11 @@ func (m *IJEPA) Loss(scope *model.Scope, b Batch) *Node {
 	pred := m.predict(scope, patches, context, blocks)       // Nx(MK)xD
 	target := m.target(scope, x)                             // NxLxD
 	d := Abs(Sub(pred, view.Pick(target, blocks)))
-	near := MinScalar(d, 1)
+	near := MinScalar(d, 1) // smooth L1: d^2/2 up to 1, then d - 1/2
 	h := ReduceMean(target, 1)
 	Report("projection_std", loss.FeatureStd(L2Normalize(h, -1)))
-	Report("explained", OneMinus(ReduceAllMean(Square(d))))       // layer-normalised targets have variance 1
-	return ReduceAllMean(Mul(near, Sub(d, MulScalar(near, 0.5)))) // smooth L1: d^2/2 up to 1, then d - 1/2
+	Report("explained", OneMinus(ReduceAllMean(Square(d)))) // layer-normalised targets have variance 1
+	return ReduceAllMean(Mul(near, Sub(d, MulScalar(near, 0.5))))
 }
 
 // target moves the target encoder and is what it makes of whole images, each token normalised, without gradient: [N, L, D].
@@ -105,8 +104,7 @@ func (m *IJEPA) predict(scope *model.Scope, patches, context, blocks *Node) *Nod
 	x = Add(x, view.Pick(place, context))
 	token := scope.WithInitializer(initializer.RandomNormalFn(scope, 0.02)).
 		VariableWithShape("mask_token", shapes.Make(x.DType(), 1, 1, m.Width)).NodeValue(x.Graph())
-	asked := Reshape(Add(view.Pick(place, blocks), token), n*m.Blocks, -1, m.Width) // NMxKxD'
-	v := x.Shape().Dim(1)
+	v, asked := x.Shape().Dim(1), Reshape(Add(view.Pick(place, blocks), token), n*m.Blocks, -1, m.Width) // NMxKxD'
 	x = Reshape(BroadcastToDims(InsertAxes(x, 1), n, m.Blocks, v, m.Width), n*m.Blocks, v, m.Width)
 	x = nn.Transformer(predictor, Concatenate([]*Node{x, asked}, 1), m.Depth, m.Width/32, false)
 	x = nn.LayerNorm(predictor.In("norm"), Slice(x, AxisRange(), AxisRange(v)))
