@@ -222,4 +222,4 @@ func TestDINOTemperature(t *testing.T) {
 	}
 }
 
-func TestDINOResumesExactly(t *testing.T) { resumes(t, tinyDINO()) }
+func TestDINOResumesExactly(t *testing.T) { goesOn(t, tinyDINO()) }

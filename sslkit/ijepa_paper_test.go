@@ -274,8 +274,8 @@ func TestIJEPAKnowsNothingOfTheBlocks(t *testing.T) {
 	}
 }
 
-// resumes stops a run of m in its second epoch of three, and goes on.
-func resumes(t *testing.T, m Method) History {
+// goesOn stops a run of m in its second epoch of three, and goes on.
+func goesOn(t *testing.T, m Method) History {
 	t.Helper()
 	run := func(dir string) *Run {
 		ds := waves{n: 32, s: 12, batch: 8}
@@ -302,7 +302,7 @@ func resumes(t *testing.T, m Method) History {
 }
 
 func TestIJEPAResumesExactly(t *testing.T) {
-	h := resumes(t, tinyIJEPA())
+	h := goesOn(t, tinyIJEPA())
 	if !(h.Loss[2] < h.Loss[0]) || h.Reports["projection_std"][2] < 0.01 {
 		t.Errorf("loss %.3f, spread of the targets %.3f", h.Loss, h.Reports["projection_std"])
 	}

@@ -153,7 +153,7 @@ func TestMoCoV3Heads(t *testing.T) {
 	}
 }
 
-func TestMoCoV3ResumesExactly(t *testing.T) { resumes(t, tinyMoCoV3()) }
+func TestMoCoV3ResumesExactly(t *testing.T) { goesOn(t, tinyMoCoV3()) }
 
 func TestMoCoV3Learns(t *testing.T) {
 	const epochs = 10
