@@ -3,6 +3,9 @@ package notebooks
 // What the cells import beyond what this package does: so go.mod keeps it, and the setup compiles it
 // before the first cell does.
 import (
+	_ "github.com/gomlx/gomlx/core/graph"
+	_ "github.com/gomlx/gomlx/ml/model"
+
 	_ "github.com/sslkit/lab/data"
 	_ "github.com/sslkit/lab/show"
 	_ "github.com/sslkit/lab/sslkit"

@@ -31,10 +31,10 @@ func TestCommand(t *testing.T) {
 			return out.String(), err
 		}
 	}
-	barlow, sslkit := command("barlow", "."), command("sslkit", "github.com/sslkit/lab/cmd/sslkit")
-	tiny := []string{"--method", "barlow", "--preset", "smoke", "--train", "200", "--test", "100", "--batch", "50", "--epochs", "2", "--set", "warmup=0"}
+	twins, sslkit := command("twins", "."), command("sslkit", "github.com/sslkit/lab/cmd/sslkit")
+	tiny := []string{"--method", "twins", "--preset", "smoke", "--train", "200", "--test", "100", "--batch", "50", "--epochs", "2", "--set", "warmup=0"}
 	pretrain := func() runs.Record {
-		out, err := barlow(append([]string{"pretrain", "--json"}, tiny...)...)
+		out, err := twins(append([]string{"pretrain", "--json"}, tiny...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,14 +57,14 @@ func TestCommand(t *testing.T) {
 		args []string
 		want string // of the output, or of the error
 	}{
-		{barlow, []string{"runs", "list"}, r.Key[:8] + "  barlow"},
-		{barlow, []string{"runs", "show", r.Key}, "lambda"},
-		{barlow, append([]string{"ablate", "--vary", "lambda=0.0051", "--seeds", "1"}, tiny...), "lambda 0.0051"},
-		{barlow, append([]string{"pretrain", "--set", "dimm=3"}, tiny...), `did you mean "method.barlow.dim"?`},
-		{barlow, append([]string{"pretrain", "--set", "dim=0"}, tiny...), "choose at least 1"},
-		{barlow, []string{"pretrain", "--method", "barlow", "--preset", "paper"}, "ResNet-50"},
-		{barlow, []string{"pretrain", "--method", "barlo"}, `did you mean "barlow"?`},
-		{sslkit, []string{"pretrain", "--method", "barlow"}, `"barlow"`},
+		{twins, []string{"runs", "list"}, r.Key[:8] + "  twins"},
+		{twins, []string{"runs", "show", r.Key}, "lambda"},
+		{twins, append([]string{"ablate", "--vary", "lambda=0.0051", "--seeds", "1"}, tiny...), "lambda 0.0051"},
+		{twins, append([]string{"pretrain", "--set", "dimm=3"}, tiny...), `did you mean "method.twins.dim"?`},
+		{twins, append([]string{"pretrain", "--set", "dim=0"}, tiny...), "choose at least 1"},
+		{twins, []string{"pretrain", "--method", "twins", "--preset", "paper"}, "ResNet-50"},
+		{twins, []string{"pretrain", "--method", "twinz"}, `did you mean "twins"?`},
+		{sslkit, []string{"pretrain", "--method", "twins"}, `"twins"`},
 		{sslkit, []string{"runs", "list"}, "made with a method that this program does not have, and is left alone"},
 		{sslkit, []string{"runs", "show", r.Key}, "made with a method that this program does not have, and is left alone"},
 		{sslkit, []string{"runs", "repair", r.Key}, "made with a method that this program does not have, and is left alone"},
