@@ -1,0 +1,32 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "simsiam", Paper: "Chen & He, 2021", Chapter: 3,
+		New:    func() sslkit.Method { return simsiam() },
+		Preset: SimSiam,
+	})
+}
+
+func simsiam() *sslkit.SimSiam {
+	m := sslkit.SimSiamCIFAR(nn.ResNet(8, 8))
+	m.Dim, m.Hidden = 256, 64 // of h, as narrow beside z as the paper's
+	return m
+}
+
+// SimSiam returns the preset's configuration of SimSiam on a dataset.
+func SimSiam(preset, dataset string) (sslkit.Config, error) {
+	if preset == sslkit.Paper {
+		// Chen & He 2021, App. D, "CIFAR-10": a rate of 0.03 for each 256 of the batch.
+		c := whole(dataset, sslkit.SimSiamCIFAR(nn.ResNet18(64)))
+		c.Epochs, c.Batch = 800, 512
+		c.Optimizer = sslkit.Optimizer{Kind: "sgd", Rate: 0.06, Momentum: 0.9, WeightDecay: 5e-4}
+		return c, nil
+	}
+	return sslkit.Usual(preset, dataset, simsiam())
+}
