@@ -31,8 +31,8 @@ test: setup examples ## Run all tests, and all notebooks with the smallest prese
 		'log=$(TEST)/$$(basename {}).log; if $(run_notebook) --out $(OUT)/test {} >"$$log" 2>&1; then tail -n 1 "$$log"; else cat "$$log"; exit 255; fi'
 
 examples: go-present backend ## Build, vet and run the module of examples/.
-	env/lab go -C examples/twins vet ./...
-	env/lab go -C examples/twins test ./...
+	env/lab go -C examples/hypersphere vet ./...
+	env/lab go -C examples/hypersphere test ./...
 
 verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, vulnerabilities, tidiness, imports; run the fast tests.
 	@files=$$(gofmt -l $(GOFILES)); test -z "$$files" || { printf 'not formatted (gofmt -w):\n%s\n' "$$files"; exit 1; }
@@ -43,7 +43,7 @@ verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, 
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 	go -C tools/lint mod tidy -diff
-	go -C examples/twins mod tidy -diff
+	go -C examples/hypersphere mod tidy -diff
 	env/lab go test -short ./...
 
 fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given.

@@ -3,6 +3,8 @@ package sslkit
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers"
@@ -14,70 +16,84 @@ import (
 	"github.com/sslkit/lab/sslkit/view"
 )
 
-// SimSiam predicts one view's projection from the other's, which counts as a constant: that alone keeps it from collapsing.
+// SimSiam predicts one view's projection from the other's, and has no negatives: that the projection is held still while it is
+// predicted keeps it from collapsing.
 //
-// Chen & He, "Exploring Simple Siamese Representation Learning", CVPR 2021, arXiv:2011.10566. Loss is Eq. 4, which is Algorithm 1.
-// The norm at the end of f has a scale, which the release leaves out, and the rate of h falls with the others' (Table 1, row (c),
-// has it fixed).
+// Chen & He, "Exploring Simple Siamese Representation Learning", CVPR 2021, arXiv:2011.10566. Loss is Algorithm 1, with Eq. 1
+// and 4. The norm at the end of the projection is a whole one, as the paper says; the authors' code, facebookresearch/simsiam,
+// trains nothing of it. There the predictor's rate can stay constant (--fix-pred-lr) and norms and biases are decayed as well
+// (App. A); here all follow one schedule, and only weights are decayed.
 type SimSiam struct {
-	Backbone nn.Backbone `json:"backbone"`           // of f, Sec. 3
-	View     view.Recipe `json:"view"`               // aug, Algorithm 1
-	Layers   int         `json:"layers"`             // of the projection MLP of f: 3, of CIFAR-10 2 (App. D)
-	Dim      int         `json:"dim"`                // of z and p, and of the layers before z
-	Hidden   int         `json:"hidden"`             // of h, a bottleneck (Sec. 3, Prediction MLP)
-	Gradient bool        `json:"gradient,omitempty"` // to z as well, without stop-gradient: the row of Sec. 4.1 that collapses
+	Backbone nn.Backbone `json:"backbone"` // the backbone of f, Sec. 3
+	View     view.Recipe `json:"view"`     // aug of Algorithm 1, App. A
+	Layers   int         `json:"layers"`   // of the projection MLP of f, as wide as its output
+	Dim      int         `json:"dim"`      // d, of z and p
+	Hidden   int         `json:"hidden"`   // of the prediction MLP h: a bottleneck, Sec. 4.3 and App. B
 }
 
-// SimSiamCIFAR has the paper's setting for CIFAR-10 (App. D).
+// SimSiamDefault has the paper's setting for ImageNet (Sec. 3, "Baseline settings").
+func SimSiamDefault(backbone nn.Backbone) *SimSiam {
+	return &SimSiam{Backbone: backbone, View: view.MoCoV2(), Layers: 3, Dim: 2048, Hidden: 512}
+}
+
+// SimSiamCIFAR has the setting for CIFAR-10 (App. D): a projection MLP of 2 layers, no blur.
 func SimSiamCIFAR(backbone nn.Backbone) *SimSiam {
-	return &SimSiam{Backbone: backbone, View: view.SimCLRCIFAR(), Layers: 2, Dim: 2048, Hidden: 512}
+	m := SimSiamDefault(backbone)
+	m.Layers, m.View.Blur, m.View.SigmaMin, m.View.SigmaMax = 2, 0, 0, 0
+	return m
 }
 
 // Validate says what cannot be trained.
 func (m *SimSiam) Validate() error {
 	if m.Layers < 1 {
-		return fmt.Errorf("sslkit: simsiam's projection has %d layers: choose at least 1", m.Layers)
+		return fmt.Errorf("sslkit: simsiam's projection has %d layers: it takes at least 1 (3 in the paper)", m.Layers)
 	}
 	return errors.Join(checkHead("simsiam", m.Hidden, m.Dim), m.View.Validate(), m.Backbone.Validate())
 }
 
-// Reports lists the standard deviation of z as unit rows: 0 is collapse, 1/sqrt(Dim) is even (Sec. 4.1, Fig. 2).
+// Reports lists the spread of the unit projections: 0 is collapse, 1/sqrt(Dim) is even (Sec. 4.1).
 func (m *SimSiam) Reports() []string { return []string{"projection_std"} }
 
-// MinBatch is 2: the norms take away all that a single image says.
+// MinBatch is 2: the norm of a single projection leaves nothing of it.
 func (m *SimSiam) MinBatch() int { return 2 }
 
-// Loss builds D(p1, stopgrad(z2))/2 + D(p2, stopgrad(z1))/2.
+// Diagnose names a collapse, which spreads the projections by a quarter or less of what is even.
+func (m *SimSiam) Diagnose(h History) string {
+	std, even := h.Reports["projection_std"], 1/math.Sqrt(float64(m.Dim))
+	if len(std) == 0 || std[len(std)-1] > even/4 {
+		return ""
+	}
+	return fmt.Sprintf("collapse: the projections of all images are nearly the same (standard deviation %.4f of unit rows, %.4f is even): "+
+		"is the projection held still while it is predicted? Or try a lower learning rate", std[len(std)-1], even)
+}
+
+// Loss builds the prediction of each view's projection from the other's.
 func (m *SimSiam) Loss(scope *model.Scope, b Batch) *Node {
 	enough("simsiam", m, b)
-	n := b.Image.Shape().Dim(0)
-	x := twoViews(scope, b.Image, m.View, view.Recipe{})                           // 2NxHxWxC
-	z := m.Project(scope, x)                                                       // 2NxD
-	p := m.predict(scope.In("predictor"), z)                                       // 2NxD
-	z = Concatenate([]*Node{Slice(z, AxisRange(n)), Slice(z, AxisRange(0, n))}, 0) // of the other view
+	x, n := twoViews(scope, b.Image, m.View, view.Recipe{}), b.Image.Shape().Dim(0) // 2NxHxWxC
+	z := m.Project(scope, x)                                                        // 2NxD
+	p := m.predict(scope, z)                                                        // 2NxD
 	Report("projection_std", loss.FeatureStd(L2Normalize(z, -1)))
-	if m.Gradient {
-		return Neg(ReduceAllMean(ReduceSum(Mul(L2Normalize(p, -1), L2Normalize(z, -1)), -1)))
-	}
-	return loss.NegativeCosine(p, z) // its mean over 2N rows is that of the two halves
+	other := Concatenate([]*Node{Slice(z, AxisRange(n)), Slice(z, AxisRange(0, n))}, 0)
+	return loss.NegativeCosine(p, other) // the mean over 2N rows is Eq. 4
 }
 
 // Project is f: images [N, H, W, C] to rows [N, Dim].
 func (m *SimSiam) Project(scope *model.Scope, image *Node) *Node {
-	dims := make([]int, m.Layers)
-	for i := range dims {
-		dims[i] = m.Dim
-	}
-	return nn.NormMLP(scope.In("projector"), nn.Pool(nn.Last(m.Encode(scope, image))), dims...)
+	head, dims := scope.In("head"), slices.Repeat([]int{m.Dim}, m.Layers)
+	z := nn.NormMLP(head, nn.Pool(nn.Last(m.Encode(scope, image))), dims...)
+	head.At("linear_%d", m.Layers).At("norm").GetVariable("offset").SetTrainable(true)
+	return z
 }
 
-// predict is h, whose output has neither norm nor ReLU (Sec. 3).
+// predict is h, whose output has neither a norm nor a ReLU.
 func (m *SimSiam) predict(scope *model.Scope, z *Node) *Node {
-	h := activation.Relu(nn.BatchNorm(scope.In("norm"), layers.Dense(scope.In("hidden"), z, false, m.Hidden)))
-	return layers.Dense(scope.In("out"), h, true, m.Dim)
+	h := scope.In("predictor")
+	hidden := activation.Relu(nn.BatchNorm(h.In("norm"), layers.Dense(h.In("hidden"), z, false, m.Hidden)))
+	return layers.Dense(h.In("out"), hidden, true, m.Dim)
 }
 
-// Encode is the backbone of f, without the projection.
+// Encode is the backbone of f.
 func (m *SimSiam) Encode(scope *model.Scope, image *Node) []*Node {
 	return m.Backbone.Stages(scope.In("encoder"), image)
 }

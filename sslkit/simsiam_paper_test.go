@@ -11,11 +11,12 @@ import (
 
 	"github.com/sslkit/lab/sslkit/loss"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/optim"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
 func paperSimSiam() *SimSiam {
-	return &SimSiam{Backbone: nn.ResNet(8, 4), View: toyView, Layers: 2, Dim: 16, Hidden: 8}
+	return &SimSiam{Backbone: nn.ResNet(8, 4), View: toyView, Layers: 2, Dim: 16, Hidden: 4}
 }
 
 // mistakenSimSiam is SimSiam with a mistake.
@@ -25,113 +26,174 @@ type mistakenSimSiam struct {
 }
 
 func (m mistakenSimSiam) Loss(scope *model.Scope, b Batch) *Node {
+	is := func(mistake string) bool { return m.mistake == mistake }
 	n := b.Image.Shape().Dim(0)
 	x := twoViews(scope, b.Image, m.View, view.Recipe{})
-	if m.mistake == "views in one norm" {
+	if is("views in one norm") {
 		nn.SplitBatchNorm(scope, x.Graph(), 1)
 	}
 	z := m.Project(scope, x)
-	p := m.predict(scope.In("predictor"), z)
-	Report("projection_std", loss.FeatureStd(L2Normalize(z, -1)))
-	if m.mistake == "no predictor" {
+	p := m.predict(scope, z)
+	if is("no predictor") {
 		p = z
 	}
-	if m.mistake != "target of the same view" {
-		z = Concatenate([]*Node{Slice(z, AxisRange(n)), Slice(z, AxisRange(0, n))}, 0)
+	other := z
+	if !is("of the same view") {
+		other = Concatenate([]*Node{Slice(z, AxisRange(n)), Slice(z, AxisRange(0, n))}, 0)
 	}
-	if m.mistake == "not normalised" {
-		return Neg(ReduceAllMean(ReduceSum(Mul(p, StopGradient(z)), -1)))
+	Report("projection_std", loss.FeatureStd(L2Normalize(z, -1)))
+	cosine := ReduceSum(Mul(L2Normalize(p, -1), L2Normalize(other, -1)), -1)
+	switch {
+	case is("no stop-gradient"):
+		return Neg(ReduceAllMean(cosine))
+	case is("one order"):
+		return loss.NegativeCosine(Slice(p, AxisRange(0, n)), Slice(other, AxisRange(0, n)))
+	case is("not normalised"):
+		return Neg(ReduceAllMean(ReduceSum(Mul(p, StopGradient(other)), -1)))
 	}
-	return loss.NegativeCosine(p, z)
+	return loss.NegativeCosine(p, other)
 }
 
-// "Our minimalist [...] symmetrized loss": D(p1, stopgrad(z2))/2 + D(p2, stopgrad(z1))/2, the minus cosine of a prediction and of
-// the other view's projection. "The encoder on x2 receives no gradient from z2 in the first term, but it receives
-// gradients from p2 in the second term". Reference: Chen & He 2021, Sec. 3, Eq. 1 to 4, and Algorithm 1.
-func TestSimSiamStepIsAlgorithm1(t *testing.T) {
-	check := func(m Method, of *SimSiam) (wrong []string) {
-		before, got, after, images := paperRun(t, m, 3)
-		project := func(scope *model.Scope, x *Node) (p, z *Node) {
-			nn.SplitBatchNorm(scope, x.Graph(), 2)
-			z = of.Project(scope, of.View.View(scope, Concatenate([]*Node{x, x}, 0)))
-			return of.predict(scope.In("predictor"), z), z
-		}
-		out, _ := training(t, before, func(scope *model.Scope, x []*Node) []*Node {
-			p, z := project(scope, x[0])
-			return []*Node{p, z}
-		}, images)
-		p, n := out[0], len(out[0])/2
-		target, want := slices.Concat(out[1][n:], out[1][:n]), 0.0
-		for i := range p {
-			want -= inner(unitRow(p[i]), unitRow(target[i])) / float64(2*n)
-		}
-		if math.Abs(got-want) > 1e-4 { // features of about 1 went through 8 layers in float32
-			wrong = append(wrong, "loss")
-		}
-		// What was learnt, at a rate of 0.1, is what is learnt where the other view's projections are numbers.
-		var paths []string
-		gradients, _ := training(t, before, func(scope *model.Scope, x []*Node) []*Node {
-			p, _ := project(scope, x[0])
-			l := Neg(ReduceAllMean(ReduceSum(Mul(L2Normalize(p, -1), L2Normalize(x[1], -1)), -1)))
-			paths = nil
-			for v := range scope.IterVariables() {
-				if v.Trainable && v.InUseByGraph(l.Graph()) {
-					paths = append(paths, v.Path())
-				}
-			}
-			return scope.BuildTrainableVariablesGradientsGraph(l)
-		}, images, float32s(target))
-		off := 0.0
-		for i, path := range paths {
-			was, is := variable(t, before, path), variable(t, after, path)
-			for r := range was {
-				for c := range was[r] {
-					// A difference of weights of about 1 in float32, over the rate.
-					d := math.Abs((was[r][c]-is[r][c])/0.1 - gradients[i][r][c])
-					off = max(off, d-1e-5*max(1, math.Abs(was[r][c]))-1e-3*math.Abs(gradients[i][r][c]))
-				}
-			}
-		}
-		if off > 0 {
-			wrong = append(wrong, "gradient")
-		}
-		return wrong
+// followSimSiam takes a step of m apart and names what is not as of says.
+func followSimSiam(t *testing.T, m Method, of *SimSiam) (wrong []string) {
+	t.Helper()
+	before, got, after, images := paperRun(t, m, 3)
+	project := func(scope *model.Scope, x *Node) *Node {
+		nn.SplitBatchNorm(scope, x.Graph(), 2)
+		return of.Project(scope, of.View.View(scope, Concatenate([]*Node{x, x}, 0)))
 	}
-	for mistake, want := range map[string]string{"views in one norm": "loss", "no predictor": "loss", "target of the same view": "loss", "not normalised": "loss"} {
+	out, _ := training(t, before, func(scope *model.Scope, x []*Node) []*Node {
+		z := project(scope, x[0])
+		return []*Node{z, of.predict(scope, z)}
+	}, images)
+	n := len(out[0]) / 2
+	z, p := slices.Concat(out[0][n:], out[0][:n]), out[1]
+	want := 0.0
+	for i := range p {
+		want -= inner(unitRow(p[i]), unitRow(z[i])) / float64(2*n) // Eq. 1 and 4: 1/2 D(p1, z2) + 1/2 D(p2, z1)
+	}
+	if math.Abs(got-want) > 1e-4 { // features of about 1 went through 8 layers in float32
+		wrong = append(wrong, "loss")
+	}
+	// What was learnt, at a rate of 0.1, is what is learnt where z is numbers.
+	var paths []string
+	gradients, _ := training(t, before, func(scope *model.Scope, x []*Node) []*Node {
+		p := of.predict(scope, project(scope, x[0]))
+		l := Neg(ReduceAllMean(ReduceSum(Mul(L2Normalize(p, -1), L2Normalize(x[1], -1)), -1)))
+		paths = nil
+		for v := range scope.IterVariables() {
+			if v.Trainable && v.InUseByGraph(l.Graph()) {
+				paths = append(paths, v.Path())
+			}
+		}
+		return scope.BuildTrainableVariablesGradientsGraph(l)
+	}, images, float32s(z))
+	for i, path := range paths {
+		was, is := variable(t, before, path), variable(t, after, path)
+		for r := range was {
+			for c := range was[r] {
+				// A difference of weights of about 1 in float32, over the rate.
+				if math.Abs((was[r][c]-is[r][c])/0.1-gradients[i][r][c]) > 1e-5*max(1, math.Abs(was[r][c]))+1e-3*math.Abs(gradients[i][r][c]) {
+					return append(wrong, "gradient")
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+// "L = D(p1, z2)/2 + D(p2, z1)/2", where D "negative cosine similarity" takes z "as a constant".
+// Reference: Chen & He 2021, Sec. 3, Eq. 1 to 4 and Algorithm 1.
+func TestSimSiamStepIsAlgorithm1(t *testing.T) {
+	for _, layers := range []int{1, 3} {
 		m := paperSimSiam()
-		if wrong := check(mistakenSimSiam{m, mistake}, m); !slices.Contains(wrong, want) {
+		m.Layers = layers
+		if wrong := followSimSiam(t, m, m); wrong != nil {
+			t.Errorf("%d layers: wrong %v", layers, wrong)
+		}
+	}
+	for mistake, want := range map[string]string{
+		"": "", "no stop-gradient": "gradient", "no predictor": "loss", "of the same view": "loss", "one order": "loss", "not normalised": "loss",
+		"views in one norm": "loss",
+	} {
+		m := paperSimSiam()
+		if wrong := followSimSiam(t, mistakenSimSiam{m, mistake}, m); want == "" && wrong != nil || want != "" && !slices.Contains(wrong, want) {
 			t.Errorf("mistake %q: wrong %v, want %q", mistake, wrong, want)
 		}
 	}
-	if wrong := check(paperSimSiam(), paperSimSiam()); wrong != nil {
-		t.Errorf("wrong %v", wrong)
+}
+
+// "Without stop-gradient, the optimizer quickly finds a degenerated solution and reaches the minimum possible loss of -1", and the
+// standard deviation of z/|z| is near 0, where with it the deviation "is near 1/sqrt(d)".
+// The history says so. Reference: Chen & He 2021, Sec. 4.1 and Fig. 2.
+func TestSimSiamCollapsesWithoutStopGradient(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains twice")
 	}
-	through := paperSimSiam()
-	through.Gradient = true
-	if wrong := check(through, through); !slices.Equal(wrong, []string{"gradient"}) {
-		t.Errorf("without stop-gradient: wrong %v, want the gradient alone", wrong)
+	run := func(mistake string) (l, std float64, said string) {
+		m := paperSimSiam()
+		r := smallRun(t, mistakenSimSiam{m, mistake}, 1)
+		r.Optimizer = optim.SGD{Rate: optim.Constant(2), Momentum: 0.9}
+		h, err := r.Pretrain(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.Loss[len(h.Loss)-1], h.Reports["projection_std"][len(h.Loss)-1], m.Diagnose(h)
+	}
+	l, with, said := run("")
+	t.Logf("a loss of %.3f and a spread of %.4f with stop-gradient", l, with)
+	if !(with > 0.125 && said == "") { // 16 dimensions: 0.25 is even
+		t.Errorf("with stop-gradient the spread is %.4f, and it is said: %s", with, said)
+	}
+	l, without, said := run("no stop-gradient")
+	t.Logf("a loss of %.3f and a spread of %.4f without", l, without)
+	if !(without < with/4 && l < -0.99 && strings.HasPrefix(said, "collapse: ")) {
+		t.Errorf("without, a loss of %.3f and a spread of %.4f, and it is said: %s", l, without, said)
 	}
 }
 
-func TestSimSiamLearns(t *testing.T) { recognises(t, func() Method { return paperSimSiam() }) }
+func TestSimSiamLearns(t *testing.T) {
+	recognises(t, func() Method { return paperSimSiam() })
+}
+
+func TestSimSiamResumesExactly(t *testing.T) { resumesExactly(t, paperSimSiam()) }
+
+// "The projection MLP (in f) has BN applied to each fully-connected layer, including its output"; "the prediction MLP (h) has BN
+// applied to its hidden fc layers. Its output fc does not have BN". Reference: Chen & He 2021, Sec. 3, "Baseline settings".
+func TestSimSiamHeads(t *testing.T) {
+	_, _, store, _ := paperRun(t, paperSimSiam(), 1)
+	var got []string
+	for v := range store.IterVariables() {
+		if v.Trainable && (strings.HasPrefix(v.Path(), "/head/") || strings.HasPrefix(v.Path(), "/predictor/")) {
+			got = append(got, v.Path())
+		}
+	}
+	slices.Sort(got)
+	if want := []string{
+		"/head/linear_1/dense/weights", "/head/linear_1/norm/offset", "/head/linear_1/norm/scale",
+		"/head/linear_2/dense/weights", "/head/linear_2/norm/offset", "/head/linear_2/norm/scale",
+		"/predictor/hidden/dense/weights", "/predictor/norm/offset", "/predictor/norm/scale",
+		"/predictor/out/dense/biases", "/predictor/out/dense/weights",
+	}; !slices.Equal(got, want) {
+		t.Errorf("the heads train %v, want %v", got, want)
+	}
+}
 
 func TestSimSiamValidate(t *testing.T) {
 	backbone := nn.ResNet(8, 4)
-	if err := SimSiamCIFAR(backbone).Validate(); err != nil {
-		t.Error(err)
-	}
 	for want, change := range map[string]func(m *SimSiam){
+		"":                 func(*SimSiam) {},
 		"0 layers":         func(m *SimSiam) { m.Layers = 0 },
 		"0 hidden units":   func(m *SimSiam) { m.Hidden = 0 },
 		"dim of 0":         func(m *SimSiam) { m.Dim = 0 },
+		"hue is 1":         func(m *SimSiam) { m.View.Hue = 1 },
 		"unknown backbone": func(m *SimSiam) { m.Backbone.Arch = "" },
 	} {
-		m := SimSiamCIFAR(backbone)
-		if change(m); m.Validate() == nil || !strings.Contains(m.Validate().Error(), want) {
-			t.Errorf("error %v, want one with %q", m.Validate(), want)
+		for _, m := range []*SimSiam{SimSiamDefault(backbone), SimSiamCIFAR(backbone)} {
+			change(m)
+			if err := m.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want one with %q", err, want)
+			}
 		}
-	}
-	if !slices.Equal(SimSiamCIFAR(backbone).Reports(), []string{"projection_std"}) {
-		t.Error("what names a collapse is not reported")
 	}
 }

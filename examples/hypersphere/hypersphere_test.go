@@ -31,10 +31,10 @@ func TestCommand(t *testing.T) {
 			return out.String(), err
 		}
 	}
-	twins, sslkit := command("twins", "."), command("sslkit", "github.com/sslkit/lab/cmd/sslkit")
-	tiny := []string{"--method", "twins", "--preset", "smoke", "--train", "200", "--test", "100", "--batch", "50", "--epochs", "2", "--set", "warmup=0"}
+	hypersphere, sslkit := command("hypersphere", "."), command("sslkit", "github.com/sslkit/lab/cmd/sslkit")
+	tiny := []string{"--method", "hypersphere", "--preset", "smoke", "--train", "200", "--test", "100", "--batch", "50", "--epochs", "2", "--set", "warmup=0"}
 	pretrain := func() runs.Record {
-		out, err := twins(append([]string{"pretrain", "--json"}, tiny...)...)
+		out, err := hypersphere(append([]string{"pretrain", "--json"}, tiny...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,8 +45,8 @@ func TestCommand(t *testing.T) {
 		return r
 	}
 	r := pretrain()
-	// Of 4 steps at the full rate the second pair is better than the first, which begins near the loss of guessing.
-	if l := r.History.Loss; !r.Done || len(l) != 2 || !(l[1] < l[0]) || len(r.History.Reports["projection_std"]) != 2 {
+	// Of 4 steps at the full rate the second pair is better than the first.
+	if l := r.History.Loss; !r.Done || len(l) != 2 || !(l[1] < l[0]) || len(r.History.Reports["alignment"]) != 2 {
 		t.Errorf("the record is %+v", r)
 	}
 	if again := pretrain(); again.Key != r.Key || !again.Finished.Equal(r.Finished) {
@@ -57,14 +57,14 @@ func TestCommand(t *testing.T) {
 		args []string
 		want string // of the output, or of the error
 	}{
-		{twins, []string{"runs", "list"}, r.Key[:8] + "  twins"},
-		{twins, []string{"runs", "show", r.Key}, "lambda"},
-		{twins, append([]string{"ablate", "--vary", "lambda=0.0051", "--seeds", "1"}, tiny...), "lambda 0.0051"},
-		{twins, append([]string{"pretrain", "--set", "dimm=3"}, tiny...), `did you mean "method.twins.dim"?`},
-		{twins, append([]string{"pretrain", "--set", "dim=0"}, tiny...), "choose at least 1"},
-		{twins, []string{"pretrain", "--method", "twins", "--preset", "paper"}, "ResNet-50"},
-		{twins, []string{"pretrain", "--method", "twinz"}, `did you mean "twins"?`},
-		{sslkit, []string{"pretrain", "--method", "twins"}, `"twins"`},
+		{hypersphere, []string{"runs", "list"}, r.Key[:8] + "  hypersphere"},
+		{hypersphere, []string{"runs", "show", r.Key}, "uniformity"},
+		{hypersphere, append([]string{"ablate", "--vary", "uniformity=1", "--seeds", "1"}, tiny...), "uniformity 1"},
+		{hypersphere, append([]string{"pretrain", "--set", "dimm=3"}, tiny...), `did you mean "method.hypersphere.dim"?`},
+		{hypersphere, append([]string{"pretrain", "--set", "dim=0"}, tiny...), "choose at least 1"},
+		{hypersphere, []string{"pretrain", "--method", "hypersphere", "--preset", "paper"}, "AlexNet"},
+		{hypersphere, []string{"pretrain", "--method", "hyperspher"}, `did you mean "hypersphere"?`},
+		{sslkit, []string{"pretrain", "--method", "hypersphere"}, `"hypersphere"`},
 		{sslkit, []string{"runs", "list"}, "made with a method that this program does not have, and is left alone"},
 		{sslkit, []string{"runs", "show", r.Key}, "made with a method that this program does not have, and is left alone"},
 		{sslkit, []string{"runs", "repair", r.Key}, "made with a method that this program does not have, and is left alone"},

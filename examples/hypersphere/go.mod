@@ -1,4 +1,4 @@
-module example.com/twins
+module example.com/hypersphere
 
 go 1.26.5
 
