@@ -11,10 +11,15 @@
 //	2 transformation prediction  ContextPrediction  Doersch et al., 2015                    context.go       2_transformation_prediction
 //	                             Jigsaw             Noroozi & Favaro, 2016                  jigsaw.go        2_transformation_prediction
 //	                             Rotation           Gidaris et al., 2018                    rotation.go      2_transformation_prediction
-//	3 contrastive                MoCo               He et al., 2020; v2, Chen et al., 2020  moco.go          3_contrastive
+//	3 contrastive                BYOL               Grill et al., 2020                      byol.go          3_contrastive
+//	                             MoCo               He et al., 2020; v2, Chen et al., 2020  moco.go          3_contrastive
 //	                             SimCLR             Chen et al., 2020                       simclr.go        3_contrastive
+//	                             BarlowTwins        Zbontar et al., 2021                    barlow.go        3_contrastive
 //	                             CLIP               Radford et al., 2021                    clip.go          3_contrastive
 //	                             DenseCL            Wang et al., 2021                       densecl.go       3_contrastive
+//	                             NNCLR              Dwibedi et al., 2021                    nnclr.go         3_contrastive
+//	                             SimSiam            Chen & He, 2021                         simsiam.go       3_contrastive
+//	                             VICReg             Bardes et al., 2022                     vicreg.go        3_contrastive
 //	4 clustering                 DeepCluster        Caron et al., 2018                      deepcluster.go   4_clustering
 //	                             SwAV               Caron et al., 2020                      swav.go          4_clustering
 //	5 masked autoencoder         MAE                He et al., 2022                         mae.go           5_masked_autoencoder
