@@ -173,7 +173,7 @@ func TestReadConfigIsStrict(t *testing.T) {
 		{replace(`"epochs"`, `"epochz"`), []string{`unknown field "epochz"`, `did you mean "epochs"?`}},
 		{replace(`"method"`, `"methods"`), []string{`did you mean "method"?`}},
 		{replace(`"rotation"`, `"rotatoin"`), []string{`sslkit: no method is called "rotatoin"; did you mean "rotation"?`}},
-		{replace(`"rotation"`, `"jepa"`), []string{`sslkit: no method is called "jepa"; known: colorization, `}},
+		{replace(`"rotation"`, `"nonesuch"`), []string{`sslkit: no method is called "nonesuch"; known: colorization, `}},
 		{replace(`{"rotation"`, `{"simclr":{},"rotation"`), []string{"2 methods are given"}},
 		{replace(`"warmup"`, `"warm_up"`), []string{`did you mean "optimizer.warmup"?`}},
 		{replace(`"angles"`, `"angels"`), []string{`did you mean "method.rotation.angles"?`}},

@@ -374,6 +374,17 @@ func small(t testing.TB, method string) sslkit.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c = shrunk(c).WithEpochs(2)
+	c.Optimizer.Warmup = 0
+	c.Batch, c.Data.Train, c.Data.Test = 16, 64, 30
+	if on == "clips" {
+		c.Data.Size, c.Data.Train, c.Data.Test = 16, 32, 16
+	}
+	return c
+}
+
+// shrunk is c with the smallest network of its kind, and as few as it can of what there is many of.
+func shrunk(c sslkit.Config) sslkit.Config {
 	switch b := sslkit.Backbone(c.Method); b.Arch {
 	case "vit":
 		b.Depth, b.Width = 2, 32
@@ -382,16 +393,10 @@ func small(t testing.TB, method string) sslkit.Config {
 	default:
 		b.Depth, b.Width = 8, 4
 	}
-	for field, value := range map[string]int{"queue": 64, "clusters": 8, "prototypes": 8} { // of those that have them
+	for field, value := range map[string]int{"queue": 64, "clusters": 8, "prototypes": 8, "decoder_depth": 1, "decoder_width": 32} { // of those that have them
 		if smaller, err := c.With(field, value); err == nil {
 			c = smaller
 		}
-	}
-	c = c.WithEpochs(2)
-	c.Optimizer.Warmup = 0
-	c.Batch, c.Data.Train, c.Data.Test = 16, 64, 30
-	if on == "clips" {
-		c.Data.Size, c.Data.Train, c.Data.Test = 16, 32, 16
 	}
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 )
 
@@ -31,10 +32,14 @@ func (s *Store) Trainable(ctx context.Context, c sslkit.Config) error {
 	g := NewGraph(j.Backend, "step")
 	defer g.Finalize()
 	h, w, channels := j.Train.Shape()
+	image := []int{j.Batch, h, w, channels}
+	if clips, ok := j.Train.(data.Clips); ok {
+		image = []int{j.Batch, clips.Frames(), h, w, channels}
+	}
 	return exceptions.TryCatch[error](func() {
 		store.SetTraining(g, true)
 		b := sslkit.Batch{
-			Image: Parameter(g, "image", shapes.Make(dtypes.Float32, j.Batch, h, w, channels)),
+			Image: Parameter(g, "image", shapes.Make(dtypes.Float32, image...)),
 			Index: Parameter(g, "index", shapes.Make(dtypes.Int32, j.Batch)),
 		}
 		if j.Text != nil {
