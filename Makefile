@@ -58,8 +58,8 @@ fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given.
 faults: go-present backend ## Damage 2,000 files and kill 200 processes: what is read is right, made again or refused.
 	SSLKIT_FAULTS=2000 env/lab go test -count=1 -timeout 0 -v -run 'TestFaults|TestKills' ./data ./sslkit/runs ./sslkit/study
 
-# Without checkptr, which -race switches on: compute v0.1.2 packs matrices through slices that it makes of its buffers' memory by
-# unsafe casts. What the race detector itself looks for is looked for there too. A package at a time: it takes much memory.
+# Without checkptr, which -race switches on: compute's packing of matrices (v0.1.2, and v0.1.6 too) reckons with addresses as
+# numbers, which checkptr refuses. Races are found all the same. A package at a time: it takes much memory.
 race: go-present backend ## Run the fast tests with the race detector.
 	env/lab go test -race -short -gcflags=all=-d=checkptr=0 -p 1 -timeout 30m ./...
 

@@ -56,11 +56,10 @@ func TestDataCheck(t *testing.T) {
 		}
 	}
 	out, progress := must(t, "data check folder:"+dir)
-	wantAll(t, "data check", out, "2 training and 2 test examples, 2 classes", "4 grey", "sha256:")
-	wantAll(t, "progress of data check", progress, "looking at")
-	if _, progress := must(t, "data check --quiet folder:"+dir); progress != "" {
-		t.Errorf("progress with --quiet: %s", progress)
+	if progress != "" { // package data tells of large folders only
+		t.Errorf("progress of four images: %s", progress)
 	}
+	wantAll(t, "data check", out, "2 training and 2 test examples, 2 classes", "4 grey", "sha256:")
 	var v data.Inventory
 	out, _ = must(t, "data check --json folder:"+dir)
 	decode(t, out, &v)

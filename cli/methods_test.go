@@ -122,7 +122,7 @@ func TestCompletion(t *testing.T) {
 	if got := words("pretrain", "--method", ""); !slices.Equal(got, sslkit.Methods()) {
 		t.Errorf("--method: %q, want %q", got, sslkit.Methods())
 	}
-	if got := words("compare", "--methods", "simclr,mo"); !slices.Equal(got, []string{"simclr,moco"}) {
+	if got := words("compare", "--methods", "simclr,mo"); !slices.Equal(got, []string{"simclr,moco", "simclr,mocov3"}) {
 		t.Errorf("--methods simclr,mo: %q", got)
 	}
 	for method, want := range map[string][]string{"mean": {"smoke", "class"}, "simclr": {"smoke", "class", "paper"}} {

@@ -180,8 +180,8 @@ func readSealed(path string) ([]byte, error) {
 // read again in no time.
 const worthKeeping = 1 << 20
 
-// worthTelling is from how many bytes on reading them is news.
-const worthTelling = 16 << 20
+// worthTelling is from how many bytes on reading them is news. Tests change it.
+var worthTelling int64 = 16 << 20
 
 // inspect reads all files of the splits of one folder that are not remembered,
 // and fills seen; with look it decodes them as well. What is wrong with a file

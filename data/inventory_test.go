@@ -275,6 +275,7 @@ func age(t *testing.T, o OpenOptions, by time.Duration) {
 }
 
 func TestContentsAreReadOnce(t *testing.T) {
+	tell(t)
 	dir, name := large(t), ""
 	name = "folder:" + dir
 	o := OpenOptions{Dir: t.TempDir()}
@@ -344,7 +345,15 @@ func TestContentsAreReadOnce(t *testing.T) {
 	}
 }
 
+// tell makes little reading news.
+func tell(t *testing.T) {
+	before := worthTelling
+	worthTelling = 0
+	t.Cleanup(func() { worthTelling = before })
+}
+
 func TestLookEndsWithTheContext(t *testing.T) {
+	tell(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	o := OpenOptions{Dir: t.TempDir(), Progress: func(string, int64, int64) { cancel() }}
 	_, err := Check(ctx, "folder:"+large(t), o)

@@ -42,8 +42,9 @@ func Must(err error) {
 	if errors.Is(err, sslkit.ErrInterrupted) || errors.Is(err, context.Canceled) {
 		text = interrupted
 	}
-	below.end()
-	gonbui.Sync()
+	if below.drawn() { // and left as it is: what was begun is not done
+		gonbui.Sync()
+	}
 	if !leave(text) {
 		fmt.Fprintln(os.Stderr, text)
 	}

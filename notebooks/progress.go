@@ -131,6 +131,12 @@ func (l *line) end() {
 	l.draw(l.now)
 }
 
+func (l *line) drawn() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.shown.IsZero()
+}
+
 // say replaces the line, if there is one.
 func (l *line) say(text string) {
 	l.mu.Lock()

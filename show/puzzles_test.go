@@ -41,7 +41,7 @@ func TestPuzzles(t *testing.T) {
 	tells(t, text, err, "permutations 4", "9.00 | 9") // the first few never agree in a tile
 	for name, err := range map[string]error{
 		"sides":        second(Confusion(ctx, s, jigsaw, src)),
-		"permutations": second(PermutationSets(study.Variant{Name: "context", Config: context})),
+		"permuted": second(PermutationSets(study.Variant{Name: "context", Config: context})),
 		"puzzles":      second(Puzzles(ctx, s, context, src, 0)),
 		"places":       second(Aberration(ctx, s, src, []study.Variant{{Config: context}}, 1)),
 		"patches":      second(PatchNeighbours(ctx, s, src)),

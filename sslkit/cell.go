@@ -40,7 +40,7 @@ func cellDigest(name string) string {
 // sourceDigest is the digest of a type's source in a Go file, comments aside, "" where it cannot be read.
 func sourceDigest(file, name string) string {
 	files := token.NewFileSet()
-	parsed, err := parser.ParseFile(files, file, nil, parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(files, file, nil, 0)
 	if err != nil {
 		return ""
 	}
@@ -80,7 +80,7 @@ func sourceDigest(file, name string) string {
 	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
 		for _, n := range declared[queue[0]] {
 			ast.Inspect(n, func(n ast.Node) bool {
-				if id, ok := n.(*ast.Ident); ok && declared[id.Name] != nil && !used[id.Name] {
+				if id, ok := n.(*ast.Ident); ok && top(parsed, id) && declared[id.Name] != nil && !used[id.Name] {
 					used[id.Name] = true
 					queue = append(queue, id.Name)
 				}
@@ -104,4 +104,11 @@ func sourceDigest(file, name string) string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// top reports whether a name is one that the file declares outside of functions, and not a variable of a function or a field that
+// is called like one: else a cell that declares a variable of the same name would change the method. What the parser cannot
+// resolve for want of types is not needed here.
+func top(file *ast.File, id *ast.Ident) bool {
+	return id.Obj != nil && id.Obj == file.Scope.Lookup(id.Name)
 }

@@ -17,12 +17,16 @@
 //	                             BarlowTwins        Zbontar et al., 2021                    barlow.go        3_contrastive
 //	                             CLIP               Radford et al., 2021                    clip.go          3_contrastive
 //	                             DenseCL            Wang et al., 2021                       densecl.go       3_contrastive
+//	                             DINO               Caron et al., 2021                      dino.go          3_contrastive
+//	                             MoCoV3             Chen et al., 2021                       mocov3.go        3_contrastive
 //	                             NNCLR              Dwibedi et al., 2021                    nnclr.go         3_contrastive
 //	                             SimSiam            Chen & He, 2021                         simsiam.go       3_contrastive
 //	                             VICReg             Bardes et al., 2022                     vicreg.go        3_contrastive
 //	4 clustering                 DeepCluster        Caron et al., 2018                      deepcluster.go   4_clustering
 //	                             SwAV               Caron et al., 2020                      swav.go          4_clustering
 //	5 masked autoencoder         MAE                He et al., 2022                         mae.go           5_masked_autoencoder
+//	                             SimMIM             Xie et al., 2022                        simmim.go        5_masked_autoencoder
+//	                             IJEPA              Assran et al., 2023                     ijepa.go         5_masked_autoencoder
 //
 // # From a command to a figure
 //

@@ -125,9 +125,13 @@ func interrupted(ctx context.Context, err error) error {
 // userFiles tells from its digest that a dataset is made of the user's files, which may change.
 func userFiles(digest string) bool { return strings.HasPrefix(digest, "sha256:") }
 
-// suits says why the method has nothing to learn from the data, of which it is trained on n examples.
-func (j *Job) suits(n int) error {
-	m := j.Config.Method
+// suits says why the method has nothing to learn from the data, whose training examples are train.
+func (j *Job) suits(train data.Source) error {
+	m, n := j.Config.Method, train.Len()
+	r, _ := sslkit.RegistrationOf(m)
+	if _, moves := train.(data.Clips); r.Needs == sslkit.Moving && !moves {
+		return fmt.Errorf("runs: %s learns from clips, and %s has none: choose clips or video:PATH (--data)", sslkit.TitleOf(m), j.Data.Name)
+	}
 	if c, ok := m.(sslkit.Colored); ok && c.NeedsColor() && j.Inventory.Gray == j.Inventory.Train+j.Inventory.Test {
 		return fmt.Errorf("runs: the images of %s are grey, and %s has nothing to colour: choose images in colour, or another method", j.Data.Name, sslkit.TitleOf(j.Method))
 	}
@@ -152,7 +156,7 @@ func (j *Job) Load(ctx context.Context) error {
 	if j.Inventory.Digest != j.Data.Digest {
 		return fmt.Errorf("runs: %s has changed since this command began: give it again", j.Data.Name)
 	}
-	if err := j.suits(train.Len()); err != nil {
+	if err := j.suits(train); err != nil {
 		return err
 	}
 	if m, ok := j.Config.Method.(sslkit.Taught); ok {

@@ -1,0 +1,23 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "mocov3", Paper: "Chen et al., 2021", Chapter: 3,
+		New:     func() sslkit.Method { return sslkit.SmallMoCoV3(nn.ViT(4, 96, 4)) },
+		Preset:  MoCoV3,
+		NoPaper: "its two views are drawn differently, for ImageNet",
+	})
+}
+
+// MoCoV3 returns the preset's configuration of MoCo v3 on a dataset.
+func MoCoV3(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, sslkit.SmallMoCoV3(nn.ViT(4, 96, 4)))
+	c.Batch = 64
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.05, Warmup: 0.5}
+	return c, err
+}

@@ -1,0 +1,23 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "simmim", Paper: "Xie et al., 2022", Chapter: 5,
+		New:     func() sslkit.Method { return sslkit.SmallSimMIM(nn.ViT(4, 96, 4)) },
+		Preset:  SimMIM,
+		NoPaper: "its networks have relative positions, for ImageNet",
+	})
+}
+
+// SimMIM returns the preset's configuration of SimMIM on a dataset.
+func SimMIM(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, sslkit.SmallSimMIM(nn.ViT(4, 96, 4)))
+	c.Batch = 64
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.05, Warmup: 0.5}
+	return c, err
+}
