@@ -254,7 +254,7 @@ func Puzzles(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Sourc
 func PermutationSets(variants ...study.Variant) (string, error) {
 	t := widgets.Table{Head: []string{"jigsaw", "permutations", "mean Hamming distance", "smallest"}}
 	for _, v := range variants {
-		m, err := methodOf[*sslkit.Jigsaw](v.Config, "tiles are permuted by jigsaw")
+		m, err := methodOf[*sslkit.Jigsaw](v.Config, "permutations are told by jigsaw")
 		if err != nil {
 			return "", err
 		}
