@@ -1,9 +1,7 @@
 // Package recipe holds how each method is trained here, a file a method: what the laboratory has to know of it, and its
 // presets. Importing it registers all of them.
 //
-// Each file begins with the command, the data, the time and the figures of its presets. Times are those of one run on two
-// cores; figures are test accuracies of the last block, mean ± standard deviation over training seeds 1 to 3, beside those of
-// the same network untrained.
+// What the presets come to stands in README, and beside a figure where one was chosen by it.
 //
 // The preset Paper is the whole recipe of a paper or of its authors' code, network, schedule and batch included, or an error
 // that says what is missing. Where it was made for CIFAR-10 it can be had for any images of that size. As everywhere in this
