@@ -40,11 +40,11 @@ func TestPuzzles(t *testing.T) {
 	text, err := PermutationSets(byP...)
 	tells(t, text, err, "permutations 4", "9.00 | 9") // the first few never agree in a tile
 	for name, err := range map[string]error{
-		"sides":    second(Confusion(ctx, s, jigsaw, src)),
-		"permuted": second(PermutationSets(study.Variant{Name: "context", Config: context})),
-		"puzzles":  second(Puzzles(ctx, s, context, src, 0)),
-		"places":   second(Aberration(ctx, s, src, []study.Variant{{Config: context}}, 1)),
-		"patches":  second(PatchNeighbours(ctx, s, src)),
+		"sides":        second(Confusion(ctx, s, jigsaw, src)),
+		"permutations": second(PermutationSets(study.Variant{Name: "context", Config: context})),
+		"puzzles":      second(Puzzles(ctx, s, context, src, 0)),
+		"places":       second(Aberration(ctx, s, src, []study.Variant{{Config: context}}, 1)),
+		"patches":      second(PatchNeighbours(ctx, s, src)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one about %s", err, name)
