@@ -31,13 +31,18 @@ type Supervised struct {
 	encoder sslkit.Method // whose Encode is trained, by fine-tuning; nil: the backbone
 }
 
-// Validate says what cannot be trained, before there are labels.
+// Validate says what cannot be trained, before there are labels or after.
 func (m *Supervised) Validate() error {
 	if m.Pad < 0 {
 		return fmt.Errorf("eval: pad %d is negative", m.Pad)
 	}
 	if len(m.Labels) == 0 && m.Classes != 0 {
-		return fmt.Errorf("eval: %d classes: leave them out, the data says how many there are", m.Classes)
+		return fmt.Errorf("eval: %d classes: leave them out, the data says how many there are; there are no labels yet", m.Classes)
+	}
+	if len(m.Labels) > 0 {
+		if err := checkLabels("training", m.Labels, len(m.Labels), m.Classes); err != nil {
+			return err
+		}
 	}
 	return m.Backbone.Validate()
 }
