@@ -209,24 +209,29 @@ func filesOf(train, test Source) ([]*folder, bool) {
 // where [Open] refuses them. What was seen is remembered by content: only what is new is read again. Of the built-in
 // sets it counts classes.
 func Check(ctx context.Context, name string, o OpenOptions) (*Inventory, error) {
-	train, test, err := open(ctx, name, &o)
-	if err != nil {
-		return nil, err
+	_, _, v, err := Inspect(ctx, name, o)
+	return v, err
+}
+
+// Inspect is [Check], and returns the splits that it opened to look at. See [Inventory.Err] for what must not be used.
+func Inspect(ctx context.Context, name string, o OpenOptions) (train, test Source, v *Inventory, err error) {
+	if train, test, err = open(ctx, name, &o); err != nil {
+		return nil, nil, nil, err
 	}
-	v := &Inventory{Name: name, Train: train.Len(), Test: test.Len()}
+	v = &Inventory{Name: name, Train: train.Len(), Test: test.Len()}
 	splits, ok := filesOf(train, test)
 	if !ok {
 		if v.Digest, err = Digest(ctx, name, o); err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
 		v.count(train, test)
 		if _, _, channels := train.Shape(); channels == 1 {
 			v.Gray = v.Train + v.Test
 		}
-		return v, nil
+		return train, test, v, nil
 	}
 	if err := inspect(ctx, name, o, true, splits...); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	v.survey(splits)
 	v.count(train, test)
@@ -235,9 +240,9 @@ func Check(ctx context.Context, name string, o OpenOptions) (*Inventory, error) 
 	}
 	// What cannot be read at all has no digest.
 	if v.Digest, err = digestInspected(name, splits); err != nil && len(v.Unreadable) == 0 {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	return v, nil
+	return train, test, v, nil
 }
 
 // count counts the examples of each class.

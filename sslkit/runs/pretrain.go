@@ -146,11 +146,8 @@ func (j *Job) Load(ctx context.Context) error {
 	if j.Train != nil {
 		return nil
 	}
-	train, test, err := open(ctx, j.Data, j.options())
+	train, test, err := j.open(ctx)
 	if err != nil {
-		return interrupted(ctx, err)
-	}
-	if j.Inventory, err = data.Check(ctx, j.Data.Name, j.options()); err != nil {
 		return interrupted(ctx, err)
 	}
 	if j.Inventory.Digest != j.Data.Digest {
@@ -174,15 +171,18 @@ func (j *Job) Load(ctx context.Context) error {
 	return nil
 }
 
-// open returns the training and the test split.
-func open(ctx context.Context, d sslkit.Data, o data.OpenOptions) (train, test data.Source, err error) {
-	if train, test, err = data.OpenContext(ctx, d.Name, o); err != nil {
+// open returns the training and the test split, and takes their inventory.
+func (j *Job) open(ctx context.Context) (train, test data.Source, err error) {
+	if train, test, j.Inventory, err = data.Inspect(ctx, j.Data.Name, j.options()); err == nil {
+		err = j.Inventory.Err() // what cannot be read
+	}
+	if err != nil {
 		return nil, nil, err
 	}
-	if train, err = part(train, d.Train); err != nil {
+	if train, err = part(train, j.Data.Train); err != nil {
 		return nil, nil, fmt.Errorf("runs: --train: %w", err)
 	}
-	if test, err = part(test, d.Test); err != nil {
+	if test, err = part(test, j.Data.Test); err != nil {
 		return nil, nil, fmt.Errorf("runs: --test: %w", err)
 	}
 	return train, test, nil

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
@@ -356,14 +355,15 @@ func TestTrained(t *testing.T) {
 
 // Where a class has too few images for an even draw, it is in proportion.
 func TestUnevenClasses(t *testing.T) {
-	d := labtest.Tiny(t).Data
-	d.Train = 30
-	train, _, err := open(t.Context(), d, data.OpenOptions{Size: 12})
+	s, _ := newStore(t)
+	j := &Job{Config: labtest.Tiny(t), store: s}
+	j.Data.Train = 30
+	train, _, err := j.open(t.Context())
 	if err != nil || train.Len() != 30 {
 		t.Errorf("%v, %v", train, err)
 	}
-	d.Train = 81
-	_, _, err = open(t.Context(), d, data.OpenOptions{Size: 12})
+	j.Data.Train = 81
+	_, _, err = j.open(t.Context())
 	labtest.WantError(t, "more than there are", err, "--train", "choose 1 to 80")
 }
 
