@@ -3,7 +3,6 @@ package sslkit
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -87,17 +86,9 @@ func (m *BYOL) follow(scope *model.Scope, g *Graph) *model.Scope {
 	target := scope.In("target")
 	steps := target.VariableWithValue("steps", float32(0)).SetTrainable(false).NodeValue(g) // see Start
 	k := AddScalar(ConvertDType(optimizer.GetGlobalStepVar(scope).NodeValue(g), dtypes.Float32), -1)
-	away := MulScalar(AddScalar(Cos(MulScalar(Div(k, steps), math.Pi)), 1), (1-m.Momentum)/2) // 1 - τ
+	tau := cosineMomentum(Div(k, steps), m.Momentum)
 	for _, part := range []string{"encoder", "projector"} {
-		for v := range scope.At("%s", part).IterVariables() {
-			path, name := model.SplitPath(model.JoinPath(target.Scope(), v.Path()))
-			t := scope.Store().Scope(path).VariableWithShape(name, v.Shape())
-			t.SetTrainable(false) // on every build, since checkpoints do not keep it
-			if v.Trainable && scope.IsTraining(g) {
-				from := t.NodeValue(g)
-				t.SetNodeValue(StopGradient(Add(from, Mul(Sub(v.NodeValue(g), from), away))))
-			}
-		}
+		follow(target.At("%s", part), scope.At("%s", part), tau)
 	}
 	return target
 }
