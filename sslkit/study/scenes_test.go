@@ -28,7 +28,16 @@ func TestScenesAreLearnt(t *testing.T) {
 		t.Skip("takes minutes in pure Go")
 	}
 	m := &eval.Supervised{Backbone: nn.ResNet(8, 16), Classes: 10, Pad: 2, Flip: true}
-	train, test := opened(t, sslkit.Config{Method: m, Data: sslkit.Data{Name: "scenes", Train: 2000, Test: 500}})
+	train, test, err := data.Open("scenes", data.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if train, err = data.Subset(train, 2000, 1); err != nil {
+		t.Fatal(err)
+	}
+	if test, err = data.Subset(test, 500, 1); err != nil {
+		t.Fatal(err)
+	}
 	m.Labels = data.Labels(train)
 	loader, err := data.Batches(train, data.Options{Batch: 50, Shuffle: true})
 	if err != nil {
