@@ -144,11 +144,9 @@ func (f *configFlags) config() (c sslkit.Config, err error) {
 		c = recipe.RandomInit(c)
 	}
 	if given("angles") {
-		rotation, ok := c.Method.(*sslkit.Rotation)
-		if !ok {
-			return c, usagef("--angles is of rotation, and the method is %s", sslkit.NameOf(c.Method))
+		if c, err = c.With("angles", f.angles); err != nil {
+			return c, usagef("--angles: %s tells no angles apart", sslkit.NameOf(c.Method))
 		}
-		rotation.Angles = f.angles
 	}
 	for _, set := range f.set {
 		path, text, found := strings.Cut(set, "=")

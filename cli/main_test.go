@@ -118,7 +118,7 @@ func TestMistakes(t *testing.T) {
 		{"pretrain --set rate", 2, "write FIELD=VALUE"},
 		{"pretrain --set rats=1", 2, `did you mean "optimizer.rate"`},
 		{"pretrain --angles 0,30", 2, "angle 30 is not one of 0, 45, ... 315"},
-		{"pretrain --angles 0,180 --method supervised", 2, "--angles is of rotation"},
+		{"pretrain --angles 0,180 --method supervised", 2, "--angles: supervised tells no angles apart"},
 		{"pretrain --depth 7", 2, "a nin's depth is 3, 4 or 5 blocks, not 7"},
 		{"pretrain --arch resnet", 2, "--arch resnet needs its --depth and --width"},
 		{"pretrain --arch vgg --depth 8 --width 8", 2, `unknown backbone "vgg"`},

@@ -52,28 +52,30 @@ func Entropy(r *runs.Record) (*widgets.Figure, error) {
 			{Name: "entropy of the use", Y: r.History.Reports["entropy"]}, {Name: "entropy of a code", Y: r.History.Reports["code_entropy"]}}}.Figure()
 }
 
-// groups returns what training images there are and to which of k groups each belongs: DeepCluster's clusters of the last
-// epoch, or SwAV's nearest prototypes. -1 is none.
+// groups returns what training images there are and to which of k groups each belongs: a [sslkit.Clusterer]'s clusters of
+// the last epoch, or a [sslkit.Prototyped]'s nearest prototypes. -1 is none.
 func groups(ctx context.Context, s *runs.Store, c sslkit.Config) (src data.Source, group []int32, k int, err error) {
 	trained, err := s.Trained(ctx, c)
 	if err != nil {
 		return nil, nil, 0, err
 	}
 	src = trained.Train
-	if m, ok := c.Method.(*sslkit.DeepCluster); ok {
-		return src, m.Labels(trained.Store)[:src.Len()], m.Clusters, nil
+	switch m := c.Method.(type) {
+	case sslkit.Clusterer:
+		group = m.Labels(trained.Store)[:src.Len()]
+		return src, group, int(slices.Max(group)) + 1, nil
+	case sslkit.Prototyped:
+		err = calls(ctx, trained, src, src.Len(), func(scope *model.Scope, image *Node) []*Node {
+			scores := m.Scores(scope, image) // NxK
+			k = scores.Shape().Dim(1)
+			return []*Node{ArgMax(scores, -1)}
+		}, func(out []*tensors.Tensor) error {
+			group = append(group, tensors.MustCopyFlatData[int32](out[0])...)
+			return nil
+		})
+		return src, group, k, err
 	}
-	m, ok := c.Method.(*sslkit.SwAV)
-	if !ok {
-		return nil, nil, 0, fmt.Errorf("show: %s makes no groups of images", sslkit.TitleOf(c.Method))
-	}
-	err = calls(ctx, trained, src, src.Len(), func(scope *model.Scope, image *Node) []*Node {
-		return []*Node{ArgMax(m.Scores(scope, image), -1)}
-	}, func(out []*tensors.Tensor) error {
-		group = append(group, tensors.MustCopyFlatData[int32](out[0])...)
-		return nil
-	})
-	return src, group, m.Prototypes, err
+	return nil, nil, 0, fmt.Errorf("show: %s makes no groups of images", sslkit.TitleOf(c.Method))
 }
 
 // Sizes draws how many training images each group of c's DeepCluster or SwAV holds, the largest first, and how many of

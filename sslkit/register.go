@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/sslkit/lab/sslkit/nn"
@@ -259,6 +260,10 @@ type (
 	// Clusterer assigns the training images to clusters, which are compared with their classes: the labels by index.
 	Clusterer interface {
 		Labels(store *model.Store) []int32
+	}
+	// Prototyped groups images around prototypes: the largest of an image's scores [N, K] names its group.
+	Prototyped interface {
+		Scores(scope *model.Scope, image *graph.Node) *graph.Node
 	}
 	// Diagnoser says what a history shows to have gone wrong, "" for nothing.
 	Diagnoser interface{ Diagnose(h History) string }
