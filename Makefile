@@ -25,6 +25,7 @@ run: setup ## Set up what is missing, run the quick start and show its table and
 test: setup examples ## Run all tests, and all notebooks with the smallest preset.
 	env/lab go test -timeout 20m ./...
 	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
+	@$(MAKE) fuzz FUZZTIME=300x
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
 	@echo "notebooks, two at a time; the output of one that fails is shown:"
 	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
@@ -46,12 +47,13 @@ verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, 
 	go -C examples/hypersphere mod tidy -diff
 	env/lab go test -short ./...
 
-fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given.
+fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given (300x: so many inputs).
 	@for package in $$(grep -l '^func Fuzz' $(filter %_test.go,$(GOFILES)) | xargs -n 1 dirname | sort -u); do \
 		targets=$$(env/lab go test -list '^Fuzz' "$$package") || { echo "$$targets"; exit 1; }; \
 		for target in $$(grep '^Fuzz' <<<"$$targets"); do \
-			echo "$$package $$target"; \
-			env/lab go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),5s) -fuzzminimizetime 10x "$$package" || exit 1; \
+			printf '%s %s: ' "$$package" "$$target"; \
+			out=$$(env/lab go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),5s) -fuzzminimizetime 10x "$$package" 2>&1) || { echo "$$out"; exit 1; }; \
+			grep 'execs:' <<<"$$out" | tail -n 1; \
 		done; \
 	done
 
