@@ -136,7 +136,7 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcomes := map[string]map[string]int{}
+	outcomes, byHarm := map[string]map[string]int{}, map[string]map[string]int{}
 	for i := range n {
 		rnd := rand.New(rand.NewPCG(uint64(i), 42))
 		file, how := files[i%len(files)], harms[(i/len(files))%len(harms)]
@@ -209,16 +209,22 @@ func TestFaults(t *testing.T) {
 		} else if strings.Contains(file, "checkpoints") {
 			kind += ", finished"
 		}
-		if outcomes[kind] == nil {
-			outcomes[kind] = map[string]int{}
-		}
 		short, _, bad := strings.Cut(result, ":")
-		if outcomes[kind][short]++; bad {
+		count(outcomes, kind, short)
+		if count(byHarm, how.name, short); bad {
 			t.Errorf("damage %d, %s of %s: %s", i, how.name, file, result)
 		}
 		os.RemoveAll(damaged.Dir)
 	}
 	tabulate(t, outcomes)
+	tabulate(t, byHarm)
+}
+
+func count(counts map[string]map[string]int, row, column string) {
+	if counts[row] == nil {
+		counts[row] = make(map[string]int)
+	}
+	counts[row][column]++
 }
 
 // weighed stands for what packages above measure of an encoder.
