@@ -4,17 +4,26 @@ package notebooks
 
 import (
 	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"github.com/janpfeifer/must"
 
 	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
-// Plot shows a chart below the cell, as SVG.
+// Plot shows a chart below the cell, as SVG and as PNG: JupyterLab removes SVG from notebooks that it does not trust, as do most
+// hosts of code, and shows the PNG in its place.
 func Plot(f *widgets.Figure, err error) {
 	must.M(err)
 	below.end()
-	gonbui.DisplaySVG(f.SVG())
+	if !gonbui.IsNotebook {
+		return
+	}
+	width, height := f.Size()
+	gonbui.SendData(&protocol.DisplayData{
+		Data:     map[protocol.MIMEType]any{protocol.MIMEImageSVG: f.SVG(), protocol.MIMEImagePNG: f.PNG(), protocol.MIMETextPlain: f.Alt()},
+		Metadata: map[string]any{string(protocol.MIMEImagePNG): map[string]int{"width": width, "height": height}},
+	})
 	gonbui.Sync() // else the last output of a cell may be lost
 }
 

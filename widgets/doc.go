@@ -17,8 +17,8 @@
 //
 //	fig, err := widgets.Curves{YLabel: "loss", Series: series}.Figure()
 //
-// In a GoNB cell, show plots with gonbui.DisplaySVG(fig.SVG()) and galleries
-// with gonbui.DisplayHTML(fig.HTML()).
+// In a notebook's cell, show charts with Plot and galleries with Picture of
+// package notebooks.
 //
 // The style follows E. R. Tufte, The Visual Display of Quantitative
 // Information: no boxes, no legend where a label at the line's end will do, no

@@ -123,10 +123,19 @@ func paletted(img image.Image) image.Image {
 	return out
 }
 
+// Size is that of the SVG and the HTML, in pixels of a screen at its ordinary resolution.
+func (f *Figure) Size() (width, height int) {
+	return int(math.Round(f.width / px)), int(math.Round(f.height / px))
+}
+
+// Alt is what the figure is to those who don't see it.
+func (f *Figure) Alt() string { return f.alt }
+
 // HTML returns an img element that holds the PNG, at its natural size.
 func (f *Figure) HTML() string {
-	return fmt.Sprintf(`<img alt="%s" width="%.0f" height="%.0f" src="data:image/png;base64,%s">`,
-		html.EscapeString(f.alt), f.width/px, f.height/px, base64.StdEncoding.EncodeToString(f.PNG()))
+	width, height := f.Size()
+	return fmt.Sprintf(`<img alt="%s" width="%d" height="%d" src="data:image/png;base64,%s">`,
+		html.EscapeString(f.alt), width, height, base64.StdEncoding.EncodeToString(f.PNG()))
 }
 
 // Save writes the figure to path, as SVG or PNG by its extension (.svg, .png).

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"math"
 	"strings"
 )
 
@@ -71,10 +70,11 @@ func (f Frames) HTML() (string, error) {
 	}
 	frames := make([]frame, len(f.Figures))
 	for i, fig := range f.Figures {
+		width, height := fig.Size()
 		frames[i] = frame{Printable(f.Names[i]), img{
 			"data:image/png;base64," + base64.StdEncoding.EncodeToString(fig.PNG()),
 			strings.TrimPrefix(Printable(fmt.Sprintf("%s, %s: %s", fig.alt, f.Label, f.Names[i])), ", "),
-			int(math.Round(fig.width / px)), int(math.Round(fig.height / px)),
+			width, height,
 		}}
 	}
 	data, err := json.Marshal(frames) // escapes <, > and &, which could end the script
