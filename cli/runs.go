@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,7 +30,7 @@ func (c *cli) runsGroup() *cobra.Command {
   sslkit runs compare 41f0 e957
   sslkit runs delete 41f0`,
 		RunE: list.RunE,
-	}, list, c.runsShow(), c.runsCompare(), c.runsRepair(), c.runsDelete())
+	}, list, c.runsShow(), c.runsCompare(), c.runsRepair(), c.runsDelete(), c.runsShip())
 	cmd.PersistentFlags().StringVar(&c.runs, "runs", "", "folder `DIR` of the runs, in place of the usual one")
 	return cmd
 }
@@ -76,6 +78,8 @@ func (c *cli) printRecords(store *runs.Store, records []*runs.Record) error {
 			state = "unchecked"
 		case !r.Done:
 			state = "unfinished"
+		case r.Shipped != nil:
+			state = "shipped"
 		case config.Role() == sslkit.Untrained:
 			state = "untrained"
 		}
@@ -84,6 +88,31 @@ func (c *cli) printRecords(store *runs.Store, records []*runs.Record) error {
 			r.Started.Local().Format("2006-01-02 15:04")})
 	}
 	return c.printTable([]string{"key", "method", "data", "seed", "epochs", "state", "own task %", "k-NN %", "begun"}, rows)
+}
+
+func (c *cli) runsShip() *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use:   "ship KEY...",
+		Short: "Copy finished runs to the records that a checkout brings along",
+		Long: `ship copies the record, the measurements and the parameters of finished runs into the folder of records that
+come with a checkout ($SSLKIT_RECORDS). There every command and notebook finds them, whatever backend its machine has, and says
+where they were computed.`,
+		Example: "  sslkit runs ship 41f0 e957 --to records",
+		Args:    count(1, -1, "keys of runs"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if to = cmp.Or(to, os.Getenv("SSLKIT_RECORDS")); to == "" {
+				return usagef("--to is missing: name the folder")
+			}
+			store, err := c.store()
+			if err != nil {
+				return err
+			}
+			return store.Ship(cmd.Context(), to, args...)
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "folder `DIR` to copy to (default $SSLKIT_RECORDS)")
+	return cmd
 }
 
 // shortKey is as much of a key as tells runs apart for people.
@@ -141,6 +170,11 @@ func (c *cli) printRecord(store *runs.Store, r *runs.Record, last int) error {
 		r.Key, state, sslkit.TitleOf(r.Config.Method), r.Config.Data.Name, r.Config.Seed, r.Backend.Kind, r.Version,
 		r.Started.Local().Format(time.DateTime), r.History.Seconds, filepath.Join(store.Dir, r.Key)); err != nil {
 		return err
+	}
+	if from := r.Origin(); from != "" {
+		if err := c.printf("origin   it came with this checkout: %s\n", from); err != nil {
+			return err
+		}
 	}
 	if r.Unchecked {
 		if err := c.printf("checked  no: it was written before records had checksums and digests of their data, and no request finds it any more\n"); err != nil {

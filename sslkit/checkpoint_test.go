@@ -168,7 +168,7 @@ func TestParametersRefuseWhatTheyAreNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "p")
-	if _, err := writeParameters(path, store); err != nil {
+	if _, err := writeParameters(path, store, nil); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)

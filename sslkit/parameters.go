@@ -20,6 +20,9 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/metric"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+
+	"github.com/sslkit/lab/sslkit/optim"
 )
 
 // Parameters are kept as safetensors: the header's length (uint64, little-endian), the header (JSON: of each variable its
@@ -48,14 +51,33 @@ const (
 	maxParameters = 16 << 20 // bytes of a header; a ResNet-50's has 30,000
 )
 
-// writeParameters writes the variables of store to a new file and returns its SHA-256. What GoMLX's metrics keep is left
-// out: it is of no use later, and each resumption would add to it.
-func writeParameters(path string, store *model.Store) (digest string, err error) {
+// WriteParameters writes the variables of store to a new file, but for the optimizer's, and returns its SHA-256.
+func WriteParameters(path string, store *model.Store) (digest string, err error) {
+	digest, err = writeParameters(path, store, append(optim.Scopes(), "/"+optimizer.Scope))
+	if err != nil {
+		return "", fmt.Errorf("sslkit: writing %s: %w", path, err)
+	}
+	return digest, nil
+}
+
+// ReadParameters reads a file that has this SHA-256 into a new store.
+func ReadParameters(path, digest string) (*model.Store, error) {
+	store, err := readParameters(path, digest)
+	if err != nil {
+		return nil, fmt.Errorf("sslkit: reading %s: %w", path, err)
+	}
+	return store, nil
+}
+
+// writeParameters writes the variables of store to a new file and returns its SHA-256. What is in scopes to be left out is, and
+// what GoMLX's metrics keep: it is of no use later, and each resumption would add to it.
+func writeParameters(path string, store *model.Store, without []string) (digest string, err error) {
 	header := map[string]any{}
 	var variables []*model.Variable
 	var frozen []string
+	without = append(without, "/"+metric.Scope)
 	for v := range store.IterVariables() {
-		if !strings.HasPrefix(v.Path(), "/"+metric.Scope+"/") {
+		if !slices.ContainsFunc(without, func(scope string) bool { return strings.HasPrefix(v.Path(), scope+"/") }) {
 			variables = append(variables, v)
 		}
 	}

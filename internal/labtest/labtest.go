@@ -34,7 +34,7 @@ func InFolder(run func() int) int {
 	}
 	defer os.RemoveAll(dir)
 	Images = dir
-	for name, value := range map[string]string{BackendEnv: os.Getenv("GOMLX_BACKEND"), "GOMLX_BACKEND": "go", "SSLKIT_PRESET": ""} {
+	for name, value := range map[string]string{BackendEnv: os.Getenv("GOMLX_BACKEND"), "GOMLX_BACKEND": "go", "SSLKIT_PRESET": "", "SSLKIT_RECORDS": ""} {
 		if err := os.Setenv(name, value); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

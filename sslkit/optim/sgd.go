@@ -20,6 +20,9 @@ const (
 	larsScope = "/lars"
 )
 
+// Scopes are those of a store in which this package's optimizers keep what they need, which an encoder does not.
+func Scopes() []string { return []string{sgdScope, larsScope, adamScope} }
+
 // SGD is stochastic gradient descent with momentum as in PyTorch's torch.optim.SGD without dampening. Of a weight w with
 // gradient g it keeps the velocity v (at first 0) and computes
 //

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/internal/sealed"
@@ -97,6 +99,9 @@ func Once[T any](ctx context.Context, s *Store, c sslkit.Config, file string, fi
 		}
 		return nil, err
 	}
+	if err := os.MkdirAll(s.path(j.Key), 0o755); err != nil { // of a shipped run there is no folder yet
+		return nil, fmt.Errorf("runs: %w", err)
+	}
 	return found, write(s.path(j.Key, file), measurement[T]{record.origin(file), found})
 }
 
@@ -155,17 +160,28 @@ func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Opt
 // Scores returns what the run of this key was evaluated to, once for each set of options; none if it
 // was not evaluated.
 func (s *Store) Scores(key string) ([]*Scores, error) {
-	paths, err := filepath.Glob(s.path(key, "scores-*.json"))
-	if err != nil {
-		return nil, fmt.Errorf("runs: %w", err)
-	}
 	record, err := s.read(key)
 	if err != nil {
 		return nil, fmt.Errorf("runs: %w", err)
 	}
+	dirs := []string{s.path(key)}
+	if record.Shipped != nil {
+		dirs = append(dirs, s.shippedPath(key, ""))
+	}
+	var files []string
+	for _, dir := range dirs {
+		paths, err := filepath.Glob(filepath.Join(dir, "scores-*.json"))
+		if err != nil {
+			return nil, fmt.Errorf("runs: %w", err)
+		}
+		for _, path := range paths {
+			files = append(files, filepath.Base(path))
+		}
+	}
+	slices.Sort(files)
 	var all []*Scores
-	for _, path := range paths {
-		if scores, err := readMeasured[Scores](s, record, filepath.Base(path)); err == nil { // a damaged one is measured again when it is asked for
+	for _, file := range slices.Compact(files) {
+		if scores, err := readMeasured[Scores](s, record, file); err == nil { // a damaged one is measured again when it is asked for
 			all = append(all, scores)
 		}
 	}
@@ -175,7 +191,7 @@ func (s *Store) Scores(key string) ([]*Scores, error) {
 // readMeasured returns what was measured of this very encoder.
 func readMeasured[T any](s *Store, r *Record, file string) (*T, error) {
 	var m measurement[T]
-	err := sealed.Read(s.path(r.Key, file), &m)
+	err := s.readSealed(r, file, &m)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

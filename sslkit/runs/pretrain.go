@@ -1,10 +1,12 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -88,6 +90,9 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	}
 	j.Data.Digest = digest
 	j.Key = j.Config.Key()
+	if _, err := os.Stat(s.path(j.Key, "record.json")); errors.Is(err, fs.ErrNotExist) {
+		j.Key = cmp.Or(s.shippedKey(j.Config), j.Key)
+	}
 	return j, nil
 }
 
@@ -209,7 +214,11 @@ func (j *Job) String() string {
 func (s *Store) pretrain(ctx context.Context, j *Job) (*Record, error) {
 	r, err := s.read(j.Key)
 	if err == nil && r.Done {
-		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
+		if from := r.Origin(); from != "" {
+			s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: found run %s of this checkout, %s", j, j.Key, from)})
+		} else {
+			s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
+		}
 		return r, nil
 	}
 	unlock, err := s.lock(ctx, j.Key)
@@ -382,6 +391,9 @@ func few(src data.Source, n int) (Ordered, error) {
 
 // encoder returns the store of j's encoder, once its run is done.
 func (s *Store) encoder(ctx context.Context, j *Job, record *Record) (*model.Store, error) {
+	if record.Shipped != nil {
+		return s.shippedEncoder(record)
+	}
 	if j.Role() == sslkit.Untrained {
 		in, err := InOrder(j.Train)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -30,6 +31,11 @@ type Store struct {
 	// Alone says that this process trains one run and does nothing else, so that its peak memory is the
 	// run's: it is kept in the record.
 	Alone bool
+
+	// Shipped is the folder of records that came with the checkout, "" for none: see [Shipment].
+	Shipped string
+	index   sync.Once
+	byRun   map[string]string // keys of shipped runs, see shippedKey
 }
 
 // Record is what is kept of a run, beside its checkpoints.
@@ -48,8 +54,9 @@ type Record struct {
 	// Inventory of the data that it was trained on.
 	Inventory *data.Inventory `json:"inventory,omitempty"`
 
-	Memory    int64 `json:"memory,omitempty"` // peak of the process that trained it, in bytes of main memory; 0: not known, see Store.Alone
-	Unchecked bool  `json:"-"`                // written before records had checksums and digests of their data
+	Memory    int64     `json:"memory,omitempty"`  // peak of the process that trained it, in bytes of main memory; 0: not known, see Store.Alone
+	Shipped   *Shipment `json:"shipped,omitempty"` // of a record that came with the checkout
+	Unchecked bool      `json:"-"`                 // written before records had checksums and digests of their data
 }
 
 // EpochSeconds is the median of the run's epochs, see sslkit.History, without the first where there are
@@ -82,7 +89,8 @@ func peakMemory() int64 {
 }
 
 // Open returns the store in dir. Without dir it is $SSLKIT_RUNS, or runs within $SSLKIT_HOME, or
-// sslkit/runs within the user's cache. Progress goes to standard error.
+// sslkit/runs within the user's cache. Records of the checkout are in $SSLKIT_RECORDS, if that is set. Progress goes to
+// standard error.
 func Open(dir string) (*Store, error) {
 	if dir == "" {
 		dir = os.Getenv("SSLKIT_RUNS")
@@ -100,7 +108,7 @@ func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("runs: the folder for runs, set SSLKIT_HOME to another: %w", err)
 	}
-	return &Store{Dir: dir, Report: Printer(os.Stderr)}, nil
+	return &Store{Dir: dir, Shipped: os.Getenv("SSLKIT_RECORDS"), Report: Printer(os.Stderr)}, nil
 }
 
 // Tell reports news, where somebody listens.
@@ -119,7 +127,15 @@ var ErrDamaged = errors.New("damaged record")
 
 // read returns fs.ErrNotExist for a run that was never begun, and ErrDamaged for a broken record.
 func (s *Store) read(key string) (*Record, error) {
-	text, err := os.ReadFile(s.path(key, "record.json"))
+	r, err := s.readAt(s.path(key, "record.json"), key)
+	if errors.Is(err, fs.ErrNotExist) && s.Shipped != "" {
+		return s.readAt(s.shippedPath(key, "record.json"), key)
+	}
+	return r, err
+}
+
+func (s *Store) readAt(path, key string) (*Record, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +153,7 @@ func (s *Store) read(key string) (*Record, error) {
 		err = fmt.Errorf("it is of run %q", r.Key)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w %s: %w", ErrDamaged, s.path(key, "record.json"), err)
+		return nil, fmt.Errorf("%w %s: %w", ErrDamaged, path, err)
 	}
 	return r, nil
 }
@@ -170,19 +186,39 @@ func write(path string, v any) error {
 	return nil
 }
 
-// List returns all records, oldest first, and an error that joins those that cannot be read.
-func (s *Store) List() ([]*Record, error) {
+// keys returns the runs of the store, and those that came with the checkout.
+func (s *Store) keys() ([]string, error) {
 	entries, err := os.ReadDir(s.Dir)
+	if s.Shipped != "" && err == nil {
+		var more []fs.DirEntry
+		if more, err = os.ReadDir(s.Shipped); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		entries = append(entries, more...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("runs: %w", err)
 	}
+	var keys []string
+	for _, e := range entries {
+		if isKey(e.Name()) {
+			keys = append(keys, e.Name())
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
+// List returns all records, oldest first, and an error that joins those that cannot be read.
+func (s *Store) List() ([]*Record, error) {
+	keys, err := s.keys()
+	if err != nil {
+		return nil, err
+	}
 	var records []*Record
 	var bad []error
-	for _, e := range entries {
-		if !isKey(e.Name()) {
-			continue
-		}
-		r, err := s.read(e.Name())
+	for _, key := range keys {
+		r, err := s.read(key)
 		switch {
 		case err == nil:
 			records = append(records, r)
@@ -202,14 +238,14 @@ func isKey(name string) bool {
 
 // find completes the beginning of a key.
 func (s *Store) find(prefix string) (string, error) {
-	entries, err := os.ReadDir(s.Dir)
+	keys, err := s.keys()
 	if err != nil {
-		return "", fmt.Errorf("runs: %w", err)
+		return "", err
 	}
 	var found []string
-	for _, e := range entries {
-		if prefix != "" && isKey(e.Name()) && strings.HasPrefix(e.Name(), prefix) {
-			found = append(found, e.Name())
+	for _, key := range keys {
+		if prefix != "" && strings.HasPrefix(key, prefix) {
+			found = append(found, key)
 		}
 	}
 	switch len(found) {
@@ -261,6 +297,9 @@ func (s *Store) Delete(prefix string) (string, error) {
 	key, err := s.find(prefix)
 	if err != nil {
 		return "", err
+	}
+	if _, err := os.Stat(s.path(key)); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("runs: run %s came with this checkout, and nothing of it is in the store", key)
 	}
 	lock := flock.New(s.lockFile(key))
 	if err := os.MkdirAll(filepath.Dir(lock.Path()), 0o755); err != nil {
@@ -350,6 +389,9 @@ func (s *Store) Repair(ctx context.Context, prefix string) (*Record, error) {
 	j, err := s.Job(ctx, r.Config)
 	if err != nil {
 		return nil, err
+	}
+	if r.Shipped != nil {
+		return nil, fmt.Errorf("runs: run %s came with this checkout: bring its files back from there", r.Key)
 	}
 	if j.Key != r.Key {
 		return nil, fmt.Errorf("runs: run %s is of another version of its method or has no digest of its data: begin it again", r.Key)

@@ -33,6 +33,8 @@ type Comparison struct {
 
 	Tally     eval.Tally `json:"tally"`     // what was trained and tested on
 	Commonest float64    `json:"commonest"` // accuracy of who always answers the commonest class, see eval.Tally
+
+	Origins Origins `json:"origins,omitempty"` // of its runs
 }
 
 // Row is one encoder over the seeds. Accuracies are fractions of the test set.
@@ -66,9 +68,9 @@ func Ablate(ctx context.Context, s *runs.Store, variants []Variant, o eval.Optio
 	if err != nil {
 		return nil, err
 	}
-	result := &Comparison{Config: variants[0].Config, Options: o, Seeds: seeds}
+	result := &Comparison{Config: variants[0].Config, Options: o, Seeds: seeds, Origins: make(Origins)}
 	for _, v := range variants {
-		row, tally, err := row(ctx, s, v.Name, v.Config, o, seeds)
+		row, tally, err := row(ctx, s, v.Name, v.Config, o, seeds, result.Origins)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +87,7 @@ func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
 		name   string
 		config sslkit.Config
 	}{{"random init", recipe.RandomInit(to.Config)}, {"random, norms fitted", recipe.RandomFitted(to.Config)}, {"supervised", recipe.Supervised(to.Config)}} {
-		row, _, err := row(ctx, s, base.name, base.config, to.Options, to.Seeds)
+		row, _, err := row(ctx, s, base.name, base.config, to.Options, to.Seeds, to.Origins)
 		if err != nil {
 			return err
 		}
@@ -94,7 +96,7 @@ func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
 	return nil
 }
 
-func row(ctx context.Context, s *runs.Store, name string, c sslkit.Config, o eval.Options, seeds []int64) (Row, eval.Tally, error) {
+func row(ctx context.Context, s *runs.Store, name string, c sslkit.Config, o eval.Options, seeds []int64, from Origins) (Row, eval.Tally, error) {
 	var pretext []float64
 	var nonlinear, endToEnd []eval.Tested
 	var knn, linear [][]eval.Tested // [block][seed]
@@ -105,6 +107,11 @@ func row(ctx context.Context, s *runs.Store, name string, c sslkit.Config, o eva
 		if err != nil {
 			return Row{}, tally, fmt.Errorf("%s, seed %d: %w", name, seed, err)
 		}
+		record, err := s.Find(ctx, c)
+		if err != nil {
+			return Row{}, tally, fmt.Errorf("%s, seed %d: %w", name, seed, err)
+		}
+		from.add(record)
 		if knn == nil {
 			knn, linear = make([][]eval.Tested, len(scores.Stages)), make([][]eval.Tested, len(scores.Stages))
 			tally = scores.Tally
@@ -277,8 +284,8 @@ func over(seeds []int64) string {
 
 // Caption says under the table what its numbers are.
 func (c *Comparison) Caption() string {
-	return fmt.Sprintf("%s: %v. Test accuracy in %%, on the pretext task training accuracy, %s, one test set, after the last epoch. %s%s. %s.",
-		c.Config.Data.Name, c.Tally, over(c.Seeds), tested(c.Tally), supervisedNote(c.Config), c.Options)
+	return fmt.Sprintf("%s: %v. Test accuracy in %%, on the pretext task training accuracy, %s, one test set, after the last epoch. %s%s. %s.%s",
+		c.Config.Data.Name, c.Tally, over(c.Seeds), tested(c.Tally), supervisedNote(c.Config), c.Options, c.Origins)
 }
 
 // tested says what the last rows of an accuracy table are, and the columns by class.

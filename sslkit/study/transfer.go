@@ -119,6 +119,8 @@ type TransferTable struct {
 
 	Tally     eval.Tally `json:"tally"`     // what was trained and tested on
 	Commonest float64    `json:"commonest"` // accuracy of who always answers the commonest class, see eval.Tally
+
+	Origins Origins `json:"origins,omitempty"` // of its runs
 }
 
 // TransferRow is one encoder over the seeds.
@@ -179,13 +181,13 @@ func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o Transfer
 			return nil, err
 		}
 	}
-	t := &TransferTable{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns()}
+	t := &TransferTable{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns(), Origins: make(Origins)}
 	for _, v := range append(variants[:len(variants):len(variants)], Baselines(variants)...) {
 		row := TransferRow{Name: v.Name, Backbone: *sslkit.Backbone(v.Config.Method), Baseline: (v.Config.Role() == sslkit.Labelled || v.Config.Role() == sslkit.Untrained), Values: make(map[string]eval.Spread)}
 		values := make(map[string][]eval.Tested)
 		for _, seed := range seeds {
 			v.Config.Seed = seed
-			tally, err := transfer(ctx, s, v.Config, o, values)
+			tally, err := transfer(ctx, s, v.Config, o, values, t.Origins)
 			if err != nil {
 				return nil, fmt.Errorf("%s, seed %d: %w", v.Name, seed, err)
 			}
@@ -233,7 +235,7 @@ func ImageMethods() []string {
 }
 
 // transfer adds to values, by columns, what one run came to.
-func transfer(ctx context.Context, s *runs.Store, c sslkit.Config, o TransferOptions, values map[string][]eval.Tested) (*eval.Tally, error) {
+func transfer(ctx context.Context, s *runs.Store, c sslkit.Config, o TransferOptions, values map[string][]eval.Tested, from Origins) (*eval.Tally, error) {
 	accuracy := func(column string, v eval.Tested) { values[column] = append(values[column], v) }
 	add := func(column string, v float64) { accuracy(column, eval.Tested{Test: v}) }
 	o.Seed = c.Seed // the labelled examples are others for each seed, and the same for all methods
@@ -258,6 +260,7 @@ func transfer(ctx context.Context, s *runs.Store, c sslkit.Config, o TransferOpt
 	if err != nil {
 		return nil, err
 	}
+	from.add(record)
 	if seconds := record.EpochSeconds(); seconds > 0 {
 		add(columnEpoch, seconds)
 	}
@@ -449,5 +452,5 @@ func (t *TransferTable) Caption() string {
 	if slices.ContainsFunc(t.Rows, func(r TransferRow) bool { return r.Values[columnMemory].N > 0 }) {
 		text += " Peak MB: main memory of the process that trained, where it did nothing else."
 	}
-	return text
+	return text + t.Origins.String()
 }
