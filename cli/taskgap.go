@@ -15,6 +15,7 @@ import (
 func (c *cli) taskGap() *cobra.Command {
 	var f configFlags
 	var files resultFiles
+	var turned bool
 	o := study.GapOptions()
 	cmd := &cobra.Command{
 		Use:   "taskgap",
@@ -24,10 +25,14 @@ that it learns most? Four sets of angles and two baselines (random init, supervi
 each of the seeds, and every block is probed. Beside the paper's CIFAR-10 figures stands a sentence on
 what differs here and which gaps are more than chance: paired over seeds, beyond the test set's error.
 
+With --turned it asks for the paper's reason instead: that {90, 270} never saw an upright image, and is judged on
+upright ones. The same encoders are then judged on upright images and on images turned by 90 degrees.
+
 Each run is kept: an interrupted experiment goes on where it was, and one more seed costs one more seed.`,
 		Example: `  sslkit taskgap --preset smoke
   sslkit taskgap --preset class --data photos --seeds 1,2,3 --svg gap.svg --md gap.md
   sslkit taskgap --preset class --json >gap.json
+  sslkit taskgap --preset class --seeds 4,5,6,7,8 --turned --md turned.md
   sslkit taskgap --preset paper --data cifar10 --seeds 1`,
 		Args: count(0, 0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,6 +53,21 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 			if err := o.Validate(); err != nil {
 				return usageError{err}
 			}
+			if turned {
+				if files.csv != "" || files.svg != "" {
+					return usagef("--turned makes a table: --md and --json write it, --csv and --svg do not")
+				}
+				return c.compute(func(ctx context.Context, store *runs.Store) error {
+					t, err := study.TaskGapTurned(ctx, store, config, o, seeds...)
+					if err != nil {
+						return err
+					}
+					if err := saveTable(t, files.md); err != nil {
+						return err
+					}
+					return c.print(t, func() error { return c.printCaptioned(t, files.md) })
+				})
+			}
 			return c.compute(func(ctx context.Context, store *runs.Store) error {
 				gap, err := study.TaskGap(ctx, store, config, o, seeds...)
 				if err != nil {
@@ -65,6 +85,7 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 	f.addSeeds()
 	probeFlags(flags, &o)
 	files.flags(flags, "the gap beside the paper's")
+	flags.BoolVar(&turned, "turned", false, "judge on upright and on turned images, in place of the gap")
 	c.storeFlags(cmd)
 	flags.SortFlags = false
 	return cmd

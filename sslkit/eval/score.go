@@ -25,6 +25,7 @@ type Options struct {
 	NonLinear   *NonLinear `json:"nonlinear,omitempty"` // at its stage; nil: not measured
 	Few         *FewShot   `json:"few,omitempty"`       // the linear probe of the last stage with few labels; nil: not measured
 	Seed        int64      `json:"seed"`                // of what is random in the probes
+	Turn        int        `json:"turn,omitempty"`      // quarters of a circle by which all images are turned before they are encoded, 0 to 3
 	Cache       Cache      `json:"-"`                   // of the features
 
 	// Groups tells for each test example what it is of, where those of one go right or wrong together, such as crops of one
@@ -46,6 +47,9 @@ func (o Options) Validate() error {
 	if o.Few != nil {
 		err = errors.Join(err, o.Few.Validate())
 	}
+	if o.Turn < 0 || o.Turn > 3 {
+		err = errors.Join(err, fmt.Errorf("eval: images turned by %d quarters: choose 0 to 3", o.Turn))
+	}
 	return err
 }
 
@@ -64,6 +68,9 @@ func (o Options) String() string {
 	}
 	if f := o.Few; f != nil {
 		s += fmt.Sprintf("; few labels: the linear probe of the last stage, mean of %d draws", f.Draws)
+	}
+	if o.Turn > 0 {
+		s += fmt.Sprintf("; images turned by %d degrees", 90*o.Turn)
 	}
 	return s + fmt.Sprintf("; seed %d", o.Seed)
 }

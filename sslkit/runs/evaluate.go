@@ -120,16 +120,26 @@ func Labelled(j *Job) error {
 
 func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Options) (*Scores, error) {
 	s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: probing", j)})
-	train, err := InOrder(j.Train)
+	ordered := func(src data.Source) (Ordered, error) {
+		src, err := data.Turned(src, o.Turn)
+		if err != nil {
+			return Ordered{}, err
+		}
+		return InOrder(src)
+	}
+	train, err := ordered(j.Train)
 	if err != nil {
 		return nil, err
 	}
-	test, err := InOrder(j.Test)
+	test, err := ordered(j.Test)
 	if err != nil {
 		return nil, err
 	}
 	if o.NonLinear == nil { // whole maps are large, and soon read again
 		o.Cache = eval.Cache{Dir: s.path(j.Key, "features"), Key: j.Key + record.Parameters}
+		if o.Turn > 0 {
+			o.Cache.Key += fmt.Sprintf(" turned %d", o.Turn)
+		}
 	}
 	o.Groups = data.Groups(j.Test)
 	scores := new(Scores)

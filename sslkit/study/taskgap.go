@@ -50,19 +50,12 @@ func GapOptions() eval.Options {
 // block; random-init and supervised rows have the same backbone, data and seeds. Each run is a
 // record of its own: what was interrupted goes on where it was.
 func TaskGap(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Options, seeds ...int64) (*Gap, error) {
-	rotation, ok := c.Method.(*sslkit.Rotation)
-	if !ok {
-		return nil, fmt.Errorf("study: the Task Gap is about rotation, not %q", sslkit.NameOf(c.Method))
+	variants, err := angleSets(c)
+	if err != nil {
+		return nil, err
 	}
 	if o.NonLinear == nil {
 		return nil, errors.New("study: the Task Gap is read off the non-linear probe, which the options leave out: start from GapOptions")
-	}
-	var variants []Variant
-	for _, set := range AngleSets {
-		with := *rotation
-		with.Angles = set.Angles
-		c.Method = &with
-		variants = append(variants, Variant{set.Name, c})
 	}
 	comparison, err := Ablate(ctx, s, variants, o, seeds...)
 	if err != nil {
