@@ -230,6 +230,31 @@ type entry struct {
 	more float64                   // by how many points the mark goes on to the right
 }
 
+// flow lays a legend out in rows from top on, and returns where its marks are, and where what follows may begin.
+func flow(legend []entry, top float64) (places [][2]float64, below float64, err error) {
+	if len(legend) == 0 {
+		return nil, top, nil
+	}
+	x, row := margin, 0.0
+	for _, e := range legend {
+		if err := fits(e.name, pageWidth-2*margin-14-e.more); err != nil {
+			return nil, 0, err
+		}
+		w := 14 + e.more + textFace.width(e.name) + 14
+		if x > margin && x+w > pageWidth {
+			x, row = margin, row+textFace.leading()
+		}
+		places = append(places, [2]float64{x + 4.5, top + row + textFace.size/2 + 1})
+		x += w
+	}
+	return places, top + row + textFace.leading() + 5, nil
+}
+
+func (e entry) draw(p pen, at [2]float64) {
+	e.mark(p, at[0], at[1])
+	p.text(black, textFace, at[0]+9+e.more, at[1]+textFace.middle(), left, e.name)
+}
+
 // axes is the frame that charts with an x and a y axis share: heading, legend, y
 // label and horizontal rules, x positions below, tags at the right.
 type axes struct {
@@ -262,23 +287,9 @@ func (a axes) figure(plot func(p pen, x, y func(float64) float64)) (*Figure, err
 	head := newHeading(a.title, a.note, pageWidth)
 	top := head.bottom()
 
-	// The legend flows in rows.
-	type place struct{ x, y float64 }
-	places := make([]place, len(a.legend))
-	if len(a.legend) > 0 {
-		x, row := margin, 0.0
-		for i, e := range a.legend {
-			if err := fits(e.name, pageWidth-2*margin-14-e.more); err != nil {
-				return nil, err
-			}
-			w := 14 + e.more + textFace.width(e.name) + 14
-			if x > margin && x+w > pageWidth {
-				x, row = margin, row+textFace.leading()
-			}
-			places[i] = place{x + 4.5, top + row + textFace.size/2 + 1}
-			x += w
-		}
-		top += row + textFace.leading() + 5
+	places, top, err := flow(a.legend, top)
+	if err != nil {
+		return nil, err
 	}
 	yLabelAt := top + textFace.size
 	if a.yLabel != "" {
@@ -334,8 +345,7 @@ func (a axes) figure(plot func(p pen, x, y func(float64) float64)) (*Figure, err
 	return newFigure(pageWidth, below+margin, describe(a.title, a.yLabel, a.xLabel, a.note), func(p pen) {
 		head.draw(p)
 		for i, e := range a.legend {
-			e.mark(p, places[i].x, places[i].y)
-			p.text(black, textFace, places[i].x+9+e.more, places[i].y+textFace.middle(), left, e.name)
+			e.draw(p, places[i])
 		}
 		p.text(soft, textFace, margin, yLabelAt, left, a.yLabel)
 		for _, t := range a.yTicks {

@@ -7,6 +7,7 @@
 //	Bars       grouped bars (or points) with reference figures beside them
 //	Scatter    points, coloured by group or by a third value
 //	Histogram  distributions of several samples over each other
+//	Map        features laid out in the plane, coloured by class
 //	Sphere     features on the unit circle or sphere, coloured by class
 //	Heatmap    a matrix with its values printed
 //	Gallery    a grid of images with captions; Attention makes overlays for it
