@@ -26,13 +26,13 @@ var mayImport = map[string][]string{
 	"notebooks":  {"data", "show", "sslkit", "sslkit/*", "widgets"},
 	"show":       {"data", "sslkit", "sslkit/*", "widgets"},
 
-	"sslkit/study":  append([]string{"data", "sslkit/recipe", "sslkit/runs"}, belowRuns...),
+	"sslkit/study":  append([]string{"data", "sslkit/plane", "sslkit/recipe", "sslkit/runs"}, belowRuns...),
 	"sslkit/recipe": append([]string{"data", "internal/shorten"}, belowRuns...),
 	"sslkit/runs":   append([]string{"data", "internal/sealed", "sslkit/pjrt"}, belowRuns...),
 	"sslkit/eval":   {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
 	"sslkit":        {"internal/sealed", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
-	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil,
+	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil, "sslkit/plane": nil,
 	"sslkit/pjrt": {"sslkit/pjrt/conv"}, "sslkit/pjrt/conv": nil,
 	"data":             nil,
 	"widgets":          nil,

@@ -49,12 +49,13 @@
 //
 //	cli     the command sslkit, to be built with methods of others
 //	show    tables and figures of results
-//	study   comparisons, ablations, the Task Gap, transfer, dense tasks, tracking, image and text
+//	study   comparisons, ablations, the Task Gap, transfer, dense tasks, tracking, image and text, maps
 //	recipe  a file a method: registration and presets; the baselines' configurations
 //	runs    requests and records: the same request never trains twice
 //	eval    k-NN, probes, few labels, fine-tuning, segmentation, detection, tracking, zero-shot and retrieval
 //	sslkit  methods, their registry and configurations, the run, checkpoints
 //	nn, view, loss, optim, cluster    encoders, views, losses, optimizers, clustering
+//	plane   layouts of features in two dimensions: PCA, t-SNE, UMAP
 //	pjrt    which backend is used, and where its plugin comes from; pjrt/conv has convolutions for the CPU
 //
 // Recipes and the store do not know each other. Package data, beside sslkit, yields images; a train.Dataset joins the two.
