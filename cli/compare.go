@@ -119,7 +119,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&methods, "methods", study.ImageMethods(), "`NAMES`, of "+strings.Join(study.ImageMethods(), ", ")+", and of captions "+strings.Join(withCaptions(), ", "))
+	flags.StringSliceVar(&methods, "methods", study.ImageMethods(), "`NAMES`, of "+strings.Join(study.ImageMethods(), ", ")+", of captions "+strings.Join(withCaptions(), ", ")+", and with labels supcon")
 	flags.Lookup("methods").DefValue = "all that need no captions"
 	complete(cmd, "methods", completeMethod)
 	f.add(cmd, false, false)

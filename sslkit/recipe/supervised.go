@@ -19,6 +19,12 @@ func init() {
 		},
 	})
 	sslkit.Register(sslkit.Registration{
+		Name: "supcon", Paper: "Khosla et al., 2020", Role: sslkit.Labelled,
+		New:     func() sslkit.Method { return &eval.SupCon{SimCLR: *simclr()} },
+		Preset:  SupCon,
+		NoPaper: "its recipe here is that of simclr, so that the labels are all that differs",
+	})
+	sslkit.Register(sslkit.Registration{
 		Name: "random", Role: sslkit.Untrained,
 		New: func() sslkit.Method { return &eval.Random{Backbone: nn.NIN(4, 24)} },
 		Preset: func(preset, dataset string) (sslkit.Config, error) {
@@ -26,6 +32,11 @@ func init() {
 			return RandomInit(c), err
 		},
 	})
+}
+
+// SupCon returns the preset's configuration of supervised contrastive learning on a dataset: that of SimCLR in all but the labels.
+func SupCon(preset, dataset string) (sslkit.Config, error) {
+	return sslkit.Usual(preset, dataset, &eval.SupCon{SimCLR: *simclr()})
 }
 
 // Labels is how a backbone is trained on the labels of a dataset, as the row that self-supervised methods are held against. It
@@ -60,7 +71,7 @@ func Labels(b nn.Backbone, d sslkit.Data) sslkit.Config {
 // Supervised returns the configuration of the supervised row beside c: its backbone on its data with its seed, by [Labels]. Of
 // a supervised c that is c itself.
 func Supervised(c sslkit.Config) sslkit.Config {
-	if c.Role() == sslkit.Labelled {
+	if _, is := c.Method.(*eval.Supervised); is {
 		return c
 	}
 	s := Labels(*sslkit.Backbone(c.Method), c.Data)

@@ -1,6 +1,7 @@
 package recipe_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/sslkit/lab/internal/labtest"
@@ -31,5 +32,33 @@ func TestSupervisedRecipe(t *testing.T) {
 				t.Errorf("%v: %+v", b, s)
 			}
 		}
+	}
+}
+
+// What labels add to SimCLR is shown by its own recipe with labels; beside it stands the supervised row all the same.
+func TestSupConRecipe(t *testing.T) {
+	for _, preset := range []string{sslkit.Smoke, sslkit.Class} {
+		c, err := recipe.Preset(t.Context(), "supcon", preset, "fashion-mnist-10k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		simclr, err := recipe.SimCLR(preset, "fashion-mnist-10k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := c.Method.(*eval.SupCon)
+		if c.Validate() != nil || c.Role() != sslkit.Labelled || m.SimCLR != *simclr.Method.(*sslkit.SimCLR) {
+			t.Errorf("%+v, %v", c, c.Validate())
+		}
+		if s, ok := recipe.Supervised(c).Method.(*eval.Supervised); !ok || s.Backbone != m.Backbone {
+			t.Errorf("the supervised row beside it is %+v", recipe.Supervised(c).Method)
+		}
+		c.Method = simclr.Method
+		if !reflect.DeepEqual(c, simclr) {
+			t.Errorf("%+v is trained otherwise than simclr, %+v", c, simclr)
+		}
+	}
+	if _, err := recipe.Preset(t.Context(), "supcon", sslkit.Paper, "cifar10"); err == nil {
+		t.Error("it has the recipe of the paper")
 	}
 }
