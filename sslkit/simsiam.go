@@ -29,6 +29,8 @@ type SimSiam struct {
 	Layers   int         `json:"layers"`   // of the projection MLP of f, as wide as its output
 	Dim      int         `json:"dim"`      // d, of z and p
 	Hidden   int         `json:"hidden"`   // of the prediction MLP h: a bottleneck, Sec. 4.3 and App. B
+
+	Free bool `json:"free,omitempty"` // no stop-gradient: the projection that is predicted moves as well, and all collapse (Fig. 2)
 }
 
 // SimSiamDefault has the paper's setting for ImageNet (Sec. 3, "Baseline settings").
@@ -75,6 +77,9 @@ func (m *SimSiam) Loss(scope *model.Scope, b Batch) *Node {
 	p := m.predict(scope, z)                                                        // 2NxD
 	Report("projection_std", loss.FeatureStd(L2Normalize(z, -1)))
 	other := Concatenate([]*Node{Slice(z, AxisRange(n)), Slice(z, AxisRange(0, n))}, 0)
+	if m.Free {
+		return Neg(ReduceAllMean(ReduceSum(Mul(L2Normalize(p, -1), L2Normalize(other, -1)), -1)))
+	}
 	return loss.NegativeCosine(p, other) // the mean over 2N rows is Eq. 4
 }
 

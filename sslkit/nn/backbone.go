@@ -120,7 +120,8 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 	case "nin":
 		return nin(scope, x, b.Depth, b.Width)
 	case "vit":
-		return vit(scope, x, b)
+		maps, _ := vit(scope, x, b, false)
+		return maps
 	}
 	return resnet(scope, x, (b.Depth-2)/6, b.Width)
 }

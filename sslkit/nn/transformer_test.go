@@ -143,7 +143,10 @@ func TestAttendIsGoMLXs(t *testing.T) {
 			theirs := func(scope *model.Scope, x *Node) *Node {
 				return attention.SelfAttention(scope, x, heads, d/heads).UseQKVProjection().WithCausalMask(causal).Done()
 			}
-			ours := func(scope *model.Scope, x *Node) *Node { return attend(scope, x, heads, causal) }
+			ours := func(scope *model.Scope, x *Node) *Node {
+				y, _ := attend(scope, x, heads, causal, false)
+				return y
+			}
 			store, fresh, x := newStore(t, 1), newStore(t, 1), random[float64](2, 5, d)
 			run(t, backend, store, true, theirs, x)
 			run(t, backend, fresh, true, ours, x)

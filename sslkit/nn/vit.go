@@ -10,7 +10,8 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-func vit(scope *model.Scope, x *Node, b Backbone) []*Node {
+// vit is the stages, and where looked at, what the last block attends to.
+func vit(scope *model.Scope, x *Node, b Backbone, looked bool) (maps []*Node, weights *Node) {
 	h, w := x.Shape().Dim(1), x.Shape().Dim(2)
 	if h != w || h%b.Patch != 0 {
 		exceptions.Panicf("nn.Backbone.Stages: a vit with patches of %d pixels needs square images whose side is a multiple of that, got %s",
@@ -18,12 +19,27 @@ func vit(scope *model.Scope, x *Node, b Backbone) []*Node {
 	}
 	n, grid, p, c := x.Shape().Dim(0), h/b.Patch, b.Patch, x.Shape().Dim(3)
 	x = TransposeAllAxes(Reshape(x, n, grid, p, grid, p, c), 0, 1, 3, 2, 4, 5)
-	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c))    // NxLxD
-	maps := b.Transform(scope, Add(x, Positions(x, grid))) // NxLxD each
+	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c))                    // NxLxD
+	maps, weights = b.transform(scope, Add(x, Positions(x, grid)), looked) // NxLxD each
 	for i, m := range maps {
 		maps[i] = Reshape(m, n, grid, grid, b.Width)
 	}
-	return maps
+	return maps, weights
+}
+
+// Attention is what the last block of a ViT attends to in image [N, H, W, C], as in Stages, whose scope it takes: [N, heads, L, L],
+// the weight that the token in a row, of L patches row by row, gives to each; rows sum to 1. It panics with an error on another
+// network, and as Stages does.
+func (b Backbone) Attention(scope *model.Scope, image *Node) *Node {
+	if err := b.Validate(); err != nil {
+		panic(err)
+	}
+	if b.Arch != "vit" {
+		exceptions.Panicf("nn.Backbone.Attention: a vit attends to its patches, a %s has none", b.Arch)
+	}
+	checkImage("Backbone.Attention", image)
+	_, weights := vit(scope, Centre(image), b, true)
+	return Identity(weights) // the last node: GoMLX v0.28.1's pure-Go backend fails on a result with unused nodes after it
 }
 
 // Embed maps patches [N, L, P] of a ViT, centred and ordered by row, column and channel, to tokens [N, L, Width], without
@@ -38,20 +54,24 @@ func (b Backbone) Embed(scope *model.Scope, patches *Node) *Node {
 // Transform runs the blocks of a ViT on tokens [N, L, Width], positions added. It returns the tokens after each quarter of
 // the blocks, or after each block where there are fewer than four, the last after the final layer norm.
 func (b Backbone) Transform(scope *model.Scope, tokens *Node) []*Node {
+	maps, _ := b.transform(scope, tokens, false)
+	return maps
+}
+
+func (b Backbone) transform(scope *model.Scope, tokens *Node, looked bool) (maps []*Node, weights *Node) {
 	checkTokens("Backbone.Transform", tokens)
 	size := 32
 	if b.Width >= 192 && b.Width%64 == 0 {
 		size = 64
 	}
-	var maps []*Node
 	stages := min(b.Depth, 4)
 	for i := range stages {
-		blocks := (i+1)*b.Depth/stages - i*b.Depth/stages
-		tokens = Transformer(scope.In("stage_%d", i+1), tokens, blocks, b.Width/size, false)
+		depth := (i+1)*b.Depth/stages - i*b.Depth/stages
+		tokens, weights = blocks(scope.In("stage_%d", i+1), tokens, depth, b.Width/size, false, looked && i == stages-1)
 		maps = append(maps, tokens)
 	}
 	maps[stages-1] = LayerNorm(scope.In("norm"), tokens)
-	return maps
+	return maps, weights
 }
 
 // Positions are [SinCos2D] as a constant [1, grid*grid, D], for tokens x [N, L, D] and of their dtype.

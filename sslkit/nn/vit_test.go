@@ -145,3 +145,56 @@ func TestViTPanics(t *testing.T) {
 		return Last(ViT(1, 32, 4).Transform(scope, x))
 	})
 }
+
+// What the last block attends to is softmax(q k / sqrt(size)) of its normed tokens, by the equation; the stages are what they are
+// without it, and nothing else is made.
+func TestViTAttention(t *testing.T) {
+	const size, patch, width, heads = 8, 4, 64, 2
+	b := ViT(2, width, patch)
+	onBackends(t, func(t *testing.T, backend compute.Backend) {
+		store, x := newStore(t, 1), random[float64](1, size, size, 1)
+		look := func(scope *model.Scope, x *Node) *Node { return b.Attention(scope.In("vit"), x) }
+		last := func(scope *model.Scope, x *Node) *Node { return b.Stages(scope.In("vit"), x)[0] } // what the last block reads
+		run(t, backend, store, false, last, x)
+		shake(t, store)
+		v := snapshot(t, store)
+		tokens, got := flat(t, run(t, backend, store, false, last, x)), flat(t, run(t, backend, store, false, look, x))
+		if len(snapshot(t, store)) != len(v) {
+			t.Error("it makes variables of its own")
+		}
+		const l, block = size / patch * size / patch, "/vit/stage_2/block_1/"
+		qkv := block + "attention/MultiHeadAttention/qkv/"
+		var all [][]float64 // queries and keys
+		for i := range l {
+			in := naiveNorm(v, block+"norm_1", tokens[i*width:][:width])
+			row := append(append([]float64(nil), v[qkv+"biases_q"]...), v[qkv+"biases_k"]...)
+			for k := range row {
+				for j, a := range in {
+					row[k] += a * v[qkv+"weights_qkv"][j*3*width+k]
+				}
+			}
+			all = append(all, row)
+		}
+		var want []float64
+		for h := range heads {
+			for i := range l {
+				var e []float64
+				sum := 0.0
+				for j := range l {
+					score := 0.0
+					for k := h * width / heads; k < (h+1)*width/heads; k++ {
+						score += all[i][k] * all[j][width+k]
+					}
+					e = append(e, math.Exp(score/math.Sqrt(width/heads)))
+					sum += e[j]
+				}
+				for _, a := range e {
+					want = append(want, a/sum)
+				}
+			}
+		}
+		near(t, "weights", got, want, 1e-6) // as in TestViTIsItsParts
+	})
+	wantPanic(t, "a nin has none", shapes.Make(dtypes.Float32, 2, 8, 8, 1), NIN(3, 6).Attention)
+	wantPanic(t, "square images", shapes.Make(dtypes.Float32, 2, 8, 9, 1), b.Attention)
+}
