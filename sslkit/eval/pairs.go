@@ -13,6 +13,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/loss"
@@ -102,6 +104,36 @@ func (p Pairs) Geometry(backend compute.Backend) (alignment, uniformity float64,
 	}
 	read := func(t *tensors.Tensor) float64 { return shapes.ConvertTo[float64](t.Value()) }
 	return read(both[0]), read(both[1]), nil
+}
+
+// Correlations are those over the pairs of each feature of A, in rows, with each of B: [D][D], which Barlow Twins makes the identity
+// (Zbontar et al. 2021, Eq. 2). As in [loss.BarlowTwins], 1e-5 is added to the biased variances, so that a feature that is the same for
+// all images correlates with nothing.
+func (p Pairs) Correlations() [][]float64 {
+	normal := func(x [][]float32) *mat.Dense {
+		out := mat.NewDense(len(x), len(x[0]), nil)
+		for j := range x[0] {
+			column := make([]float64, len(x))
+			for i := range x {
+				column[i] = float64(x[i][j])
+			}
+			mean, variance := stat.PopMeanVariance(column, nil)
+			for i, v := range column {
+				out.Set(i, j, (v-mean)/math.Sqrt(variance+1e-5))
+			}
+		}
+		return out
+	}
+	var c mat.Dense
+	c.Mul(normal(p.A).T(), normal(p.B))
+	out := make([][]float64, len(p.A[0]))
+	for i := range out {
+		out[i] = mat.Row(nil, i, &c)
+		for j := range out[i] {
+			out[i][j] /= float64(len(p.A))
+		}
+	}
+	return out
 }
 
 // NegativeWeights is how the gradient of InfoNCE is shared out among negatives of these similarities: the softmax of

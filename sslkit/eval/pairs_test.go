@@ -42,6 +42,43 @@ func TestPairsGeometry(t *testing.T) {
 	}
 }
 
+// Against the definition, feature by feature; one feature of B is constant.
+func TestCorrelations(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 1))
+	const n, d = 30, 3
+	var p Pairs
+	for range n {
+		a := []float32{rnd.Float32(), 10 * rnd.Float32(), rnd.Float32()}
+		p.A, p.B = append(p.A, a), append(p.B, []float32{a[0] + rnd.Float32(), -a[1], 7})
+	}
+	moments := func(x [][]float32, j int) (mean, variance float64) {
+		for _, row := range x {
+			mean += float64(row[j]) / n
+		}
+		for _, row := range x {
+			variance += math.Pow(float64(row[j])-mean, 2) / n
+		}
+		return mean, variance
+	}
+	got := p.Correlations()
+	for i := range d {
+		for j := range d {
+			ma, va := moments(p.A, i)
+			mb, vb := moments(p.B, j)
+			want := 0.0
+			for k := range n {
+				want += (float64(p.A[k][i]) - ma) * (float64(p.B[k][j]) - mb) / n / math.Sqrt((va+1e-5)*(vb+1e-5))
+			}
+			if math.Abs(got[i][j]-want) > 1e-12 {
+				t.Errorf("feature %d with %d: %g, want %g", i, j, got[i][j], want)
+			}
+		}
+	}
+	if got[1][1] > -0.999 || got[0][2] != 0 {
+		t.Errorf("opposite features %g, a constant one %g", got[1][1], got[0][2])
+	}
+}
+
 func TestNegativeWeights(t *testing.T) {
 	s := []float64{0.9, 0.5, -1}
 	flat, err := NegativeWeights(s, 1e6)
