@@ -11,12 +11,8 @@ import (
 	"github.com/sslkit/lab/widgets"
 )
 
-// Dense is the comparison as a table in Markdown, and what its numbers are.
-func Dense(c *study.DenseComparison) (string, error) {
-	head, rows := c.Table()
-	table, err := widgets.Table{Head: head, Rows: rows}.Markdown()
-	return table + "\n\n" + widgets.EscapeMarkdown(c.Caption()), err
-}
+// Dense is [Table] of segmentation and detection.
+func Dense(c *study.DenseComparison) (string, error) { return Table(c) }
 
 // Segmentations draws what the encoders of a comparison make of some of the first test images, pixel by pixel, beside the
 // truth: frozen, or tuned. A row for each image.

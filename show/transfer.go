@@ -9,6 +9,16 @@ import (
 	"github.com/sslkit/lab/widgets"
 )
 
+// Table is what a study measured as a table in Markdown, and what its numbers are.
+func Table(t interface {
+	Table() (head []string, rows [][]string)
+	Caption() string
+}) (string, error) {
+	head, rows := t.Table()
+	table, err := widgets.Table{Head: head, Rows: rows}.Markdown()
+	return table + "\n\n" + widgets.EscapeMarkdown(t.Caption()), err
+}
+
 // Transfer draws a table's rows in their order, and of its columns the given ones, which are accuracies, or all of these that
 // were measured: mean and standard deviation over the seeds.
 func Transfer(t *study.TransferTable, columns ...string) (*widgets.Figure, error) {

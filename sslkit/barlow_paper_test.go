@@ -106,8 +106,8 @@ func TestBarlowTwinsStepIsAlgorithm1(t *testing.T) {
 	}
 }
 
-// The redundancy reduction term "tries to decorrelate the different vector components": without it, features repeat each other.
-// Reference: Zbontar et al. 2021, Sec. 2.1, and Table 5.
+// The redundancy reduction term "decorrelates the different vector components of the embedding": without it, features repeat each other.
+// Reference: Zbontar et al. 2021, Sec. 2.1.
 func TestBarlowTwinsReducesRedundancy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains twice")

@@ -88,7 +88,7 @@ func followBYOL(t *testing.T, m Method, of *BYOL) (wrong []string) {
 		}
 	}
 	n := images.Shape().Dim(0)
-	// "After each training step", Eq. 1, so of the last but one here, number 3 of 5.
+	// "after each training step", Eq. 1, so of the last but one here, number 3 of 5.
 	tau := 1 - (1-of.Momentum)*(math.Cos(math.Pi*(steps-2)/steps)+1)/2
 	for v := range before.Scope("/target").IterVariables() {
 		q := before.GetVariable(strings.TrimPrefix(v.Path(), "/target"))
@@ -146,7 +146,7 @@ func followBYOL(t *testing.T, m Method, of *BYOL) (wrong []string) {
 	return wrong
 }
 
-// A step is Eq. 2 of both orders, "we symmetrize the loss [...] by separately feeding v' to the online network and v to the target
+// A step is Eq. 2 of both orders, "We symmetrize the loss [...] by separately feeding v' to the online network and v to the target
 // network", with "stop-gradient" of the target, whose parameters move by Eq. 1 with τ = 1 - (1 - τ_base)(cos(πk/K) + 1)/2.
 // Reference: Grill et al. 2020, Sec. 3.1, Eq. 1 and 2, and Sec. 3.3.
 func TestBYOLStepIsTheAlgorithm(t *testing.T) {
@@ -164,8 +164,8 @@ func TestBYOLStepIsTheAlgorithm(t *testing.T) {
 	}
 }
 
-// Without the predictor "the representation collapses": with it the projections stay apart.
-// Reference: Grill et al. 2020, Sec. 5 and Table 5b.
+// Without the predictor the representation collapses (a paraphrase): with it the projections stay apart.
+// Reference: Grill et al. 2020, Sec. 5, and Table 5b (its number from memory).
 func TestBYOLCollapsesWithoutPredictor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains twice")

@@ -54,8 +54,8 @@ func TestIJEPAValidate(t *testing.T) {
 	}
 }
 
-// "we sample M (possibly overlapping) blocks from the target representations", and from the context "any overlapping regions"
-// are removed. Reference: Assran et al. 2023, Sec. 3, "Targets" and "Context".
+// "we randomly sample M (possibly overlapping) blocks from the target representations", and "we remove any overlapping regions from
+// the context block". Reference: Assran et al. 2023, Sec. 3, "Targets" and "Context".
 func TestIJEPABlocks(t *testing.T) {
 	const images, grid = 60, 7
 	m := SmallIJEPA(nn.ViT(1, 32, maePatch))
@@ -228,9 +228,9 @@ func descended(t *testing.T, before, after *model.Store, l func(scope *model.Sco
 	}
 }
 
-// The targets are "the output of the target-encoder", whose parameters "are updated via an exponential moving average" with a
+// "the target blocks are obtained by masking the output of the target-encoder", whose parameters are an exponential moving average with a
 // momentum that rises linearly, here in place of the loss's gradient; the distance is of every block's patches.
-// Reference: Assran et al. 2023, Sec. 3, "Loss", and App. A.1.
+// Reference: Assran et al. 2023, Sec. 3, "Targets" and "Loss", and App. A.1 (the rise from memory).
 func TestIJEPAStepIsThePapers(t *testing.T) {
 	m := tinyIJEPA()
 	if wrong := followIJEPA(t, m, m); wrong != nil {

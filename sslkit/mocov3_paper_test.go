@@ -100,7 +100,7 @@ func followMoCoV3(t *testing.T, m Method, of *MoCoV3) (wrong []string) {
 	return wrong
 }
 
-// "loss = ctr(q1, k2) + ctr(q2, k1)", of the batch's keys, times "2 * tau"; the key's encoder "is updated by the moving average",
+// "loss = ctr(q1, k2) + ctr(q2, k1)", of the batch's keys, times "2 * tau"; the key's encoder is a moving average,
 // and the momentum rises to 1 by a cosine; keys have no gradient.
 // Reference: Chen et al. 2021, Algorithm 1, Eq. 1 and App. A.
 func TestMoCoV3StepIsAlgorithm1(t *testing.T) {
@@ -117,7 +117,8 @@ func TestMoCoV3StepIsAlgorithm1(t *testing.T) {
 	if wrong := followMoCoV3(t, constant, m); !slices.Contains(wrong, "momentum") {
 		t.Errorf("with another momentum: wrong %v: this test would not tell", wrong)
 	}
-	// "we freeze the patch projection layer during training. In other words, we use a fixed random patch projection".
+	// "we explore freezing the patch projection layer during training. In other words, we use a fixed random patch projection layer to
+	// embed the patches, which is not learned."
 	// Reference: Sec. 4.2, "A trick for improving stability".
 	trained := tinyMoCoV3()
 	trained.FreezePatch = false

@@ -146,8 +146,8 @@ func followNNCLR(t *testing.T, m Method, of *NNCLR) (wrong []string) {
 	return wrong
 }
 
-// "We use the nearest-neighbor of each sample's embedding in the support set as its positive", both views take part, and "the
-// support set is updated with the batch's embeddings at the end of each step".
+// The positive of a view is the nearest neighbour of its embedding in the support set, both views take part, and the support set is
+// updated with the batch's embeddings at the end of each step (a paraphrase; the numbers are from memory).
 // Reference: Dwibedi et al. 2021, Sec. 3.2, Eq. 2 and 3, and Algorithm 1.
 func TestNNCLRStepIsAlgorithm1(t *testing.T) {
 	for mistake, want := range map[string]string{

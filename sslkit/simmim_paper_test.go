@@ -45,7 +45,7 @@ func TestSimMIMValidate(t *testing.T) {
 	}
 }
 
-// "we randomly mask" units of the image, of a "masked patch size" that is a multiple of the patch: so many for each, whole.
+// Units of the image are masked at random, of a size that is a multiple of the patch: so many for each, whole (a paraphrase).
 // Reference: Xie et al. 2022, Sec. 3.2, "Patch-aligned random masking"; MaskGenerator in data_simmim.py.
 func TestSimMIMMasksUnits(t *testing.T) {
 	for _, c := range []struct {
@@ -128,7 +128,7 @@ func TestSimMIMLossIsOnMaskedPixels(t *testing.T) {
 }
 
 // The encoder sees a token in the place of each masked patch, and nothing of it; it learns what is visible.
-// Reference: Xie et al. 2022, Sec. 3.2: "a learnable mask token vector to replace each masked patch".
+// Reference: Xie et al. 2022, Sec. 3.2 (a paraphrase).
 func TestSimMIMKnowsNothingOfMaskedPatches(t *testing.T) {
 	m := tinySimMIM()
 	store, _, _, _ := paperRun(t, m, 2)

@@ -102,7 +102,7 @@ func followSimSiam(t *testing.T, m Method, of *SimSiam) (wrong []string) {
 	return wrong
 }
 
-// "L = D(p1, z2)/2 + D(p2, z1)/2", where D "negative cosine similarity" takes z "as a constant".
+// The loss is D(p1, stopgrad(z2))/2 + D(p2, stopgrad(z1))/2, with D the negative cosine similarity, where z2 "is treated as a constant".
 // Reference: Chen & He 2021, Sec. 3, Eq. 1 to 4 and Algorithm 1.
 func TestSimSiamStepIsAlgorithm1(t *testing.T) {
 	for _, layers := range []int{1, 3} {
@@ -124,7 +124,7 @@ func TestSimSiamStepIsAlgorithm1(t *testing.T) {
 }
 
 // "Without stop-gradient, the optimizer quickly finds a degenerated solution and reaches the minimum possible loss of -1", and the
-// standard deviation of z/|z| is near 0, where with it the deviation "is near 1/sqrt(d)".
+// standard deviation of z/|z| is near 0, where with it "the std value is near 1/sqrt(d)".
 // The history says so. Reference: Chen & He 2021, Sec. 4.1 and Fig. 2.
 func TestSimSiamCollapsesWithoutStopGradient(t *testing.T) {
 	if testing.Short() {
@@ -159,7 +159,7 @@ func TestSimSiamLearns(t *testing.T) {
 
 func TestSimSiamResumesExactly(t *testing.T) { resumesExactly(t, paperSimSiam()) }
 
-// "The projection MLP (in f) has BN applied to each fully-connected layer, including its output"; "the prediction MLP (h) has BN
+// "The projection MLP (in f) has BN applied to each fully-connected (fc) layer, including its output fc." "The prediction MLP (h) has BN
 // applied to its hidden fc layers. Its output fc does not have BN". Reference: Chen & He 2021, Sec. 3, "Baseline settings".
 func TestSimSiamHeads(t *testing.T) {
 	_, _, store, _ := paperRun(t, paperSimSiam(), 1)

@@ -31,7 +31,7 @@ func (m mistakenVICReg) Loss(scope *model.Scope, b Batch) *Node {
 	z := m.Project(scope, x)
 	Report("projection_std", loss.FeatureStd(L2Normalize(z, -1)))
 	Report("std", loss.FeatureStd(z))
-	if m.mistake == "normalised" { // "no [...] normalization of the embeddings", Sec. 1
+	if m.mistake == "normalised" { // where the distance is "without any normalization", Sec. 4.1
 		z = L2Normalize(z, -1)
 	}
 	one, two := Slice(z, AxisRange(0, n)), Slice(z, AxisRange(n))
@@ -42,7 +42,7 @@ func (m mistakenVICReg) Loss(scope *model.Scope, b Batch) *Node {
 }
 
 // "The overall loss function is a weighted average of the invariance, variance and covariance terms", of both branches' embeddings.
-// Reference: Bardes et al. 2022, Sec. 4.2, Eq. 6, and Algorithm 1.
+// Reference: Bardes et al. 2022, Sec. 4.1, Eq. 6.
 func TestVICRegStepIsAlgorithm1(t *testing.T) {
 	check := func(m Method, of *VICReg) (wrong []string) {
 		before, got, _, images := paperRun(t, m, 3)
@@ -94,7 +94,7 @@ func TestVICRegStepIsAlgorithm1(t *testing.T) {
 }
 
 // "Without variance regularization the representations immediately collapse to a single vector", and [VICReg.Diagnose] says so.
-// Reference: Bardes et al. 2022, Sec. 5, Table 7.
+// Reference: Bardes et al. 2022, App. D.4, Table 7.
 func TestVICRegCollapsesWithoutVariance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains twice")

@@ -42,7 +42,7 @@ func TestDCL(t *testing.T) {
 	}
 }
 
-// "We remove the positive term from the denominator": with it, it is NT-Xent.
+// The positive is left out of the denominator (a paraphrase): with it, it is NT-Xent.
 // Reference: Yeh et al. 2022, Sec. 3.1.
 func TestDCLDecouples(t *testing.T) {
 	z := normal(8, 5, 1)
