@@ -22,6 +22,7 @@
 //	                             NNCLR              Dwibedi et al., 2021                    nnclr.go         3_contrastive
 //	                             SimSiam            Chen & He, 2021                         simsiam.go       3_contrastive
 //	                             VICReg             Bardes et al., 2022                     vicreg.go        3_contrastive
+//	                             LeJEPA             Balestriero & LeCun, 2025               lejepa.go        3_contrastive
 //	4 clustering                 DeepCluster        Caron et al., 2018                      deepcluster.go   4_clustering
 //	                             SwAV               Caron et al., 2020                      swav.go          4_clustering
 //	5 masked autoencoder         MAE                He et al., 2022                         mae.go           5_masked_autoencoder

@@ -1,0 +1,30 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/view"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "lejepa", Paper: "Balestriero & LeCun, 2025", Chapter: 3,
+		New:     func() sslkit.Method { return lejepa() },
+		Preset:  LeJEPA,
+		NoPaper: "its networks are ViTs and ConvNeXts, for ImageNet, with views of two sizes",
+	})
+}
+
+func lejepa() *sslkit.LeJEPA {
+	m := sslkit.LeJEPADefault(nn.ResNet(8, 8))
+	m.View = view.SimCLRCIFAR() // without blur, for small images
+	m.Hidden, m.Dim = 256, 16
+	return m
+}
+
+// LeJEPA returns the preset's configuration of LeJEPA on a dataset.
+func LeJEPA(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, lejepa())
+	c.Batch = 64 // four views of each
+	return c, err
+}
