@@ -120,7 +120,7 @@ func TestLeJEPACollapsesWithoutSIGReg(t *testing.T) {
 	}
 	train := func(lambda float64) (float64, string) {
 		m := paperLeJEPA()
-		m.Lambda = lambda
+		m.Lambda, m.Views = lambda, 2
 		r := smallRun(t, m, 1)
 		r.Optimizer = optim.SGD{Rate: optim.CosineWarmup(0.2, 8, 96), Momentum: 0.9}
 		h, err := r.Pretrain(t.Context())

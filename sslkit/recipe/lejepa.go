@@ -19,12 +19,13 @@ func lejepa() *sslkit.LeJEPA {
 	m := sslkit.LeJEPADefault(nn.ResNet(8, 8))
 	m.View = view.SimCLRCIFAR() // without blur, for small images
 	m.Hidden, m.Dim = 256, 16
+	m.Lambda = 0.1 // with smoke and seed 1 k-NN 61.2; 54.6 with the authors' 0.02
 	return m
 }
 
 // LeJEPA returns the preset's configuration of LeJEPA on a dataset.
 func LeJEPA(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, lejepa())
-	c.Batch = 64 // four views of each
+	c.Batch = 64 // four views of each; the rate is the usual 0.1: with smoke and seed 1 k-NN 61.2, and 53.2 at 0.3
 	return c, err
 }
