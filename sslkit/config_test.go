@@ -56,6 +56,21 @@ func TestDevicesInTheKey(t *testing.T) {
 	}
 }
 
+// Float32 is what there was before there was another precision.
+func TestPrecisionInTheKey(t *testing.T) {
+	c := labtest.Full()
+	usual, err := c.With("precision", "float32")
+	if err != nil || usual.Precision != "" || usual.Key() != c.Key() {
+		t.Errorf("precision %q, key %s, want none and %s; %v", usual.Precision, usual.Key(), c.Key(), err)
+	}
+	half, err := c.With("precision", sslkit.BF16)
+	if err != nil || half.Key() == c.Key() {
+		t.Errorf("key %s as that of float32; %v", half.Key(), err)
+	}
+	half.Precision = "bf17"
+	labtest.WantError(t, "precision", half.Validate(), `precision "bf17"`, "float32 or bf16")
+}
+
 func TestKeyFollowsRevision(t *testing.T) {
 	c := labtest.Full()
 	now := c.Revision()

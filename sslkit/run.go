@@ -17,6 +17,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/sslkit/nn"
 )
 
 // Errors that a caller may want to tell apart with errors.Is.
@@ -42,6 +44,7 @@ type Run struct {
 	Optimizer optimizer.Interface
 	Epochs    int
 	Seed      int64         // of the parameters and of all that is random within a step
+	Precision string        // of products: "" or BF16, see Config
 	Devices   int           // among which each batch is divided, the first of Backend's; 0 is 1
 	Dir       string        // of the checkpoints; without one nothing is kept
 	Key       string        // written into them; those of another key are refused
@@ -87,6 +90,9 @@ type History struct {
 func (r *Run) Pretrain(ctx context.Context) (History, error) {
 	if r.Epochs < 1 || r.Train.Steps() < 1 || r.Epochs > math.MaxInt32/r.Train.Steps() {
 		return History{}, fmt.Errorf("sslkit: %d epochs of %d batches: both must be at least 1, and their product at most %d", r.Epochs, r.Train.Steps(), math.MaxInt32)
+	}
+	if r.Precision != "" && r.Precision != BF16 {
+		return History{}, fmt.Errorf("sslkit: precision %q: choose %q, or none for float32", r.Precision, BF16)
 	}
 	if err := r.checkDevices(); err != nil {
 		return History{}, err
@@ -155,6 +161,9 @@ func (l *loop) load() (fresh bool, err error) {
 
 func (l *loop) run(fresh bool) error {
 	step := func(scope *model.Scope, inputs []*Node) *Node {
+		if l.Precision == BF16 {
+			nn.MixedPrecision(scope, inputs[0].Graph())
+		}
 		loss := l.Method.Loss(scope, batchOf(inputs))
 		train.AddMainLoss(loss)
 		return loss

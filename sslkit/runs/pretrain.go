@@ -328,7 +328,7 @@ func (s *Store) run(ctx context.Context, j *Job) (*sslkit.Run, error) {
 		return nil, err
 	}
 	run := &sslkit.Run{
-		Method: j.Method, Backend: j.Backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed, Devices: j.Devices,
+		Method: j.Method, Backend: j.Backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed, Devices: j.Devices, Precision: j.Precision,
 		Optimizer: j.Optimizer.Build(loader.Steps(), j.Epochs),
 		Dir:       s.path(j.Key, "checkpoints"), Key: j.Key, Save: saveEvery,
 		Resumed:  func(state sslkit.State) { s.resumed(j, state) },
