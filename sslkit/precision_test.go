@@ -16,7 +16,7 @@ func TestPrecision(t *testing.T) {
 	mae.DecoderDepth, mae.DecoderWidth = 1, 32
 	for name, m := range map[string]Method{"simclr": paperSimCLR("mlp"), "mae": mae} {
 		var losses [2][]float64
-		for i, precision := range []string{"", BF16} {
+		for i, precision := range []string{"float32", BF16} {
 			r := dividedRun(m, goBackend(t), 1)
 			r.Precision = precision
 			r.Progress = func(p Progress) { losses[i] = append(losses[i], p.Loss) }

@@ -44,7 +44,7 @@ type Run struct {
 	Optimizer optimizer.Interface
 	Epochs    int
 	Seed      int64         // of the parameters and of all that is random within a step
-	Precision string        // of products: "" or BF16, see Config
+	Precision string        // of products, as Config's
 	Devices   int           // among which each batch is divided, the first of Backend's; 0 is 1
 	Dir       string        // of the checkpoints; without one nothing is kept
 	Key       string        // written into them; those of another key are refused
@@ -91,8 +91,8 @@ func (r *Run) Pretrain(ctx context.Context) (History, error) {
 	if r.Epochs < 1 || r.Train.Steps() < 1 || r.Epochs > math.MaxInt32/r.Train.Steps() {
 		return History{}, fmt.Errorf("sslkit: %d epochs of %d batches: both must be at least 1, and their product at most %d", r.Epochs, r.Train.Steps(), math.MaxInt32)
 	}
-	if r.Precision != "" && r.Precision != BF16 {
-		return History{}, fmt.Errorf("sslkit: precision %q: choose %q, or none for float32", r.Precision, BF16)
+	if p := mixed(r.Precision); p != "" && p != BF16 {
+		return History{}, fmt.Errorf("sslkit: precision %q: choose float32 or %s", r.Precision, BF16)
 	}
 	if err := r.checkDevices(); err != nil {
 		return History{}, err
