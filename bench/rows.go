@@ -205,13 +205,17 @@ func (s step) tiny() step {
 	if s.Method == "epoch" { // of 18 steps
 		s.Size = 16
 	}
+	features := 16
 	switch {
 	case s.Patch > 0:
 		s.Depth, s.Width, s.DecoderDepth, s.DecoderWidth = 1, 32, 1, 32
 	case s.Arch == "resnet18":
-		s.Width = 4
+		s.Width, features = 4, 32
 	default:
 		s.Depth, s.Width = 8, 4
+	}
+	if s.Method == "simclr" || s.Method == "moco" || s.Method == "epoch" { // whose hidden layer is as wide as the features
+		s.Head.Dims = []int{features, s.Head.Dims[1]}
 	}
 	return s
 }
