@@ -87,3 +87,43 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+func TestRowsOf(t *testing.T) {
+	names, _, err := rowsOf("knn,gpu")
+	if err != nil || len(names) != 11 || names[0] != "knn" || names[1] != "gpu-matmul" || names[2] != "gpu-matmul-bf16" || names[3] != "gpu-dino" {
+		t.Errorf("%q, %v", names, err)
+	}
+	if _, _, err := rowsOf("simclr,knm"); err == nil || !strings.Contains(err.Error(), `no step "knm"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// ResNet-18 on 32x32 has 0.556 billion multiplications in its convolutions, as is often cited for CIFAR; of the rest one is
+// counted by hand.
+func TestOperations(t *testing.T) {
+	if got := gpuSteps["gpu-simclr"].convolutions(); math.Abs(got/2-0.5554e9) > 0.5e6 {
+		t.Errorf("%g multiplications, want 0.556e9", got/2)
+	}
+	if got := gpuSteps["gpu-matmul"].operations(); got != 10*2*8192.*8192*8192 {
+		t.Errorf("%g operations of products", got)
+	}
+	// One block on 2 of 4 patches of 3 values and width 2, and one on all in the decoder: 24*l*d*d + 4*l*l*d each.
+	s := step{Method: "mae", Images: 1, Size: 2, Patch: 1, Mask: 0.5, Depth: 1, Width: 2, DecoderDepth: 1, DecoderWidth: 2}
+	want := 3. * (2*2*3*2 + (24*2*2*2 + 4*2*2*2) + 2*2*2*2 + (24*4*2*2 + 4*4*4*2) + 2*4*2*3)
+	if got := s.operations(); got != want {
+		t.Errorf("%g operations of a masked autoencoder, want %g", got, want)
+	}
+}
+
+func TestReportGrowth(t *testing.T) {
+	var out strings.Builder
+	at := func(wall float64) []*worker {
+		return []*worker{{name: "go", samples: []sample{{Wall: 2 * wall, Peak: 5e6 * wall}}}}
+	}
+	reportGrowth(&out, row{grows: "keys", at: []int{10, 20}}, [][]*worker{at(1), at(3)}, 2)
+	for _, want := range []string{"keys", "go: wall s a step", "10", "1.000", "20", "3.000", "15"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}

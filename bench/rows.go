@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,14 +50,16 @@ func rows() map[string]row {
 
 func rowNames() []string { return slices.Sorted(maps.Keys(rows())) }
 
-// rowsOf are the rows of a list of names, "gpu" for all those of an accelerator.
+// rowsOf are the rows of a list of names, "gpu" for all those of an accelerator, with the peaks before what is held against them.
 func rowsOf(names string) (picked []string, all map[string]row, err error) {
 	all = rows()
 	for _, name := range strings.Split(names, ",") {
 		if name == "gpu" {
-			for _, n := range rowNames() {
-				if strings.HasPrefix(n, "gpu-") {
-					picked = append(picked, n)
+			for _, peaks := range []bool{true, false} {
+				for _, n := range rowNames() {
+					if strings.HasPrefix(n, "gpu-") && strings.HasPrefix(n, "gpu-matmul") == peaks {
+						picked = append(picked, n)
+					}
 				}
 			}
 			continue
@@ -68,17 +69,7 @@ func rowsOf(names string) (picked []string, all map[string]row, err error) {
 		}
 		picked = append(picked, name)
 	}
-	slices.SortStableFunc(picked, func(a, b string) int { // the peak is measured before what is held against it
-		return cmp.Compare(btoi(!strings.HasPrefix(a, "gpu-matmul")), btoi(!strings.HasPrefix(b, "gpu-matmul")))
-	})
 	return picked, all, nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // epochStep is SimCLR as users of it and of lightly train it: files in a folder, decoded and changed by each one's own means.

@@ -91,7 +91,7 @@ func (r *Run) checkDevices() error {
 	if r.Devices < 0 {
 		return fmt.Errorf("sslkit: %d devices: choose at least 1", r.Devices)
 	}
-	if n := r.Backend.NumDevices(); r.Devices > int(n) {
+	if n := r.Backend.NumDevices(); r.Devices > n {
 		return fmt.Errorf("sslkit: %d devices are asked for and the backend %s has %d: choose at most so many", r.Devices, r.Backend.Name(), n)
 	}
 	return nil

@@ -22,7 +22,7 @@ func OpenDevices(n int) (compute.Backend, Choice, error) {
 	if choice.Devices = max(n, 1); n <= 1 {
 		return backend, choice, nil
 	}
-	have := int(backend.NumDevices())
+	have := backend.NumDevices()
 	switch {
 	case choice.Kind == "xla:cpu":
 		if have = max(have, runtime.NumCPU()); n <= have {
@@ -55,7 +55,7 @@ var several clients
 func (c *clients) open(first compute.Backend, n int) (compute.Backend, error) {
 	c.Lock()
 	defer c.Unlock()
-	if int(first.NumDevices()) >= n {
+	if first.NumDevices() >= n {
 		return first, nil
 	}
 	if b := c.byNumber[n]; b != nil {
