@@ -14,10 +14,10 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench notebooks lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu notebooks lab setup plugin clean go-present backend
 
 help: ## Show this list.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: setup ## Set up what is missing, run the quick start and show its table and where its plots are.
 	@$(run_notebook) --out $(OUT) notebooks/0_quickstart.ipynb
@@ -67,6 +67,9 @@ race: go-present backend ## Run the fast tests with the race detector.
 
 bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with JAX and PyTorch, which takes 2 GB of disk.
 	@env/lab go run ./bench
+
+bench-gpu: go-present ## Measure on a GPU: smoke runs, paper tests, steps beside JAX and PyTorch; see bench/gpu.
+	@env/lab bench/gpu
 
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)

@@ -30,13 +30,14 @@ var mayImport = map[string][]string{
 	"sslkit/recipe": append([]string{"data", "internal/shorten"}, belowRuns...),
 	"sslkit/runs":   append([]string{"data", "internal/sealed", "sslkit/pjrt"}, belowRuns...),
 	"sslkit/eval":   {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
-	"sslkit":        {"internal/sealed", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
+	"sslkit":        {"internal/sealed", "internal/shard", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
-	"sslkit/nn": nil, "sslkit/view": nil, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil, "sslkit/plane": nil,
+	"sslkit/nn": {"internal/shard"}, "sslkit/view": {"internal/shard"}, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil, "sslkit/plane": nil,
 	"sslkit/pjrt": {"sslkit/pjrt/conv"}, "sslkit/pjrt/conv": nil,
 	"data":             nil,
 	"widgets":          nil,
 	"internal/sealed":  nil, // files with their checksums
+	"internal/shard":   nil, // batches among devices
 	"internal/shorten": nil, // what tests have less of
 	"internal/labtest": {"data", "internal/sealed", "sslkit", "sslkit/*"},
 }

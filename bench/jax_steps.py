@@ -117,8 +117,18 @@ def shift_flip(key, images, pad):
 # The encoder: sslkit/nn/resnet.go. Parameters and statistics are dictionaries by name.
 
 
+HALF = jnp.bfloat16 if worker.config().get("precision") == "bf16" else jnp.float32
+
+
 def conv(x, w, stride):
-    return lax.conv_general_dilated(x, w, (stride, stride), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    pad = len(w) // 2
+    y = lax.conv_general_dilated(x.astype(HALF), w.astype(HALF), (stride, stride), [(pad, pad)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return y.astype(jnp.float32)
+
+
+def product(x, w):
+    """x @ w of a network, in bfloat16 where the configuration says so."""
+    return (x.astype(HALF) @ w.astype(HALF)).astype(jnp.float32)
 
 
 def init(key, c):
@@ -128,10 +138,10 @@ def init(key, c):
         p[name + "/scale"], p[name + "/offset"] = jnp.ones(channels), jnp.zeros(channels)
         s[name + "/mean"], s[name + "/variance"] = jnp.zeros(channels), jnp.ones(channels)
 
-    def layer(name, inputs, channels):
+    def layer(name, inputs, channels, kernel=3):
         nonlocal key
         key, k = random.split(key)
-        p[name] = random.normal(k, (3, 3, inputs, channels)) * math.sqrt(2 / (9 * channels))
+        p[name] = random.normal(k, (kernel, kernel, inputs, channels)) * math.sqrt(2 / (kernel**2 * channels))
         norm(name, channels)
 
     layer("stem", 3, c["width"])
@@ -139,7 +149,17 @@ def init(key, c):
     for name, channels, _ in blocks(c):
         layer(name + "a", inputs, channels)
         layer(name + "b", channels, channels)
+        if c.get("arch") == "resnet18" and channels != inputs:
+            layer(name + "past", inputs, channels, 1)
         inputs = channels
+    if c["head"]["norm"] == "dino":
+        hidden, bottleneck = c["head"]["dims"]
+        for i, d in enumerate([hidden, hidden, bottleneck]):
+            key, k = random.split(key)
+            p[f"head{i}"], p[f"head{i}/bias"] = random.normal(k, (inputs, d)) * 0.02, jnp.zeros(d)
+            inputs = d
+        p["last"] = random.normal(key, (c["prototypes"], bottleneck)) * 0.02
+        return p, s
     for i, d in enumerate(c["head"]["dims"]):
         key, k = random.split(key)
         name = f"head{i}"
@@ -160,8 +180,9 @@ def normed(c, layer):
 
 
 def blocks(c):
-    for i in range(3):
-        for j in range((c["depth"] - 2) // 6):
+    eighteen = c.get("arch") == "resnet18"
+    for i in range(4 if eighteen else 3):
+        for j in range(2 if eighteen else (c["depth"] - 2) // 6):
             yield f"stage{i}/block{j}", c["width"] << i, 2 if i > 0 and j == 0 else 1
 
 
@@ -188,13 +209,20 @@ def forward(c, p, s, *images):
             y = jax.nn.relu(conv_norm(name + "a", x, stride))
             y = conv_norm(name + "b", y)
             more = channels - x.shape[-1]
+            if name + "past" in p:
+                x = jax.nn.relu(y + conv_norm(name + "past", x, stride))
+                continue
             x = jax.nn.relu(y + jnp.pad(x[:, ::stride, ::stride], [(0, 0), (0, 0), (0, 0), (0, more)]))
         return x.mean((1, 2))
 
     h = jnp.concatenate([encode(x) for x in images])
+    if c["head"]["norm"] == "dino":
+        for i in range(3):
+            h = product(jax.nn.gelu(h, approximate=False) if i else h, p[f"head{i}"]) + p[f"head{i}/bias"]
+        return normalize(h) @ normalize(p["last"]).T, lax.stop_gradient(s)
     for i in range(len(c["head"]["dims"])):
         name = f"head{i}"
-        h = (jax.nn.relu(h) if i else h) @ p[name]
+        h = product(jax.nn.relu(h) if i else h, p[name])
         if name + "/bias" in p:
             h = h + p[name + "/bias"]
         if normed(c, i):
@@ -271,19 +299,20 @@ def mae_loss(c, p, key, x):
     seen = g * g - round(c["mask"] * g * g)
 
     def linear(name, x):
-        return x @ p[name] + p[name + "/bias"]
+        return product(x, p[name]) + p[name + "/bias"]
 
     def norm(name, x):
         mean = x.mean(-1, keepdims=True)
         variance = jnp.square(x - mean).mean(-1, keepdims=True)
         return (x - mean) * lax.rsqrt(variance + 1e-6) * p[name + "/gain"] + p[name + "/offset"]
 
-    def transformer(name, x, depth):
+    def transformer(name, x, depth, size=32):
         n, l, d = x.shape
         for i in range(depth):
             b = f"{name}/{i}"
-            qkv = linear(b + "/qkv", norm(b + "/norm1", x)).reshape(n, l, 3, d // 32, 32)
-            x = x + linear(b + "/out", jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]).reshape(n, l, d))
+            qkv = linear(b + "/qkv", norm(b + "/norm1", x)).reshape(n, l, 3, d // size, size).astype(HALF)
+            y = jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
+            x = x + linear(b + "/out", y.reshape(n, l, d))
             x = x + linear(b + "/mlp2", jax.nn.gelu(linear(b + "/mlp1", norm(b + "/norm2", x)), approximate=False))
         return norm(name + "/norm", x)
 
@@ -293,7 +322,7 @@ def mae_loss(c, p, key, x):
     patches = ((x - 0.5) * 4).reshape(n, g, patch, g, patch, 3).swapaxes(2, 3).reshape(n, g * g, -1)
     order = jnp.argsort(random.uniform(key, (n, g * g)))
     x = linear("embed", pick(patches, order[:, :seen])) + positions(g, c["width"])[order[:, :seen]]
-    x = linear("narrow", transformer("encoder", x, c["depth"]))
+    x = linear("narrow", transformer("encoder", x, c["depth"], 64 if c["width"] >= 192 and c["width"] % 64 == 0 else 32))
     x = jnp.concatenate([x, jnp.broadcast_to(p["token"], (n, g * g - seen, x.shape[2]))], 1)  # in this order, as are the targets
     x = transformer("decoder", x + positions(g, c["decoder_width"])[order], c["decoder_depth"])
     x = linear("pixels", x[:, seen:])
@@ -363,6 +392,33 @@ def moco(c):
     return p, state, step
 
 
+def dino(c):
+    p, s = init(random.key(1), c)
+    copy = partial(jax.tree.map, jnp.copy)
+    state = dict(p=p, s=s, v=jax.tree.map(jnp.zeros_like, p), key=random.key(2), tp=copy(p), ts=copy(s), center=jnp.zeros(c["prototypes"]))
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state, images):
+        key, draw = random.split(state["key"])
+        x = views(draw, images, 2, c["recipe"])
+        n = len(images)
+        tp = jax.tree.map(lambda k, q: c["ema"] * k + (1 - c["ema"]) * q, state["tp"], state["p"])
+        out, ts = forward(c, tp, state["ts"], x)
+        told = jax.nn.softmax((out - state["center"]) / c["teacher"])
+        center = c["center"] * state["center"] + (1 - c["center"]) * out.mean(0)
+
+        def loss_of(p):
+            y, moved = forward(c, p, state["s"], x)
+            log_p = jax.nn.log_softmax(y / c["student"])
+            return -((told[:n] * log_p[n:]).sum(1).mean() + (told[n:] * log_p[:n]).sum(1).mean()) / 2, moved
+
+        (loss, moved), grads = jax.value_and_grad(loss_of, has_aux=True)(state["p"])
+        p, v = sgd(c, state["p"], state["v"], grads)
+        return dict(p=p, s=moved, v=v, key=key, tp=tp, ts=ts, center=center), loss
+
+    return p, state, step
+
+
 def sinkhorn(scores, epsilon, iterations):
     q = jnp.exp((scores - scores.max()) / epsilon)
     for _ in range(iterations):
@@ -415,9 +471,22 @@ def mae(c):
     return p, state, step
 
 
+def matmul(c):
+    x = (jnp.sin(jnp.arange(c["size"] ** 2, dtype=jnp.float32)) / c["size"]).reshape(c["size"], -1).astype(HALF)
+
+    @jax.jit
+    def step(state, _):
+        y = state["x"]
+        for _ in range(10):
+            y = y @ state["x"]
+        return state, y.max().astype(jnp.float32)
+
+    return {}, dict(x=x), step
+
+
 if __name__ == "__main__":
     c = worker.config()
-    p, state, update = {"simclr": simclr, "moco": moco, "swav": swav, "mae": mae}[c["method"]](c)
+    p, state, update = {"simclr": simclr, "moco": moco, "swav": swav, "mae": mae, "dino": dino, "matmul": matmul}[c["method"]](c)
     parameters = sum(w.size for w in jax.tree.leaves(p))
 
     def step(images):

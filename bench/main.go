@@ -2,6 +2,10 @@
 //
 //	make bench
 //	go run ./bench -steps simclr -rounds 9 -with go,jax
+//	go run ./bench -steps epoch,knn,probe,kmeans,grow-batch
+//
+// Besides steps there are: a whole epoch over a folder, as users train, beside lightly; evaluations of features beside
+// scikit-learn and faiss; steps of which one size grows; and, with -steps gpu, those of `make bench-gpu`. See bench/README.md.
 //
 // A step is all that training repeats: from a batch of uint8 images over the random views, the encoder, the loss and its
 // gradients to the update. Shapes, parameters, views and float32 are the same everywhere. Ratios are those of rounds, in
@@ -45,8 +49,10 @@ func main() {
 		exit(work(os.Args[2], os.Stdin, os.Stdout))
 	}
 	var o options
-	flag.StringVar(&o.names, "steps", strings.Join(stepNames(), ","), "the steps to take")
-	flag.StringVar(&o.with, "with", "go,jax,torch", "the workers, of go, go-xla (with XLA's own convolutions), jax, torch and torch-compiled; ratios are of the first to the others")
+	flag.StringVar(&o.names, "steps", "mae,moco,simclr,swav", "what is compared, of "+strings.Join(rowNames(), ", ")+", and gpu for all of gpu-")
+	flag.StringVar(&o.with, "with", "", "the workers, of "+workerNames+"; ratios are of the first to the others (default those that suit the step)")
+	flag.StringVar(&o.device, "device", "", "of PyTorch: cuda or, empty, the CPU")
+	flag.BoolVar(&o.tiny, "tiny", false, "the least work that is still that step, to see that it runs; its figures say nothing")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of measurement")
 	flag.IntVar(&o.each, "each", 3, "steps a round")
 	flag.StringVar(&o.python, "python", ".lab/bench-venv/bin/python", "with JAX and PyTorch; make bench installs it")
@@ -62,31 +68,66 @@ func exit(err error) {
 	os.Exit(0)
 }
 
+const workerNames = "go, go-xla (with XLA's own convolutions), jax, torch, torch-compiled, lightly, sklearn and faiss"
+
 type options struct {
-	names, with, python string
-	rounds, each        int
+	names, with, python, device string
+	rounds, each                int
+	tiny                        bool
+
+	peak map[string]float64 // of products by precision, in operations a second, once they were measured
 }
 
 func (o options) run(out io.Writer) error {
-	for _, name := range strings.Split(o.names, ",") {
-		s, known := steps[name]
-		if !known {
-			return fmt.Errorf("there is no step %q, only %s", name, strings.Join(stepNames(), ", "))
+	names, all, err := rowsOf(o.names)
+	if err != nil {
+		return err
+	}
+	o.peak = map[string]float64{}
+	for _, name := range names {
+		r := all[name]
+		var grown [][]*worker
+		for _, s := range r.steps {
+			workers, err := o.compare(s, cmp.Or(o.with, r.with), out)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			grown = append(grown, workers)
 		}
-		if err := o.compare(s, out); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if r.grows != "" {
+			reportGrowth(out, r, grown, o.each)
 		}
 	}
 	return nil
 }
 
-// compare starts the workers and lets them step in turns.
-func (o options) compare(s step, out io.Writer) error {
-	var err error
-	if s.File, err = writeImages(s.Size, 27); err != nil { // 4,000 images
-		return err
+// prepare writes what the step works on, and returns what removes it.
+func (s *step) prepare() (remove func(), err error) {
+	perPhoto := cmp.Or(s.PerPhoto, 27) // 4,000 images
+	switch s.Method {
+	case "matmul":
+		return func() {}, nil
+	case "epoch":
+		s.File, err = writeFolder(s.Size, perPhoto)
+	case "knn", "probe", "kmeans":
+		s.File, err = s.Evaluation.writeFeatures()
+	default:
+		s.File, err = writeImages(s.Size, perPhoto)
 	}
-	defer os.Remove(s.File)
+	return func() { os.RemoveAll(s.File) }, err
+}
+
+// compare starts the workers and lets them step in turns.
+func (o options) compare(s step, with string, out io.Writer) ([]*worker, error) {
+	s.Device = o.device
+	if o.tiny {
+		s = s.tiny()
+	}
+	remove, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
 	var workers []*worker
 	defer func() {
 		for _, w := range workers {
@@ -94,14 +135,14 @@ func (o options) compare(s step, out io.Writer) error {
 		}
 	}()
 	fmt.Fprintf(out, "%s: %s\n", s.Method, s.about())
-	for _, name := range strings.Split(o.with, ",") {
+	for _, name := range strings.Split(with, ",") {
 		w, err := o.start(name, s)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		workers = append(workers, w)
 		if w.Parameters != workers[0].Parameters {
-			return fmt.Errorf("%d parameters with %s, %d with %s: these are not the same steps",
+			return nil, fmt.Errorf("%d parameters with %s, %d with %s: these are not the same steps",
 				workers[0].Parameters, workers[0].name, w.Parameters, name)
 		}
 	}
@@ -109,12 +150,13 @@ func (o options) compare(s step, out io.Writer) error {
 		for i := range workers { // each of them is first, second, ... equally often
 			w := workers[(i+round)%len(workers)]
 			if err := w.take(o.each); err != nil {
-				return fmt.Errorf("%s: %w", w.name, err)
+				return nil, fmt.Errorf("%s: %w", w.name, err)
 			}
 		}
 	}
 	report(out, workers, o.each)
-	return nil
+	o.reportRate(out, s, workers)
+	return workers, nil
 }
 
 // worker is a process that has taken its first steps.
@@ -128,7 +170,7 @@ type worker struct {
 }
 
 func (o options) start(name string, s step) (*worker, error) {
-	s.Compile = name == "torch-compiled"
+	s.Compile, s.Library = name == "torch-compiled", name
 	config, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
@@ -144,8 +186,12 @@ func (o options) start(name string, s step) (*worker, error) {
 	case "jax", "torch", "torch-compiled":
 		script, _, _ := strings.Cut(name, "-")
 		w.command = exec.Command(o.python, "bench/"+script+"_steps.py", string(config))
+	case "lightly":
+		w.command = exec.Command(o.python, "bench/lightly_epoch.py", string(config))
+	case "sklearn", "faiss":
+		w.command = exec.Command(o.python, "bench/evaluate.py", string(config))
 	default:
-		return nil, errors.New("no such worker; there are go, go-xla, jax, torch and torch-compiled")
+		return nil, errors.New("no such worker; there are " + workerNames)
 	}
 	// As env/lab sets it, for all.
 	w.command.Env = append(os.Environ(), "GLIBC_TUNABLES="+cmp.Or(os.Getenv("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"))
@@ -235,4 +281,47 @@ func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// reportRate says, of steps with images and of products, how many a second, and what share of the measured peak that is.
+func (o options) reportRate(out io.Writer, s step, workers []*worker) {
+	operations := s.operations()
+	if operations == 0 || !strings.HasPrefix(s.Arch, "resnet18") && s.Method != "matmul" && s.Width < 192 {
+		return // where the peak of products is not what bounds it
+	}
+	precision := cmp.Or(s.Precision, "float32")
+	for _, w := range workers {
+		seconds := median(of(w.samples, func(x sample) float64 { return x.Wall / float64(o.each) }))
+		if s.Method == "matmul" {
+			o.peak[precision] = max(o.peak[precision], operations/seconds)
+			fmt.Fprintf(out, "%s: %.3g operations a second\n", w.name, operations/seconds)
+			continue
+		}
+		fmt.Fprintf(out, "%s: %.0f images a second", w.name, float64(s.Images)/seconds)
+		if peak := o.peak[precision]; peak > 0 {
+			fmt.Fprintf(out, ", %.1f %% of the measured peak of products in %s", 100*operations/seconds/peak, precision)
+		}
+		fmt.Fprintln(out)
+	}
+	fmt.Fprintln(out)
+}
+
+// reportGrowth is a table of medians and peaks by what grows.
+func reportGrowth(out io.Writer, r row, grown [][]*worker, each int) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "%s\t", r.grows)
+	for _, w := range grown[0] {
+		fmt.Fprintf(t, "%s: wall s a step\tpeak MB\t", w.name)
+	}
+	fmt.Fprintln(t)
+	for i, workers := range grown {
+		fmt.Fprintf(t, "%d\t", r.at[i])
+		for _, w := range workers {
+			walls := of(w.samples, func(s sample) float64 { return s.Wall / float64(each) })
+			fmt.Fprintf(t, "%.3f\t%.0f\t", median(walls), w.samples[len(w.samples)-1].Peak/1e6)
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+	fmt.Fprintln(out)
 }

@@ -2,14 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,9 +57,21 @@ type step struct {
 	Beta2     float64 `json:"beta2,omitempty"`
 	Decay     float64 `json:"decay"` // of weights; not of biases and norms
 
-	Threads int    `json:"threads"`
-	Compile bool   `json:"compile"` // for PyTorch: with torch.compile
-	File    string `json:"file"`    // of images, uint8 [N, Size, Size, 3]
+	Threads   int    `json:"threads"`
+	Compile   bool   `json:"compile"`             // for PyTorch: with torch.compile
+	Device    string `json:"device,omitempty"`    // for PyTorch: "cuda" or, empty, the CPU; this library and JAX choose for themselves
+	Precision string `json:"precision,omitempty"` // of products: "bf16" or, empty, float32
+	Arch      string `json:"arch,omitempty"`      // "resnet18"; empty: ResNet(Depth, Width) or, of the masked autoencoder, a ViT
+	PerPhoto  int    `json:"per_photo,omitempty"` // images made of each of the 148 photos; 0: 27
+	File      string `json:"file"`                // of images, uint8 [N, Size, Size, 3]; a folder of them for an epoch; features for an evaluation
+
+	// Of DINO.
+	Student float64 `json:"student,omitempty"`
+	Teacher float64 `json:"teacher,omitempty"`
+	Center  float64 `json:"center,omitempty"`
+
+	Evaluation *evaluation `json:"evaluation,omitempty"`
+	Library    string      `json:"library,omitempty"` // for an evaluation in Python: the worker's name
 }
 
 type head struct {
@@ -90,27 +101,52 @@ var steps = map[string]step{
 	},
 }
 
-func stepNames() []string { return slices.Sorted(maps.Keys(steps)) }
-
 func (s step) about() string {
-	if s.Method == "mae" {
+	switch s.Method {
+	case "epoch":
+		return fmt.Sprintf("an epoch of SimCLR over a folder of PNG files of %dx%dx3, batches of %d, ResNet(%d, %d), %d threads or loader processes (whose memory is not counted)",
+			s.Size, s.Size, s.Images, s.Depth, s.Width, s.Threads)
+	case "knn", "probe", "kmeans":
+		return s.Evaluation.about(s.Method)
+	case "matmul":
+		return fmt.Sprintf("%d products of matrices of %dx%d in a row, %s", products, s.Size, s.Size, cmp.Or(s.Precision, "float32"))
+	case "mae":
 		return fmt.Sprintf("%d images of %dx%dx3, ViT(%d, %d, %d), %g of the patches hidden, %d threads",
-			s.Images, s.Size, s.Size, s.Depth, s.Width, s.Patch, s.Mask, s.Threads)
+			s.Images, s.Size, s.Size, s.Depth, s.Width, s.Patch, s.Mask, s.Threads) + s.inPrecision()
 	}
-	about := fmt.Sprintf("%d views of %dx%dx3, ResNet(%d, %d), %d threads", 2*s.Images, s.Size, s.Size, s.Depth, s.Width, s.Threads)
+	network := fmt.Sprintf("ResNet(%d, %d)", s.Depth, s.Width)
+	if s.Arch == "resnet18" {
+		network = fmt.Sprintf("ResNet-18 of width %d", s.Width)
+	}
+	about := fmt.Sprintf("%d views of %dx%dx3, %s, %d threads", 2*s.Images, s.Size, s.Size, network, s.Threads)
 	if s.SmallCrops > 0 {
 		about += fmt.Sprintf(", %d of %dx%d", s.SmallCrops*s.Images, s.SmallSize, s.SmallSize)
 	}
 	if s.Queue > 0 {
 		about += fmt.Sprintf(", a queue of %d keys", s.Queue)
 	}
-	return about
+	return about + s.inPrecision()
+}
+
+func (s step) inPrecision() string {
+	if s.Precision == "" {
+		return ""
+	}
+	return ", products in " + s.Precision
 }
 
 // method is the step in this library.
 func (s step) method() (sslkit.Method, error) {
 	backbone := nn.ResNet(s.Depth, s.Width)
+	if s.Arch == "resnet18" {
+		backbone = nn.ResNet18(s.Width)
+	}
 	switch s.Method {
+	case "dino":
+		m := sslkit.SmallDINO(backbone)
+		m.View, m.SmallCrops, m.Hidden, m.Bottleneck, m.Dim = s.Recipe, 0, s.Head.Dims[0], s.Head.Dims[1], s.Prototypes
+		m.Student, m.Teacher, m.WarmTeacher, m.Momentum, m.Center, m.Freeze = s.Student, s.Teacher, s.Teacher, s.EMA, s.Center, 0
+		return m, nil
 	case "simclr":
 		m := sslkit.SimCLRCIFAR(backbone)
 		m.View, m.Dim, m.Temperature = s.Recipe, s.Head.Dims[1], s.Temperature
@@ -143,17 +179,26 @@ func (s step) optimizer() optimizer.Interface {
 
 const workerArgument = "worker"
 
-// work is this library's worker: it pretrains as users do, and between steps waits for its orders. See worker.py.
+// work is this library's worker: it pretrains as users do, or evaluates, and between steps waits for its orders. See worker.py.
 func work(config string, orders io.Reader, out io.Writer) error {
 	var s step
 	if err := json.Unmarshal([]byte(config), &s); err != nil {
 		return err
 	}
-	method, err := s.method()
+	backend, _, err := pjrt.Open()
 	if err != nil {
 		return err
 	}
-	backend, _, err := pjrt.Open()
+	t := &turns{warm: warm, lines: bufio.NewScanner(orders), answers: json.NewEncoder(out)}
+	switch s.Method {
+	case "epoch":
+		return s.epochs(t)
+	case "knn", "probe", "kmeans":
+		return s.Evaluation.repeat(s, backend, t)
+	case "matmul":
+		return s.multiply(backend, t)
+	}
+	method, err := s.method()
 	if err != nil {
 		return err
 	}
@@ -165,36 +210,56 @@ func work(config string, orders io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := &sslkit.Run{Method: method, Backend: backend, Train: loader, Optimizer: s.optimizer(), Epochs: 1 << 20, Seed: 1}
+	r := &sslkit.Run{Method: method, Backend: backend, Train: loader, Optimizer: s.optimizer(), Epochs: 1 << 20, Seed: 1, Precision: s.Precision}
 	ctx, stop := context.WithCancel(context.Background())
-	lines, answers := bufio.NewScanner(orders), json.NewEncoder(out)
-	var left, taken int
-	var wall, spent float64
+	defer stop()
+	t.parameters = func() int { return parameters(r) }
 	r.Progress = func(p sslkit.Progress) {
-		taken++
-		switch {
-		case taken < warm || ctx.Err() != nil:
-			return
-		case taken == warm:
-			err = answers.Encode(facts{Parameters: parameters(r), Loss: p.Loss, Peak: peak()})
-			err = errors.Join(err, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
-		default:
-			if left--; left > 0 {
-				return
-			}
-			err = answers.Encode(sample{Wall: now() - wall, CPU: cpu() - spent, Peak: peak(), Loss: p.Loss})
-		}
-		if err == nil && lines.Scan() {
-			left, err = strconv.Atoi(lines.Text())
-			wall, spent = now(), cpu()
-		} else {
+		if ctx.Err() == nil && !t.taken(p.Loss) {
 			stop()
 		}
 	}
 	if _, pretrain := r.Pretrain(ctx); !errors.Is(pretrain, sslkit.ErrInterrupted) {
 		return pretrain
 	}
-	return err
+	return t.err
+}
+
+// turns are what a worker is told to do and what it answers.
+type turns struct {
+	warm        int // units of work before the first answer
+	parameters  func() int
+	lines       *bufio.Scanner
+	answers     *json.Encoder
+	count, left int
+	wall, spent float64
+	err         error
+}
+
+// taken follows each unit of work, of this loss or other outcome, and reports whether there is to be another.
+func (t *turns) taken(loss float64) bool {
+	t.count++
+	switch {
+	case t.count < t.warm:
+		return true
+	case t.count == t.warm:
+		f := facts{Loss: loss, Peak: peak()}
+		if t.parameters != nil {
+			f.Parameters = t.parameters()
+		}
+		t.err = errors.Join(t.answers.Encode(f), os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
+	default:
+		if t.left--; t.left > 0 {
+			return true
+		}
+		t.err = t.answers.Encode(sample{Wall: now() - t.wall, CPU: cpu() - t.spent, Peak: peak(), Loss: loss})
+	}
+	if t.err != nil || !t.lines.Scan() {
+		return false
+	}
+	t.left, t.err = strconv.Atoi(t.lines.Text())
+	t.wall, t.spent = now(), cpu()
+	return t.err == nil
 }
 
 const warm = 2 // steps to compile and warm up

@@ -3,6 +3,9 @@
 Draws are per image, as in sslkit/view. What is chosen because it is fastest on a CPU: crops by grid_sample, the flip
 folded into its grid; the transforms of the colour jitter each on those images whose turn it is; channels_last for the
 encoder; fused optimizers.
+
+On an accelerator all of it runs there. Products in float32 may be TF32 there, as they are with JAX and in this library; with
+"bf16", autocast casts those of the networks, and losses are float32.
 """
 
 import copy
@@ -13,6 +16,15 @@ import torch.nn.functional as F
 from torch import nn
 
 import worker
+
+C = worker.config()
+DEVICE = torch.device(C.get("device") or "cpu")
+
+
+def networks():
+    """The precision of the networks' products."""
+    return torch.autocast(DEVICE.type, torch.bfloat16, enabled=C.get("precision") == "bf16")
+
 
 # Views: images are [N, 3, H, W] in [0, 1].
 
@@ -86,7 +98,7 @@ def gray(x, p):
 @torch.no_grad()
 def views(images, count, recipe, scale=None, size=None):
     """count views of each image of a uint8 batch [N, H, W, 3], [count*N, 3, size, size]."""
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255).contiguous()
+    x = torch.from_numpy(images).to(DEVICE).permute(0, 3, 1, 2).float().div_(255).contiguous()
     x = crop_flip(x.repeat(count, 1, 1, 1), scale or (recipe["min_scale"], 1), size or x.shape[-1])
     return gray(jitter(x, recipe), recipe["gray"])
 
@@ -94,7 +106,7 @@ def views(images, count, recipe, scale=None, size=None):
 @torch.no_grad()
 def shift_flip(images, pad):
     """One view of each image, shifted by up to pad pixels, zeros coming in, and flipped."""
-    x = F.pad(torch.from_numpy(images).float().div_(255), (0, 0, pad, pad, pad, pad))
+    x = F.pad(torch.from_numpy(images).to(DEVICE).float().div_(255), (0, 0, pad, pad, pad, pad))
     n, size = len(images), images.shape[1]
     i = torch.arange(size)
     y = i + torch.randint(0, 2 * pad + 1, (n, 1))
@@ -106,33 +118,51 @@ def shift_flip(images, pad):
 
 
 class Block(nn.Module):
-    def __init__(self, inputs, channels, stride):
+    def __init__(self, inputs, channels, stride, project):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
         self.norm1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.stride, self.more = stride, channels - inputs
+        self.stride, self.more, self.past = stride, channels - inputs, None
+        if project and self.more:
+            self.past = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x):
         y = F.relu(self.norm1(self.conv1(x)), inplace=True)
         y = self.norm2(self.conv2(y))
-        if self.more:
+        if self.past:
+            x = self.past(x)
+        elif self.more:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more))
         return F.relu(y.add_(x), inplace=True)
 
 
-class ResNet(nn.Module):
-    def __init__(self, depth, width, head):
+class DINOHead(nn.Module):
+    def __init__(self, inputs, hidden, bottleneck, outputs):
         super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck))
+        self.last = nn.Parameter(torch.randn(outputs, bottleneck) * 0.02)
+
+    def forward(self, x):
+        return F.normalize(self.mlp(x).float()) @ F.normalize(self.last).T
+
+
+class ResNet(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        width, head, eighteen = c["width"], c["head"], c.get("arch") == "resnet18"
         layers = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         inputs = width
-        for i in range(3):
-            for j in range((depth - 2) // 6):
-                layers.append(Block(inputs, width << i, 2 if i > 0 and j == 0 else 1))
+        for i in range(4 if eighteen else 3):
+            for j in range(2 if eighteen else (c["depth"] - 2) // 6):
+                layers.append(Block(inputs, width << i, 2 if i > 0 and j == 0 else 1, eighteen))
                 inputs = width << i
         self.encoder = nn.Sequential(*layers)
         self.head = nn.Sequential()
+        if head["norm"] == "dino":
+            self.head = DINOHead(inputs, *head["dims"], c["prototypes"])
+            head = {"dims": [], "norm": ""}
         for k, d in enumerate(head["dims"]):
             last = k == len(head["dims"]) - 1
             self.head.append(nn.Linear(inputs, d, bias=head["norm"] != "all"))
@@ -154,7 +184,8 @@ class ResNet(nn.Module):
         return self.encoder(x).mean((2, 3))
 
     def forward(self, *x):
-        return self.head(torch.cat([self.encode(y) for y in x]))
+        with networks():
+            return self.head(torch.cat([self.encode(y) for y in x])).float()
 
 
 def parameters(model):
@@ -196,8 +227,12 @@ class TransformerBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def transformer(width, depth):
-    return nn.Sequential(*[TransformerBlock(width, width // 32) for _ in range(depth)], nn.LayerNorm(width, 1e-6))
+def transformer(width, depth, size=32):
+    return nn.Sequential(*[TransformerBlock(width, width // size) for _ in range(depth)], nn.LayerNorm(width, 1e-6))
+
+
+def head_size(width):
+    return 64 if width >= 192 and width % 64 == 0 else 32
 
 
 def positions(grid, dim):
@@ -215,7 +250,7 @@ class MAE(nn.Module):
         super().__init__()
         self.patch, grid, pixels = c["patch"], c["size"] // c["patch"], c["patch"] ** 2 * 3
         self.seen = grid * grid - round(c["mask"] * grid * grid)
-        self.embed, self.encoder = nn.Linear(pixels, c["width"]), transformer(c["width"], c["depth"])
+        self.embed, self.encoder = nn.Linear(pixels, c["width"]), transformer(c["width"], c["depth"], head_size(c["width"]))
         self.narrow, self.token = nn.Linear(c["width"], c["decoder_width"]), nn.Parameter(torch.randn(1, 1, c["decoder_width"]) * 0.02)
         self.decoder, self.pixels = transformer(c["decoder_width"], c["decoder_depth"]), nn.Linear(c["decoder_width"], pixels)
         self.register_buffer("at", positions(grid, c["width"]))
@@ -226,6 +261,13 @@ class MAE(nn.Module):
                 nn.init.zeros_(m.bias)
 
     def forward(self, x):
+        with networks():
+            x, target = self.predict(x)
+        x, target = x.float(), target.float()
+        variance, mean = torch.var_mean(target, -1, keepdim=True)
+        return F.mse_loss(x, (target - mean) / (variance + 1e-6).sqrt())
+
+    def predict(self, x):
         n, size, _, _ = x.shape
         g, p = size // self.patch, self.patch
         patches = ((x - 0.5) * 4).view(n, g, p, g, p, 3).transpose(2, 3).reshape(n, g * g, p * p * 3)
@@ -234,9 +276,7 @@ class MAE(nn.Module):
         x = self.encoder(self.embed(pick(patches, seen)) + self.at[seen])
         x = torch.cat([self.narrow(x), self.token.expand(n, g * g - self.seen, -1)], 1)  # in this order, as are the targets
         x = self.pixels(self.decoder(x + self.decoder_at[order])[:, self.seen :])
-        target = pick(patches, order[:, self.seen :])
-        variance, mean = torch.var_mean(target, -1, keepdim=True)
-        return F.mse_loss(x, (target - mean) / (variance + 1e-6).sqrt())
+        return x, pick(patches, order[:, self.seen :])
 
 
 # The methods.
@@ -251,7 +291,7 @@ def nt_xent(z, temperature):
 
 
 def simclr(c):
-    f = ResNet(c["depth"], c["width"], c["head"]).to(memory_format=torch.channels_last)
+    f = ResNet(c).to(memory_format=torch.channels_last)
     update = optimizer(f, c)
 
     def loss_of(x):
@@ -271,7 +311,7 @@ def simclr(c):
 
 
 def moco(c):
-    f_q = ResNet(c["depth"], c["width"], c["head"]).to(memory_format=torch.channels_last)
+    f_q = ResNet(c).to(memory_format=torch.channels_last)
     f_k = copy.deepcopy(f_q).requires_grad_(False)
     update = optimizer(f_q, c)
     queue = F.normalize(torch.randn(c["queue"], c["head"]["dims"][-1]))
@@ -307,6 +347,38 @@ def moco(c):
     return f_q, step
 
 
+def dino(c):
+    f = ResNet(c).to(memory_format=torch.channels_last)
+    teacher = copy.deepcopy(f).requires_grad_(False)
+    update, center = optimizer(f, c), torch.zeros(c["prototypes"])
+
+    def loss_of(x, told):
+        log_p = F.log_softmax(f(x) / c["student"], -1)
+        n = len(x) // 2
+        return -((told[:n] * log_p[n:]).sum(-1).mean() + (told[n:] * log_p[:n]).sum(-1).mean()) / 2
+
+    def say(x):
+        with torch.no_grad():
+            torch._foreach_lerp_(list(teacher.parameters()), list(f.parameters()), 1 - c["ema"])
+            out = teacher(x)
+            told = F.softmax((out - center) / c["teacher"], -1)
+            center.lerp_(out.mean(0), 1 - c["center"])
+            return told
+
+    if c["compile"]:
+        loss_of, say = torch.compile(loss_of), torch.compile(say)
+
+    def step(images):
+        x = views(images, 2, c["recipe"])
+        loss = loss_of(x, say(x))
+        loss.backward()
+        update.step()
+        update.zero_grad()
+        return loss.item()
+
+    return f, step
+
+
 def sinkhorn(scores, epsilon, iterations):
     q = torch.exp((scores - scores.max()) / epsilon)
     for _ in range(iterations):
@@ -316,7 +388,7 @@ def sinkhorn(scores, epsilon, iterations):
 
 
 def swav(c):
-    f = ResNet(c["depth"], c["width"], c["head"]).to(memory_format=torch.channels_last)
+    f = ResNet(c).to(memory_format=torch.channels_last)
     f.prototypes = nn.Parameter(F.normalize(torch.randn(c["prototypes"], c["head"]["dims"][-1])))
     update = optimizer(f, c)
 
@@ -361,9 +433,23 @@ def mae(c):
     return model, step
 
 
+def matmul(c):
+    kind = torch.bfloat16 if c.get("precision") == "bf16" else torch.float32
+    x = (torch.arange(c["size"] ** 2, dtype=torch.float32).sin() / c["size"]).view(c["size"], -1).to(kind)
+
+    def step(_):
+        y = x
+        for _ in range(10):
+            y = y @ x
+        return y.max().float().item()
+
+    return None, step
+
+
 if __name__ == "__main__":
     torch.manual_seed(1)
-    c = worker.config()
-    torch.set_num_threads(c["threads"])
-    model, step = {"simclr": simclr, "moco": moco, "swav": swav, "mae": mae}[c["method"]](c)
-    worker.serve(c, sum(p.numel() for p in parameters(model)), step)
+    torch.set_default_device(DEVICE)
+    torch.set_num_threads(C["threads"] or 2)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    model, step = {"simclr": simclr, "moco": moco, "swav": swav, "mae": mae, "dino": dino, "matmul": matmul}[C["method"]](C)
+    worker.serve(C, sum(p.numel() for p in parameters(model)) if model else 0, step)

@@ -4,6 +4,7 @@ A worker gets its configuration as JSON in its only argument. It takes two steps
 facts, and then for each number read from standard input takes so many steps and prints a line of measurements.
 """
 
+import itertools
 import json
 import resource
 import sys
@@ -38,14 +39,15 @@ def forget():
 
 
 def cpu():
-    r = resource.getrusage(resource.RUSAGE_SELF)
-    return r.ru_utime + r.ru_stime
+    """Seconds of this process and of the children that have ended."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(r.ru_utime + r.ru_stime for r in both)
 
 
-def serve(c, parameters, step):
-    """step takes a batch and returns the loss, a float, when all of the step is done."""
-    data = batches(c)
-    for _ in range(2):
+def serve(c, parameters, step, warm=2):
+    """step takes a batch, None where the file holds none, and returns the loss, a float, when all of the step is done."""
+    data = batches(c) if c.get("images") and c["method"] != "epoch" else itertools.repeat(None)
+    for _ in range(warm):
         loss = step(next(data))
     tell(parameters=parameters, loss=loss, peak=peak())
     forget()

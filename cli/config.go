@@ -20,9 +20,11 @@ type configFlags struct {
 	names              []string
 	preset, file       string
 	data, method, arch string
+	precision          string
 	angles             []int
 	seed               int64
 	epochs, batch      int
+	devices            int
 	train, test        int
 	depth, width       int
 	rate               float64
@@ -52,6 +54,8 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.IntVar(&f.width, "width", 0, "of the backbone: channels, of a vit's tokens a multiple of 32 (default the preset's)")
 	s.IntVar(&f.epochs, "epochs", 0, "passes over the images; drops of the rate move along (default the preset's)")
 	s.IntVar(&f.batch, "batch", 0, "images a step (default the preset's)")
+	s.IntVar(&f.devices, "devices", 1, "divide each batch among so many devices of this machine")
+	s.StringVar(&f.precision, "precision", "float32", "of products in training: float32 or bf16, with parameters, norms, softmax and losses in float32")
 	s.Float64Var(&f.rate, "rate", 0, "peak of the learning rate (default the preset's)")
 	s.StringArrayVar(&f.set, "set", nil, "`FIELD=VALUE`: change any field of the configuration, as --print-config shows them; may be repeated")
 	s.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
@@ -136,6 +140,12 @@ func (f *configFlags) config() (c sslkit.Config, err error) {
 		c.Batch = f.batch
 	case c.Data.Train > 0 && given("train"):
 		c.Batch = min(c.Batch, c.Data.Train) // a preset's batch is at most so many
+	}
+	if given("devices") {
+		c.Devices = f.devices
+	}
+	if given("precision") {
+		c.Precision = f.precision
 	}
 	if given("rate") {
 		c.Optimizer.Rate = f.rate

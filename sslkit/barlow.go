@@ -6,7 +6,6 @@ import (
 	"math"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -73,9 +72,9 @@ func (m *BarlowTwins) Encode(scope *model.Scope, image *Node) []*Node {
 func expand(scope *model.Scope, x *Node, hidden, dim int) *Node {
 	for i := range 2 {
 		layer := scope.In("hidden_%d", i+1)
-		x = activation.Relu(nn.BatchNorm(layer.In("norm"), layers.Dense(layer, x, false, hidden)))
+		x = activation.Relu(nn.BatchNorm(layer.In("norm"), nn.Dense(layer, x, false, hidden)))
 	}
-	return layers.Dense(scope.In("out"), x, false, dim)
+	return nn.Dense(scope.In("out"), x, false, dim)
 }
 
 // twoViews draws both views of each image, [2N, H, W, C], the first ones first, the second ones by the other recipe where there

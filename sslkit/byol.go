@@ -6,7 +6,6 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
@@ -76,8 +75,8 @@ func (m *BYOL) Project(scope *model.Scope, image *Node) *Node {
 
 // mlp is the form of g and q, whose output has no norm.
 func (m *BYOL) mlp(scope *model.Scope, x *Node) *Node {
-	x = activation.Relu(nn.BatchNorm(scope.In("norm"), layers.Dense(scope.In("hidden"), x, false, m.Hidden)))
-	return layers.Dense(scope.In("out"), x, false, m.Dim)
+	x = activation.Relu(nn.BatchNorm(scope.In("norm"), nn.Dense(scope.In("hidden"), x, false, m.Hidden)))
+	return nn.Dense(scope.In("out"), x, false, m.Dim)
 }
 
 // follow moves the parameters of the target, ξ ← τξ + (1-τ)θ with τ = 1 - (1-τ_base)(cos(πk/K)+1)/2, for the step before this

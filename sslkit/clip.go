@@ -7,7 +7,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/ml/train"
@@ -146,7 +145,7 @@ func (m *CLIP) EmbedText(scope *model.Scope, text *Node) *Node {
 // project maps features to the shared space, without a bias, and to length 1.
 func (m *CLIP) project(scope *model.Scope, x *Node) *Node {
 	normal := initializer.RandomNormalFn(scope, 1/math.Sqrt(float64(x.Shape().Dim(1))))
-	return L2Normalize(layers.Dense(scope.WithInitializer(normal), x, false, m.Dim), -1)
+	return L2Normalize(nn.Dense(scope.WithInitializer(normal), x, false, m.Dim), -1)
 }
 
 // GuessLoss is the cross-entropy of a guess.

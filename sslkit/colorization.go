@@ -5,7 +5,6 @@ import (
 	"math"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -89,12 +88,12 @@ func (m *Colorization) Predict(scope *model.Scope, image *Node) *Node {
 	maps := m.Encode(scope, image)
 	h, w := m.places(image)
 	decoder := scope.In("decoder")
-	x := layers.Dense(decoder.In("hidden"), hypercolumn(maps, h, w), false, m.Hidden)
+	x := nn.Dense(decoder.In("hidden"), hypercolumn(maps, h, w), false, m.Hidden)
 	x = activation.Relu(nn.BatchNorm(decoder.In("norm"), x))
 	if m.Regression {
-		return MulScalar(layers.Dense(decoder.In("out"), x, true, 2), view.BinStep)
+		return MulScalar(nn.Dense(decoder.In("out"), x, true, 2), view.BinStep)
 	}
-	return layers.Dense(decoder.In("out"), x, true, view.Bins)
+	return nn.Dense(decoder.In("out"), x, true, view.Bins)
 }
 
 // Paint gives images [N, H, W, 3 or 1] the colours of a prediction, at a temperature of its distributions, and keeps their lightness

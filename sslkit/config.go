@@ -29,7 +29,12 @@ type Config struct {
 	Optimizer Optimizer
 	Seed      int64
 	Backend   string // name of a pjrt.Choice; a request without one gets this machine's
+	Devices   int    // among which each batch is divided; 0 and 1 are one, of which the key says nothing
+	Precision string // of products in training, see nn.MixedPrecision: "bf16", or "" and "float32", of which the key says nothing
 }
+
+// BF16 is the precision of products in bfloat16.
+const BF16 = "bf16"
 
 // written is how a Config is written. The order of its fields is that of the keys of all records.
 type written struct {
@@ -40,10 +45,12 @@ type written struct {
 	Optimizer Optimizer       `json:"optimizer"`
 	Seed      int64           `json:"seed"`
 	Backend   string          `json:"backend,omitempty"`
+	Devices   int             `json:"devices,omitempty"`
+	Precision string          `json:"precision,omitempty"`
 }
 
 func (c Config) written() (written, error) {
-	w := written{json.RawMessage("{}"), c.Data, c.Epochs, c.Batch, c.Optimizer, c.Seed, c.Backend}
+	w := written{json.RawMessage("{}"), c.Data, c.Epochs, c.Batch, c.Optimizer, c.Seed, c.Backend, several(c.Devices), mixed(c.Precision)}
 	if c.Method == nil {
 		return w, nil
 	}
@@ -54,6 +61,22 @@ func (c Config) written() (written, error) {
 	text, err := json.Marshal(map[string]Method{name: c.Method})
 	w.Method = text
 	return w, err
+}
+
+// several is a number of devices, 0 where it is one.
+func several(devices int) int {
+	if devices == 1 {
+		return 0
+	}
+	return devices
+}
+
+// mixed is a precision, "" where it is the usual one.
+func mixed(precision string) string {
+	if precision == "float32" {
+		return ""
+	}
+	return precision
 }
 
 func unregistered(m Method) error {
@@ -75,7 +98,7 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 	if err := strict(text, &w, Config{}.fields()); err != nil {
 		return err
 	}
-	*c = Config{nil, w.Data, w.Epochs, w.Batch, w.Optimizer, w.Seed, w.Backend}
+	*c = Config{nil, w.Data, w.Epochs, w.Batch, w.Optimizer, w.Seed, w.Backend, several(w.Devices), mixed(w.Precision)}
 	var named map[string]json.RawMessage
 	if len(w.Method) > 0 {
 		if err := json.Unmarshal(w.Method, &named); err != nil {
@@ -192,8 +215,8 @@ func (c Config) Validate() error {
 		bad("%d training and %d test examples: choose numbers above 0, or 0 for all", c.Data.Train, c.Data.Test)
 	}
 	if r.Role == Untrained {
-		if c.Epochs != 0 || c.Batch != 0 || !reflect.DeepEqual(c.Optimizer, Optimizer{}) {
-			bad("the random encoder is not trained: leave out epochs, batch and optimizer")
+		if c.Epochs != 0 || c.Batch != 0 || several(c.Devices) != 0 || mixed(c.Precision) != "" || !reflect.DeepEqual(c.Optimizer, Optimizer{}) {
+			bad("the random encoder is not trained: leave out epochs, batch, devices, precision and optimizer")
 		}
 		return errors.Join(errs...)
 	}
@@ -206,6 +229,14 @@ func (c Config) Validate() error {
 	}
 	if c.Batch > maxBatch {
 		bad("batch of %d: choose at most %d (--batch)", c.Batch, maxBatch)
+	}
+	if c.Devices < 0 {
+		bad("%d devices: choose at least 1 (--devices)", c.Devices)
+	} else if c.Devices > 1 && c.Batch%c.Devices != 0 {
+		bad("a batch of %d cannot be divided among %d devices: choose a multiple (--batch)", c.Batch, c.Devices)
+	}
+	if p := mixed(c.Precision); p != "" && p != BF16 {
+		bad("precision %q: choose float32 or %s (--precision)", p, BF16)
 	}
 	if c.Epochs < 1 {
 		bad("%d epochs: choose at least 1 (--epochs)", c.Epochs)

@@ -40,6 +40,37 @@ func TestKeysStay(t *testing.T) {
 	}
 }
 
+// One device is what there was before there were several.
+func TestDevicesInTheKey(t *testing.T) {
+	c := labtest.Full()
+	one, err := c.With("devices", 1)
+	if err != nil || one.Devices != 0 || one.Key() != c.Key() {
+		t.Errorf("devices %d, key %s, want none and %s; %v", one.Devices, one.Key(), c.Key(), err)
+	}
+	if c.Devices = 1; c.Key() != one.Key() {
+		t.Errorf("key %s of 1 device, %s of none said", c.Key(), one.Key())
+	}
+	two, err := c.With("devices", 2)
+	if err != nil || two.Devices != 2 || two.Key() == one.Key() {
+		t.Errorf("devices %d, key %s as that of one; %v", two.Devices, two.Key(), err)
+	}
+}
+
+// Float32 is what there was before there was another precision.
+func TestPrecisionInTheKey(t *testing.T) {
+	c := labtest.Full()
+	usual, err := c.With("precision", "float32")
+	if err != nil || usual.Precision != "" || usual.Key() != c.Key() {
+		t.Errorf("precision %q, key %s, want none and %s; %v", usual.Precision, usual.Key(), c.Key(), err)
+	}
+	half, err := c.With("precision", sslkit.BF16)
+	if err != nil || half.Key() == c.Key() {
+		t.Errorf("key %s as that of float32; %v", half.Key(), err)
+	}
+	half.Precision = "bf17"
+	labtest.WantError(t, "precision", half.Validate(), `precision "bf17"`, "float32 or bf16")
+}
+
 func TestKeyFollowsRevision(t *testing.T) {
 	c := labtest.Full()
 	now := c.Revision()
@@ -120,6 +151,10 @@ func change(v reflect.Value, path string, visit func(path string)) {
 	case reflect.Bool:
 		set(!v.Bool())
 	case reflect.Int, reflect.Int64:
+		if strings.HasSuffix(path, ".Devices") && v.Int() == 0 {
+			set(2) // 1 is the same
+			break
+		}
 		set(v.Int() + 1)
 	case reflect.Float64:
 		set(math.Nextafter(v.Float(), math.Inf(1))) // by the least bit
@@ -208,13 +243,16 @@ func TestValidate(t *testing.T) {
 		{func(c *sslkit.Config) { *c = recipe.Supervised(*c); c.Method.(*eval.Supervised).Backbone.Arch = "vgg" }, `"resnet"`},
 		{func(c *sslkit.Config) { *c = recipe.Supervised(*c); c.Method.(*eval.Supervised).Classes = 10 }, "leave them out"},
 		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Method.(*eval.Random).Backbone.Depth = 9 }, "3, 4 or 5 blocks"},
-		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Epochs = 3 }, "leave out epochs, batch and optimizer"},
-		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Batch = 3 }, "leave out epochs, batch and optimizer"},
-		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Optimizer.Factor = 1 }, "leave out epochs, batch and optimizer"},
+		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Epochs = 3 }, "leave out epochs, batch, devices, precision and optimizer"},
+		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Batch = 3 }, "leave out epochs, batch, devices, precision and optimizer"},
+		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Optimizer.Factor = 1 }, "leave out epochs, batch, devices, precision and optimizer"},
 		{func(c *sslkit.Config) { c.Data.Name = "" }, "'sslkit data' lists them"},
 		{func(c *sslkit.Config) { c.Data.Train = -1 }, "choose numbers above 0, or 0 for all"},
 		{func(c *sslkit.Config) { c.Data.Test = -1 }, "choose numbers above 0, or 0 for all"},
 		{func(c *sslkit.Config) { c.Batch = 0 }, "batch of 0: choose at least 1"},
+		{func(c *sslkit.Config) { c.Devices = -1 }, "-1 devices: choose at least 1"},
+		{func(c *sslkit.Config) { c.Batch, c.Devices = 15, 2 }, "a batch of 15 cannot be divided among 2 devices"},
+		{func(c *sslkit.Config) { c.Precision = "bf17" }, "choose float32 or bf16"},
 		{func(c *sslkit.Config) { c.Epochs = 0 }, "0 epochs: choose at least 1"},
 		{func(c *sslkit.Config) { c.Optimizer.Kind = "adam" }, `no optimizer is called "adam": choose sgd, lars or adamw`},
 		{func(c *sslkit.Config) { c.Optimizer.Kind = "lars" }, "lars has no Nesterov momentum"},

@@ -7,11 +7,11 @@ import (
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 
+	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/view"
 )
 
@@ -31,7 +31,7 @@ func (m *DINO) head(scope *model.Scope, x *Node, frozen *Node) (z, out *Node) {
 		if i > 0 {
 			x = activation.Gelu(x)
 		}
-		x = layers.Dense(scope.In("linear_%d", i+1), x, true, d)
+		x = nn.Dense(scope.In("linear_%d", i+1), x, true, d)
 	}
 	z = L2Normalize(x, -1)
 	w := L2Normalize(scope.VariableWithShape("last", shapes.Make(x.DType(), m.Dim, m.Bottleneck)).NodeValue(x.Graph()), -1)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 
@@ -99,7 +98,7 @@ func (m *IJEPA) predict(scope *model.Scope, patches, context, blocks *Node) *Nod
 	encoder, predictor := scope.In("encoder"), scope.In("predictor")
 	x := m.Backbone.Embed(encoder, view.Pick(patches, context)) // NxVxD
 	x = nn.Last(m.Backbone.Transform(encoder, Add(x, view.Pick(nn.Positions(x, grid), context))))
-	x = layers.Dense(predictor.In("embed"), x, true, m.Width) // NxVxD'
+	x = nn.Dense(predictor.In("embed"), x, true, m.Width) // NxVxD'
 	place := nn.Positions(x, grid)
 	x = Add(x, view.Pick(place, context))
 	token := scope.WithInitializer(initializer.RandomNormalFn(scope, 0.02)).
@@ -108,7 +107,7 @@ func (m *IJEPA) predict(scope *model.Scope, patches, context, blocks *Node) *Nod
 	x = Reshape(BroadcastToDims(InsertAxes(x, 1), n, m.Blocks, v, m.Width), n*m.Blocks, v, m.Width)
 	x = nn.Transformer(predictor, Concatenate([]*Node{x, asked}, 1), m.Depth, m.Width/32, false)
 	x = nn.LayerNorm(predictor.In("norm"), Slice(x, AxisRange(), AxisRange(v)))
-	return Reshape(layers.Dense(predictor.In("out"), x, true, m.Backbone.Width), n, -1, m.Backbone.Width)
+	return Reshape(nn.Dense(predictor.In("out"), x, true, m.Backbone.Width), n, -1, m.Backbone.Width)
 }
 
 // Start makes the target encoder a copy of the context's.

@@ -7,7 +7,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -123,12 +122,12 @@ func (m *MAE) predict(scope *model.Scope, patches, order *Node, hidden int) *Nod
 	}
 	x = nn.Last(m.Backbone.Transform(encoder, Add(x, view.Pick(nn.Positions(x, grid), seen))))
 
-	x = layers.Dense(decoder.In("embed"), x, true, m.DecoderWidth)
+	x = nn.Dense(decoder.In("embed"), x, true, m.DecoderWidth)
 	if !m.MaskTokens {
 		x = withTokens(scope, x, hidden) // NxLxD'
 	}
 	x = nn.Transformer(decoder, Add(x, view.Pick(nn.Positions(x, grid), order)), m.DecoderDepth, m.DecoderWidth/32, false)
-	return layers.Dense(decoder.In("pixels"), nn.LayerNorm(decoder.In("norm"), x), true, p)
+	return nn.Dense(decoder.In("pixels"), nn.LayerNorm(decoder.In("norm"), x), true, p)
 }
 
 // withTokens appends to the tokens x [N, V, D] of each image the mask token, so many times.

@@ -8,7 +8,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -94,8 +93,8 @@ func (m *NNCLR) predict(scope *model.Scope, z *Node) *Node {
 	if m.Predictor == 0 {
 		return z
 	}
-	z = activation.Relu(nn.BatchNorm(scope.In("norm"), layers.Dense(scope.In("hidden"), z, false, m.Predictor)))
-	return layers.Dense(scope.In("out"), z, true, m.Dim)
+	z = activation.Relu(nn.BatchNorm(scope.In("norm"), nn.Dense(scope.In("hidden"), z, false, m.Predictor)))
+	return nn.Dense(scope.In("out"), z, true, m.Dim)
 }
 
 // Encode is φ without its projection.

@@ -9,7 +9,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/sslkit/lab/sslkit/nn"
@@ -71,7 +70,7 @@ func (m *Rotation) recognise(scope *model.Scope, copies *Node) *Node {
 	n, k := copies.Shape().Dim(0), len(m.Angles)
 	y := Reshape(Iota(copies.Graph(), shapes.Make(dtypes.Int32, k, n/k), 0), n) // KN
 	h := nn.Pool(nn.Last(m.Encode(scope, copies)))                              // KNxC
-	return told(layers.Dense(scope.In("classifier"), h, true, k), y)            // KNxK
+	return told(nn.Dense(scope.In("classifier"), h, true, k), y)                // KNxK
 }
 
 // Rotate returns the copies of x [N, H, H, C] turned by each of the angles, [K*N, H, H, C], all of

@@ -17,6 +17,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/sslkit/nn"
 )
 
 // Errors that a caller may want to tell apart with errors.Is.
@@ -42,6 +44,8 @@ type Run struct {
 	Optimizer optimizer.Interface
 	Epochs    int
 	Seed      int64         // of the parameters and of all that is random within a step
+	Precision string        // of products, as Config's
+	Devices   int           // among which each batch is divided, the first of Backend's; 0 is 1
 	Dir       string        // of the checkpoints; without one nothing is kept
 	Key       string        // written into them; those of another key are refused
 	Save      time.Duration // shortest time between two checkpoints; one is written at the end in any case
@@ -86,6 +90,12 @@ type History struct {
 func (r *Run) Pretrain(ctx context.Context) (History, error) {
 	if r.Epochs < 1 || r.Train.Steps() < 1 || r.Epochs > math.MaxInt32/r.Train.Steps() {
 		return History{}, fmt.Errorf("sslkit: %d epochs of %d batches: both must be at least 1, and their product at most %d", r.Epochs, r.Train.Steps(), math.MaxInt32)
+	}
+	if p := mixed(r.Precision); p != "" && p != BF16 {
+		return History{}, fmt.Errorf("sslkit: precision %q: choose float32 or %s", r.Precision, BF16)
+	}
+	if err := r.checkDevices(); err != nil {
+		return History{}, err
 	}
 	l := &loop{Run: r, ctx: ctx, began: time.Now(), step: time.Now(), saved: time.Now()}
 	if m, ok := r.Method.(Reporter); ok {
@@ -151,6 +161,9 @@ func (l *loop) load() (fresh bool, err error) {
 
 func (l *loop) run(fresh bool) error {
 	step := func(scope *model.Scope, inputs []*Node) *Node {
+		if l.Precision == BF16 {
+			nn.MixedPrecision(scope, inputs[0].Graph())
+		}
 		loss := l.Method.Loss(scope, batchOf(inputs))
 		train.AddMainLoss(loss)
 		return loss
@@ -174,7 +187,15 @@ func (l *loop) run(fresh bool) error {
 		failed = l.after(metrics)
 		return failed
 	})
-	_, err := tl.RunSteps(&epochs{l}, l.Epochs*l.Train.Steps()-l.state.Step)
+	var examples train.Dataset = &epochs{l}
+	if l.Devices > 1 {
+		d, err := divide(&epochs{l}, l.Store)
+		if err != nil {
+			return err
+		}
+		examples = d
+	}
+	_, err := tl.RunSteps(examples, l.Epochs*l.Train.Steps()-l.state.Step)
 	if failed != nil || err == nil {
 		return failed
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -105,7 +104,7 @@ func (m *SimMIM) predict(scope *model.Scope, patches, mask *Node) *Node {
 	w := InsertAxes(mask, -1)
 	x = Add(Add(Mul(x, OneMinus(w)), Mul(token, w)), nn.Positions(x, int(math.Sqrt(float64(x.Shape().Dim(1))))))
 	x = nn.Last(m.Backbone.Transform(encoder, x))
-	return layers.Dense(scope.In("head"), x, true, patches.Shape().Dim(2))
+	return nn.Dense(scope.In("head"), x, true, patches.Shape().Dim(2))
 }
 
 // maskedL1 is the mean absolute error over the masked patches.

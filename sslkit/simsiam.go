@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -94,8 +93,8 @@ func (m *SimSiam) Project(scope *model.Scope, image *Node) *Node {
 // predict is h, whose output has neither a norm nor a ReLU.
 func (m *SimSiam) predict(scope *model.Scope, z *Node) *Node {
 	h := scope.In("predictor")
-	hidden := activation.Relu(nn.BatchNorm(h.In("norm"), layers.Dense(h.In("hidden"), z, false, m.Hidden)))
-	return layers.Dense(h.In("out"), hidden, true, m.Dim)
+	hidden := activation.Relu(nn.BatchNorm(h.In("norm"), nn.Dense(h.In("hidden"), z, false, m.Hidden)))
+	return nn.Dense(h.In("out"), hidden, true, m.Dim)
 }
 
 // Encode is the backbone of f.

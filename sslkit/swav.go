@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
@@ -164,9 +163,9 @@ func (m *SwAV) crops(scope *model.Scope, x *Node) (large, small *Node) {
 // project is the head: unit features.
 func (m *SwAV) project(scope *model.Scope, h *Node) *Node {
 	if m.Hidden > 0 {
-		h = activation.Relu(nn.BatchNorm(scope.In("norm"), layers.Dense(scope.In("hidden"), h, true, m.Hidden)))
+		h = activation.Relu(nn.BatchNorm(scope.In("norm"), nn.Dense(scope.In("hidden"), h, true, m.Hidden)))
 	}
-	return L2Normalize(layers.Dense(scope.In("out"), h, true, m.Dim), -1)
+	return L2Normalize(nn.Dense(scope.In("out"), h, true, m.Dim), -1)
 }
 
 // code spreads one view of the images over the prototypes, together with those of earlier batches, compared anew.

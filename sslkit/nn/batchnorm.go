@@ -10,6 +10,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/gomlx/gomlx/support/xslices"
+
+	"github.com/sslkit/lab/internal/shard"
 )
 
 // BatchNorm normalises x [..., C], float32 or float64, along all axes but the last (Ioffe & Szegedy 2015, Algorithm 1),
@@ -116,7 +118,7 @@ func Shuffled(scope *model.Scope, x *Node, f func(x *Node) *Node) *Node {
 	place := ReduceAndKeep(ConvertDType(before, dtypes.Int32), ReduceSum, -1)                         // Nx1
 	here := Equal(Transpose(place, 0, 1), row)                                                        // NxN, of the order
 	from := ReduceAndKeep(Mul(ConvertDType(here, dtypes.Int32), column), ReduceSum, -1)               // Nx1
-	return Gather(f(Gather(x, from)), place)
+	return shard.Batch(Gather(f(shard.Batch(Gather(x, from))), place))
 }
 
 // meanRow averages x [..., C] over all axes but the last and the first few, to size 1, along the rows of a map first. XLA

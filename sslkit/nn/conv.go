@@ -27,12 +27,12 @@ func Conv(scope *model.Scope, x *Node, channels, kernel, stride int, bias bool) 
 	normal := initializer.RandomNormalFn(scope, math.Sqrt(2/float64(kernel*kernel*channels)))
 	weights := scope.WithInitializer(normal).
 		VariableWithShape("weights", shapes.Make(x.DType(), kernel, kernel, x.Shape().Dim(-1), channels)).NodeValue(g)
-	var y *Node
-	if kernel == 1 || g.Backend().Name() != "xla" {
-		y = unfoldedConv(x, weights, stride)
-	} else {
-		y = Convolve(x, weights).Strides(stride).PadSame().Done()
-	}
+	y := products(scope, func(xs []*Node) *Node {
+		if kernel == 1 || g.Backend().Name() != "xla" {
+			return unfoldedConv(xs[0], xs[1], stride)
+		}
+		return Convolve(xs[0], xs[1]).Strides(stride).PadSame().Done()
+	}, x, weights)
 	if bias {
 		b := scope.WithInitializer(initializer.Zero).VariableWithShape("biases", shapes.Make(x.DType(), channels))
 		y = Add(y, Reshape(b.NodeValue(g), 1, 1, 1, channels))

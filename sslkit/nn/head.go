@@ -2,7 +2,6 @@ package nn
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 )
@@ -29,7 +28,7 @@ func MLP(scope *model.Scope, x *Node, dims ...int) *Node {
 		if i > 0 {
 			x = relu(x)
 		}
-		x = layers.Dense(scope.In("linear_%d", i+1), x, true, d)
+		x = Dense(scope.In("linear_%d", i+1), x, true, d)
 	}
 	return x
 }
@@ -46,7 +45,7 @@ func NormMLP(scope *model.Scope, x *Node, dims ...int) *Node {
 		}
 		layer := scope.In("linear_%d", i+1)
 		norm := layer.In("norm")
-		x = BatchNorm(norm, layers.Dense(layer, x, false, d))
+		x = BatchNorm(norm, Dense(layer, x, false, d))
 		if i == len(dims)-1 {
 			norm.GetVariable("offset").SetTrainable(false)
 		}

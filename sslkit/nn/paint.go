@@ -5,7 +5,6 @@ import (
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -21,7 +20,7 @@ func ChannelDense(scope *model.Scope, x *Node) *Node {
 	normal := initializer.RandomNormalFn(scope, 1/math.Sqrt(float64(l)))
 	weights := scope.WithInitializer(normal).VariableWithShape("weights", shapes.Make(x.DType(), c, l, l)).NodeValue(x.Graph())
 	biases := scope.WithInitializer(initializer.Zero).VariableWithShape("biases", shapes.Make(x.DType(), l, c)).NodeValue(x.Graph())
-	y := Einsum("nlc,clm->nmc", Reshape(x, n, l, c), weights)
+	y := products(scope, func(xs []*Node) *Node { return Einsum("nlc,clm->nmc", xs[0], xs[1]) }, Reshape(x, n, l, c), weights)
 	return Reshape(Add(y, InsertAxes(biases, 0)), d...)
 }
 
@@ -48,7 +47,7 @@ func Decoder(scope *model.Scope, x *Node, side, width, channels int) *Node {
 		x = convNormReLU(scope.In("layer_%d", i+2), double(x), width<<(doublings-1-i), 3)
 	}
 	scope = scope.In("pixels")
-	return layers.Dense(scope.WithInitializer(initializer.RandomNormalFn(scope, 0.02)), x, true, channels)
+	return Dense(scope.WithInitializer(initializer.RandomNormalFn(scope, 0.02)), x, true, channels)
 }
 
 // double repeats each pixel of x [N, h, w, C] in a square of 2x2.
@@ -71,5 +70,5 @@ func Critic(scope *model.Scope, x *Node, width int) *Node {
 		}
 		x = Where(GreaterThan(x, ZerosLike(x)), x, MulScalar(x, 0.2))
 	}
-	return Squeeze(layers.Dense(scope, Reshape(x, x.Shape().Dim(0), -1), true, 1), -1)
+	return Squeeze(Dense(scope, Reshape(x, x.Shape().Dim(0), -1), true, 1), -1)
 }

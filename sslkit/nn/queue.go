@@ -28,8 +28,8 @@ func Queue(scope *model.Scope, keys *Node, size int) *Node {
 	v.SetTrainable(false) // on every build, since checkpoints do not keep it
 	old := StopGradient(v.NodeValue(keys))
 	if scope.IsTraining(keys.Graph()) {
-		// To move all of them, not a pointer: XLA writes each variable that changes anew in any case, since GoMLX v0.28.1
-		// cannot say that it may do so in place.
+		// To move all of them, not a pointer: XLA writes each variable that changes anew in any case. What was tried against
+		// that is in bench/README.md.
 		fresh := []*Node{keys}
 		if size > n {
 			fresh = append(fresh, Slice(old, AxisRange(0, size-n)))

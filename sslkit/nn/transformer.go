@@ -1,9 +1,10 @@
 package nn
 
 import (
+	"math"
+
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/layers/attention"
 	"github.com/gomlx/gomlx/ml/layers/norm"
@@ -43,8 +44,8 @@ func blocks(scope *model.Scope, x *Node, depth, heads int, causal, looked bool) 
 		h, weights = attend(block.In("attention"), h, heads, causal, looked && i == depth-1)
 		x = Add(x, h)
 		h = LayerNorm(block.In("norm_2"), x)
-		h = activation.Gelu(layers.Dense(block.In("mlp_1"), h, true, 4*d)) // NxLx4D
-		x = Add(x, layers.Dense(block.In("mlp_2"), h, true, d))
+		h = activation.Gelu(Dense(block.In("mlp_1"), h, true, 4*d)) // NxLx4D
+		x = Add(x, Dense(block.In("mlp_2"), h, true, d))
 	}
 	return x, weights
 }
@@ -59,11 +60,29 @@ func attend(scope *model.Scope, x *Node, heads int, causal, looked bool) (y, wei
 	variable := func(name string, dims ...int) *Node {
 		return in.VariableWithShape(name, shapes.Make(x.DType(), dims...)).NodeValue(x.Graph())
 	}
-	q, k, v := attention.QKVProjection(x, variable("weights_qkv", d, 3*d),
-		variable("biases_q", d), variable("biases_k", d), variable("biases_v", d), d, d) // NxLxD
+	projection, biasQ, biasK, biasV := variable("weights_qkv", d, 3*d), variable("biases_q", d), variable("biases_k", d), variable("biases_v", d)
 	split := func(x *Node) *Node { return TransposeAllAxes(Reshape(x, n, l, heads, d/heads), 0, 2, 1, 3) }
-	y, weights = attention.Core(split(q), split(k), split(v), attention.LayoutBHSD, attention.CoreOptions{UseCausalMask: causal, WantCoefficients: looked})
-	return layers.Dense(scope.In("output"), Reshape(TransposeAllAxes(y, 0, 2, 1, 3), n, l, d), true, d), weights
+	if mixed(scope, x) && !looked { // what is looked at is no training
+		qkv := products(scope, func(xs []*Node) *Node { return DotProduct(xs[0], xs[1]) }, Reshape(x, n*l, d), projection) // NLx3D
+		qkv = Add(qkv, InsertAxes(Concatenate([]*Node{biasQ, biasK, biasV}, 0), 0))
+		part := func(i int) *Node { return split(Slice(qkv, AxisRange(), AxisRange(i*d, (i+1)*d))) }
+		y = mixedAttention(scope, part(0), part(1), part(2), causal)
+	} else {
+		q, k, v := attention.QKVProjection(x, projection, biasQ, biasK, biasV, d, d) // NxLxD
+		y, weights = attention.Core(split(q), split(k), split(v), attention.LayoutBHSD, attention.CoreOptions{UseCausalMask: causal, WantCoefficients: looked})
+	}
+	return Dense(scope.In("output"), Reshape(TransposeAllAxes(y, 0, 2, 1, 3), n, l, d), true, d), weights
+}
+
+// mixedAttention is attention.Core of q, k, v [N, heads, L, D] with products in bfloat16 and a softmax in float32.
+func mixedAttention(scope *model.Scope, q, k, v *Node, causal bool) *Node {
+	l, d := q.Shape().Dim(2), q.Shape().Dim(3)
+	scores := products(scope, func(xs []*Node) *Node { return Einsum("nhqd,nhkd->nhqk", xs[0], xs[1]) }, MulScalar(q, 1/math.Sqrt(float64(d))), k)
+	var seen *Node
+	if causal {
+		seen = BroadcastToDims(Reshape(LowerTriangular(q.Graph(), l), 1, 1, l, l), scores.Shape().Dimensions...)
+	}
+	return products(scope, func(xs []*Node) *Node { return Einsum("nhqk,nhkd->nhqd", xs[0], xs[1]) }, MaskedSoftmax(scores, seen, -1), v)
 }
 
 // LayerNorm normalises x [..., D], float32 or float64, over its last axis (Ba et al. 2016, "Layer Normalization", Eq. 4)

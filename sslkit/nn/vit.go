@@ -4,7 +4,6 @@ import (
 	"math"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -48,7 +47,7 @@ func (b Backbone) Embed(scope *model.Scope, patches *Node) *Node {
 	checkTokens("Backbone.Embed", patches)
 	scope = scope.In("patch")
 	// GoMLX v0.28.1's fused layer on pure Go would ask for the gradient of the pixels, and of the views they come from.
-	return layers.Dense(scope.WithInitializer(initializer.XavierUniformFn(scope)), StopGradient(patches), true, b.Width)
+	return Dense(scope.WithInitializer(initializer.XavierUniformFn(scope)), StopGradient(patches), true, b.Width)
 }
 
 // Transform runs the blocks of a ViT on tokens [N, L, Width], positions added. It returns the tokens after each quarter of

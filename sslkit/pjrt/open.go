@@ -45,6 +45,8 @@ type Choice struct {
 	Conv   string    `json:"conv,omitempty"`  // the version of the convolutions' kernels, see package conv; empty: the backend's own
 	Tried  []Attempt `json:"tried,omitempty"` // what was tried before and did not work, in order
 
+	Devices int `json:"devices,omitempty"` // among which work is divided; 0 where OpenDevices was not asked
+
 	fallback string
 }
 

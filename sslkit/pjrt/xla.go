@@ -111,6 +111,16 @@ func load(c candidate, options string) (loaded, error) {
 	return got, nil
 }
 
+// cpuDevices opens another client of the plugin of first, with n devices.
+func cpuDevices(first compute.Backend, n int) (compute.Backend, error) {
+	b, ok := first.(*xla.Backend)
+	if !ok {
+		return nil, fmt.Errorf("%s is no plugin's backend", first.Name())
+	}
+	// The plugin is loaded already, and found by the name that it was loaded by.
+	return xla.NewWithOptions(b.Config(), pjrt.NamedValuesMap{"cpu_device_count": int64(n)})
+}
+
 // installers are the ways to a CPU plugin, in order.
 func installers(force bool) []installer {
 	dir, err := cacheDir()

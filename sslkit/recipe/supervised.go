@@ -87,6 +87,6 @@ func RandomFitted(c sslkit.Config) sslkit.Config { return random(c, true) }
 
 func random(c sslkit.Config, fitted bool) sslkit.Config {
 	c.Method = &eval.Random{Backbone: *sslkit.Backbone(c.Method), Fitted: fitted}
-	c.Epochs, c.Batch, c.Optimizer = 0, 0, sslkit.Optimizer{}
+	c.Epochs, c.Batch, c.Devices, c.Precision, c.Optimizer = 0, 0, 0, "", sslkit.Optimizer{}
 	return c
 }

@@ -60,9 +60,9 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	backend, choice, err := pjrt.Open()
+	backend, choice, err := pjrt.OpenDevices(c.Devices)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("runs: %w", err)
 	}
 	if c.Backend == "" {
 		c.Backend = choice.Name()
@@ -287,6 +287,9 @@ func (s *Store) announce(j *Job) {
 	if why := j.choice.Fallback(); why != "" {
 		note("%s", why)
 	}
+	if j.Devices > 1 && j.choice.Conv != "" {
+		note("each batch is divided among %d devices, which XLA's own convolutions can be and those of %s cannot", j.Devices, j.choice.Conv)
+	}
 	if !userFiles(j.Data.Digest) {
 		return
 	}
@@ -325,7 +328,7 @@ func (s *Store) run(ctx context.Context, j *Job) (*sslkit.Run, error) {
 		return nil, err
 	}
 	run := &sslkit.Run{
-		Method: j.Method, Backend: j.Backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed,
+		Method: j.Method, Backend: j.Backend, Train: loader, Epochs: j.Epochs, Seed: j.Seed, Devices: j.Devices, Precision: j.Precision,
 		Optimizer: j.Optimizer.Build(loader.Steps(), j.Epochs),
 		Dir:       s.path(j.Key, "checkpoints"), Key: j.Key, Save: saveEvery,
 		Resumed:  func(state sslkit.State) { s.resumed(j, state) },

@@ -33,7 +33,7 @@ func TestPretrainRecord(t *testing.T) {
 	c := labtest.Tiny(t)
 	r := pretrain(t, s, c)
 	c.Backend, c.Data.Digest = "go", r.Config.Data.Digest
-	if !r.Done || !strings.HasPrefix(c.Data.Digest, "sha256:") || !reflect.DeepEqual(r.Config, c) || r.Key != c.Key() || r.Backend.Kind != "go" || r.Version != Version() {
+	if !r.Done || !strings.HasPrefix(c.Data.Digest, "sha256:") || !reflect.DeepEqual(r.Config, c) || r.Key != c.Key() || r.Backend.Kind != "go" || r.Backend.Devices != 1 || r.Version != Version() {
 		t.Errorf("record %+v", r)
 	}
 	if r.Started.IsZero() || r.Finished.Before(r.Started) {
@@ -325,6 +325,8 @@ func TestWhatCannotBeRun(t *testing.T) {
 		{func(c *sslkit.Config) { c.Data.Train = 81 }, []string{"a subset of 81 examples", "choose 1 to 80"}},
 		{func(c *sslkit.Config) { c.Backend = "xla:cpu" }, []string{"for the backend xla:cpu and this machine has go", "set GOMLX_BACKEND or SSLKIT_CONV, or leave the backend out"}},
 		{func(c *sslkit.Config) { c.Epochs = 0 }, []string{"0 epochs"}},
+		{func(c *sslkit.Config) { c.Devices = 2 }, []string{"2 devices: XLA divides work among devices, the backend here is go", "leave devices out"}},
+		{func(c *sslkit.Config) { c.Batch, c.Devices = 15, 2 }, []string{"a batch of 15 cannot be divided among 2 devices", "choose a multiple"}},
 		{func(c *sslkit.Config) { *c = recipe.RandomInit(*c); c.Data.Name = "fashion" }, []string{"no dataset is called"}},
 	} {
 		c := labtest.Tiny(t)

@@ -8,6 +8,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/internal/shard"
 )
 
 // Hidden is how many of n patches a mask of this ratio hides: ratio*n, rounded.
@@ -51,7 +53,7 @@ func Pick(x, index *Node) *Node {
 	if images > 1 {
 		index = Add(index, MulScalar(Iota(x.Graph(), shapes.Make(dtypes.Int32, n, 1), 0), l))
 	}
-	return Reshape(Gather(Reshape(x, images*l, d), Reshape(index, n*k, 1)), n, k, d)
+	return shard.Batch(Reshape(Gather(Reshape(x, images*l, d), Reshape(index, n*k, 1)), n, k, d))
 }
 
 func checkPatches(name string, x *Node) (n, l int) {

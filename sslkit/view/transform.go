@@ -8,6 +8,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/sslkit/lab/internal/shard"
 )
 
 // Transform draws one random view of each image of the batch x [N, H, W, C], with the random numbers of scope's store.
@@ -75,7 +77,7 @@ func take(x, row, column *Node) *Node {
 	image := Iota(g, shapes.Make(dtypes.Int32, n, 1, 1), 0)
 	flat := Add(MulScalar(Add(MulScalar(image, h), row), w), column) // Nxhxw
 	oh, ow := flat.Shape().Dim(1), flat.Shape().Dim(2)
-	return Reshape(Gather(Reshape(x, n*h*w, c), Reshape(flat, n*oh*ow, 1)), n, oh, ow, c)
+	return shard.Batch(Reshape(Gather(Reshape(x, n*h*w, c), Reshape(flat, n*oh*ow, 1)), n, oh, ow, c))
 }
 
 func checkImages(name string, x *Node) (n, h, w int) {
