@@ -77,9 +77,9 @@ func (b Backbone) Validate() error {
 			return fmt.Errorf("nn: frames have 1 to 8 layers, a width of at least 1 and a state of at least 0, not %d, %d and %d", b.Depth, b.Width, b.State)
 		}
 	case "words":
-		if b.Depth != 1 || b.Width < 1 || b.Words <= firstWord || b.Length < 3 {
+		if b.Depth != 1 || b.Width < 1 || b.Words <= FirstWord || b.Length < 3 {
 			return fmt.Errorf("nn: words have the depth 1, a width of at least 1, a vocabulary above %d and texts of at least 3 tokens, not %d, %d, %d and %d",
-				firstWord, b.Depth, b.Width, b.Words, b.Length)
+				FirstWord, b.Depth, b.Width, b.Words, b.Length)
 		}
 	case "resnet":
 		if b.Depth < 8 || b.Depth%6 != 2 {

@@ -112,13 +112,13 @@ func (b Backbone) sequenceStages(scope *model.Scope, clip *Node) []*Node {
 	return []*Node{one(mean(z)), one(SliceAxis(c, 1, AxisElem(t-1))), one(mean(c))}
 }
 
-// firstWord is the token of the first word: those before are padding, what is not in the vocabulary, start and end, as package
+// FirstWord is the token of the first word: those before are padding, what is not in the vocabulary, start and end, as package
 // data numbers them.
-const firstWord = 4
+const FirstWord = 4
 
 // IsWord tells where tokens, int32, are words of the vocabulary.
 func IsWord(tokens *Node) *Node {
-	return GreaterOrEqual(tokens, Scalar(tokens.Graph(), dtypes.Int32, firstWord))
+	return GreaterOrEqual(tokens, Scalar(tokens.Graph(), dtypes.Int32, FirstWord))
 }
 
 // Vectors are those of tokens [N, L] int32, by a backbone of [Words]: [N, L, Width] float32. They start uniform in +-1/(2 Width), as
