@@ -86,8 +86,8 @@ func TestCPCValidate(t *testing.T) {
 	}
 }
 
-// "Given a set X of N random samples containing one positive sample from p(x_{t+k}|c_t) and N-1 negative samples", with "a simple
-// log-bilinear model: exp(z_{t+k}^T W_k c_t)". Reference: van den Oord et al. 2018, Sec. 2.2 and 2.3, Eq. 3 and 4.
+// Each prediction W_k c_t tells z_{t+k} from the other frames by their inner products, in a softmax over all of them.
+// Reference: van den Oord et al. 2018, Sec. 2.2 and 2.3, Eq. 3 and 4 (a paraphrase).
 func TestCPCLossIsEquation4(t *testing.T) {
 	const n = 3
 	var clip *tensors.Tensor

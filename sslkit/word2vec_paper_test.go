@@ -83,8 +83,8 @@ func TestWord2VecValidate(t *testing.T) {
 	}
 }
 
-// "log s(v'_wO . v_wI) + sum over k of E[log s(-v'_wi . v_wI)]": words have two vectors each, and neither padding nor an unknown word
-// is one. Reference: Mikolov et al. 2013, Eq. 4.
+// log s(v'_o v_i) and, k times in the mean over the noise, log s(-v'_n v_i): words have two vectors each, and neither padding nor an
+// unknown word is one. Reference: Mikolov et al. 2013, Eq. 4 (a paraphrase).
 func TestWord2VecLossIsEquation4(t *testing.T) {
 	m := toyWord2Vec()
 	store, err := NewStore(1)
@@ -156,8 +156,8 @@ func TestWord2VecLossIsEquation4(t *testing.T) {
 	}
 }
 
-// "P(w) = 1 - sqrt(t/f(w))" is left out, and the noise is "the unigram distribution U(w) raised to the 3/4rd power".
-// Reference: Mikolov et al. 2013, Sec. 2.2 and Eq. 5.
+// A word of frequency f is left out with the probability 1 - sqrt(t/f), and is noise by the 3/4th power of its frequency.
+// Reference: Mikolov et al. 2013, Sec. 2.2 and Eq. 5 (a paraphrase).
 func TestWord2VecCounts(t *testing.T) {
 	m := toyWord2Vec()
 	m.Subsample = 0.05
