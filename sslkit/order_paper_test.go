@@ -211,7 +211,7 @@ func TestOrderLearns(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := 0. // over the last epochs, of 32 clips each
-		for _, v := range h.Reports["balanced"][50:] {
+		for _, v := range h.Reports["accuracy"][50:] {
 			got += v / 10
 		}
 		if got < want[0]-1e-6 || got > want[1]+1e-6 {

@@ -52,8 +52,9 @@ func (m *Word2Vec) Validate() error {
 	return m.Backbone.Validate()
 }
 
-// Reports lists how often pairs score above 0, and noise below: 0.5 is a guess.
-func (m *Word2Vec) Reports() []string { return []string{"accuracy"} }
+// Reports lists how often pairs score above 0, and noise below, half of each: 0.5 is a guess, and also who says that any pair is
+// noise, of which there are more.
+func (m *Word2Vec) Reports() []string { return []string{"pairs"} }
 
 // GuessLoss is that of vectors that tell nothing apart.
 func (m *Word2Vec) GuessLoss(int) float64 { return float64(1+m.Negatives) * math.Ln2 }
@@ -75,8 +76,8 @@ func (m *Word2Vec) Loss(scope *model.Scope, b Batch) *Node {
 	drawn := scope.RandomUniform(g, shapes.Make(dtypes.Float32, m.Noise, 1))
 	noise := Gather(out, InsertAxes(Gather(table, ConvertDType(MulScalar(drawn, noiseTable), dtypes.Int32)), -1)) // SxD
 	there := LogicalAnd(nn.IsWord(b.Text), LessThan(scope.RandomUniform(g, kept.Shape()), kept))
-	l, accuracy := loss.SkipGram(v, context, ConvertDType(there, dtypes.Float32), noise, m.Window, m.Negatives)
-	Report("accuracy", accuracy)
+	l, pairs := loss.SkipGram(v, context, ConvertDType(there, dtypes.Float32), noise, m.Window, m.Negatives)
+	Report("pairs", pairs)
 	return l
 }
 
