@@ -65,6 +65,9 @@ func (m *Order) Loss(scope *model.Scope, b Batch) *Node {
 	if b.Image == nil || b.Image.Rank() != 5 || b.Image.Shape().Dim(1) < 5 {
 		exceptions.Panicf("sslkit: order needs clips [N, T, H, W, C] of at least 5 frames, got %s", b.Example().Shape())
 	}
+	if b.Image.Shape().Dim(2) == 1 {
+		exceptions.Panicf("sslkit: order learns from films: a sound has ended before its last frames, which have no order")
+	}
 	z, _, _ := m.Backbone.Sequence(scope.In("encoder"), b.Image) // NxTxD
 	at, label := m.draw(scope, z)                                // NxR3, NR
 	rows := Reshape(view.Pick(z, at), -1, 3*m.Backbone.Width)    // NRx3D
