@@ -22,7 +22,7 @@ func Order(preset, dataset string) (sslkit.Config, error) {
 	c.Batch = 64
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, Warmup: 0.5}
 	if preset == sslkit.Class {
-		c.Epochs = 12
+		c.Epochs = 6
 	}
 	return short(c), err
 }
