@@ -52,7 +52,8 @@ Each run and each measurement is kept: an interrupted table goes on where it was
   sslkit compare --methods rotation,simclr,moco --arch resnet --epochs 10
   sslkit compare --data photos --seeds 1,2,3 --labels 1%,10% --sort "linear 1%"
   sslkit compare --data scenes --methods colorization,inpainting,rotation --dense 500
-  sslkit compare --methods clip,simclr --data emoji --finetune 0`,
+  sslkit compare --methods clip,simclr --data emoji --finetune 0
+  sslkit compare --methods order,cpc --data moving-fashion --label direction`,
 		Args: count(0, 0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(writable(md), writable(table), writable(svg, ".svg", ".png")); err != nil {
@@ -119,8 +120,9 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&methods, "methods", study.ImageMethods(), "`NAMES`, of "+strings.Join(study.ImageMethods(), ", ")+", of captions "+strings.Join(withCaptions(), ", ")+", and with labels supcon")
-	flags.Lookup("methods").DefValue = "all that need no captions"
+	flags.StringSliceVar(&methods, "methods", study.ImageMethods(), "`NAMES`, of "+strings.Join(study.ImageMethods(), ", ")+"; of captions "+strings.Join(needing(sslkit.Captions), ", ")+
+		"; of clips "+strings.Join(needing(sslkit.Moving), ", ")+"; of texts "+strings.Join(needing(sslkit.Written), ", ")+"; and with labels supcon")
+	flags.Lookup("methods").DefValue = "all that learn from images alone"
 	complete(cmd, "methods", completeMethod)
 	f.add(cmd, false, false)
 	if err := flags.MarkHidden("config"); err != nil {
@@ -134,6 +136,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	flags.IntVar(&o.FineTune.From, "finetune-from", o.FineTune.From, "the first `STAGE` that fine-tuning changes; those before are frozen")
 	flags.IntVar(&dense, "dense", 0, "also segmentation and detection, with so many annotated images; --data scenes has them; 0: neither")
 	flags.Var(&fixedL2{&o.Linear}, "l2", "`PENALTY` of the linear probe (default chosen by cross-validation within its labels)")
+	flags.StringVar(&o.Label, "label", o.Label, "`KIND` of labels, of data that have several")
 	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
 	flags.StringVar(&by, "sort", "linear", "best first by this `COLUMN`")
@@ -146,10 +149,10 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	return cmd
 }
 
-// withCaptions are the methods that learn from captions.
-func withCaptions() (names []string) {
+// needing are the methods that learn from examples of a kind.
+func needing(what sslkit.Needs) (names []string) {
 	for _, r := range sslkit.Registered() {
-		if r.Role == sslkit.SelfSupervised && r.Needs == sslkit.Captions {
+		if r.Role == sslkit.SelfSupervised && r.Needs == what {
 			names = append(names, r.Name)
 		}
 	}

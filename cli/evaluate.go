@@ -32,6 +32,7 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
   sslkit evaluate --preset smoke --angles 0,180
   sslkit evaluate 41f0 --nonlinear 2 --json
   sslkit evaluate 41f0 --per-class 10 --baselines=false
+  sslkit evaluate --method cpc --data moving-fashion --label direction
   sslkit evaluate --method random`,
 		Args: count(0, 1, "the key of a run, or flags that say which is meant"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,6 +66,7 @@ func probeFlags(flags *pflag.FlagSet, o *eval.Options) {
 	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
 	flags.IntVar(&o.Linear.PerClass, "per-class", o.Linear.PerClass, "labels of each class that the linear probe may see; 0: all")
+	flags.StringVar(&o.Label, "label", o.Label, "`KIND` of labels, of data that have several: direction of moving-fashion, speaker of spoken-digits")
 	flags.IntVar(&o.Linear.Side, "side", o.Linear.Side, "the linear probe sees maps averaged to so many cells a side; 0: whole maps")
 }
 

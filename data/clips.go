@@ -8,10 +8,18 @@ import (
 
 // Clips is a Source of clips: Read fills Frames*H*W*C, Shape is that of a
 // frame, and a Loader yields uint8 [N, T, H, W, C].
+//
+// A sound is a clip of narrow frames, 1xFx1: F numbers that describe a short
+// time, in steps of 1 to 255. Frames after its end are all 0.
 type Clips interface {
 	Source
-	// Frames of each clip, T.
+	// Frames of each clip, T, of sounds with those after the end.
 	Frames() int
+}
+
+// Tracked is Clips that know where what moves is.
+type Tracked interface {
+	Clips
 	// Tracks fills id [T*H*W] with 1+k where object k is foremost, the same k
 	// in all frames, and 0 on the background.
 	Tracks(i int, id []uint8)

@@ -194,11 +194,11 @@ func TestSubsetStaysWhatItIs(t *testing.T) {
 	if sub, err = Subset(moving, 40, 3); err != nil {
 		t.Fatal(err)
 	}
-	i = int(sub.(*clipsSubset).index[k])
+	i = int(sub.(*trackedSubset).index[k])
 	got, want := make([]uint8, 8*24*24), make([]uint8, 8*24*24)
-	sub.(Clips).Tracks(k, got)
+	sub.(Tracked).Tracks(k, got)
 	moving.Tracks(i, want)
-	if sub.(Clips).Frames() != 8 || !bytes.Equal(got, want) {
+	if sub.(Tracked).Frames() != 8 || !bytes.Equal(got, want) {
 		t.Error("tracks of a subset differ")
 	}
 	if sub, err = Subset(struct{ Annotated }{train}, 40, 3); err != nil {

@@ -29,7 +29,7 @@ type Source interface {
 	Name() string
 	// Len is the number of examples.
 	Len() int
-	// Shape of every image: height, width and channels (1 or 3).
+	// Shape of every image: height, width and channels (1 or 3); all 0 of texts.
 	Shape() (height, width, channels int)
 	// Read fills pixels (height*width*channels, row by row, channels last)
 	// with example i, 0 <= i < Len; for [Clips] frame after frame.
@@ -57,7 +57,8 @@ type Options struct {
 
 // Loader is a train.Dataset over a [Source]. Its batches have
 //
-//	Inputs: images uint8 [N, H, W, C], of [Clips] [N, T, H, W, C],
+//	Inputs: images uint8 [N, H, W, C], of [Clips] [N, T, H, W, C], or the
+//	        tokens int32 [N, L] of [Tokenized] texts,
 //	        index int32 [N] (position in the source),
 //	        and with Options.Text tokens int32 [N, L]
 //	Labels: int32 [N] with Options.Labels, else none
@@ -91,6 +92,9 @@ func Batches(src Source, o Options) (*Loader, error) {
 			o.Batch, n, src.Name(), n)
 	case o.Labels && len(src.Classes()) == 0:
 		return nil, fmt.Errorf("data: labels asked for, but %s has none", src.Name())
+	}
+	if _, tokens := src.(*Tokenized); IsText(src) && !tokens {
+		return nil, fmt.Errorf("data: %s has texts, which are read as tokens: see Tokenized", src.Name())
 	}
 	l := &Loader{src: src, o: o}
 	if o.Text != nil {
@@ -167,12 +171,20 @@ func (l *Loader) Epoch(epoch, skip int) iter.Seq2[train.Batch, error] {
 type decoded struct {
 	index  []int32
 	pixels []uint8
+	tokens []int32 // of texts
 	err    error
 }
 
 var errStopped = errors.New("data: stopped")
 
 func (l *Loader) decode(index []int32, stop <-chan struct{}) decoded {
+	if texts, ok := l.src.(*Tokenized); ok {
+		d := decoded{index: index}
+		for _, i := range index {
+			d.tokens = append(d.tokens, texts.Tokens(int(i))...)
+		}
+		return d
+	}
 	size := 1
 	for _, n := range l.dims() {
 		size *= n
@@ -193,10 +205,13 @@ func (l *Loader) decode(index []int32, stop <-chan struct{}) decoded {
 
 func (l *Loader) batch(d decoded, epoch int) train.Batch {
 	n := len(d.index)
-	b := train.Batch{Inputs: []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(d.pixels, append([]int{n}, l.dims()...)...),
-		tensors.FromFlatDataAndDimensions(d.index, n),
-	}}
+	var examples *tensors.Tensor
+	if d.tokens != nil {
+		examples = tensors.FromFlatDataAndDimensions(d.tokens, n, len(d.tokens)/n)
+	} else {
+		examples = tensors.FromFlatDataAndDimensions(d.pixels, append([]int{n}, l.dims()...)...)
+	}
+	b := train.Batch{Inputs: []*tensors.Tensor{examples, tensors.FromFlatDataAndDimensions(d.index, n)}}
 	if l.o.Text != nil {
 		var tokens []int32
 		for _, i := range d.index {
@@ -311,9 +326,15 @@ func pick(src Source, name string, index []int32) Source {
 	captioned, hasCaptions := src.(Captioned)
 	annotated, hasObjects := src.(Annotated)
 	clips, hasFrames := src.(Clips)
+	tracked, hasTracks := src.(Tracked)
+	tokenized, hasTokens := src.(*Tokenized)
 	switch {
+	case hasTracks:
+		return &trackedSubset{clipsSubset{s, clips}, tracked}
 	case hasFrames:
 		return &clipsSubset{s, clips}
+	case hasTokens:
+		return &Tokenized{&captionedSubset{s, captioned}, tokenized.Tokenizer}
 	case hasObjects && hasCaptions:
 		return &sceneSubset{captionedSubset{s, captioned}, annotatedSubset{s, annotated}}
 	case hasObjects:
@@ -364,6 +385,7 @@ func (s *subset) Name() string                     { return s.name }
 func (s *subset) Len() int                         { return len(s.index) }
 func (s *subset) Read(i int, pixels []uint8) error { return s.Source.Read(int(s.index[i]), pixels) }
 func (s *subset) Label(i int) int32                { return s.Source.Label(int(s.index[i])) }
+func (s *subset) part() *subset                    { return s }
 
 type captionedSubset struct {
 	*subset
@@ -398,8 +420,14 @@ type clipsSubset struct {
 	clips Clips
 }
 
-func (s *clipsSubset) Frames() int              { return s.clips.Frames() }
-func (s *clipsSubset) Tracks(i int, id []uint8) { s.clips.Tracks(int(s.index[i]), id) }
+func (s *clipsSubset) Frames() int { return s.clips.Frames() }
+
+type trackedSubset struct {
+	clipsSubset
+	tracked Tracked
+}
+
+func (s *trackedSubset) Tracks(i int, id []uint8) { s.tracked.Tracks(int(s.index[i]), id) }
 
 func identity(n int) []int32 {
 	order := make([]int32, n)

@@ -46,7 +46,7 @@ type dataset interface {
 	open(ctx context.Context, o OpenOptions) (train, test Source, err error)
 }
 
-var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, sceneSet{}, clipSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
+var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, digitSet{}, glossSet{}, glossSet{all: true}, sceneSet{}, clipSet{}, filmSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
 
 // Names lists the datasets that [Open] knows, smallest first, and where they
 // are. It does not use the network. Besides, Open takes "folder:PATH",
@@ -69,7 +69,11 @@ func Names() []Info {
 //	photos             crops of 191 upright photos, embedded; split by photo
 //	emoji              2,776 colour images of 32x32 with captions, embedded: two of each emoji; split by emoji
 //	scenes             10,000 and 2,000 drawn scenes, [Annotated] and [Captioned]
-//	clips              10,000 and 2,000 clips of drawn scenes, [Clips]
+//	spoken-digits      3,000 recordings of six speakers as cepstra, embedded: [Clips], [Described] by digit and speaker
+//	glosses            16,800 and 2,400 definitions of nouns in eight classes, embedded: texts, see [IsText]
+//	glosses-all        all of WordNet's definitions of four words and more, in its 45 classes
+//	clips              10,000 and 2,000 clips of drawn scenes, [Tracked]
+//	moving-fashion     10,000 and 2,000 clips of Fashion-MNIST in motion, [Described] by what, direction and speed
 //	fashion-mnist      Xiao et al. 2017: 60,000 and 10,000 grey images of 28x28
 //	mnist              LeCun et al. 1998: 60,000 and 10,000 grey images of 28x28
 //	cifar10, cifar100  Krizhevsky 2009: 50,000 and 10,000 colour images of 32x32

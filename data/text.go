@@ -87,3 +87,27 @@ func words(text string) []string {
 		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
 	})
 }
+
+// IsText reports whether src's examples are texts: it is [Captioned], and has no pixels, its Shape being 0, 0, 0.
+func IsText(src Source) bool {
+	height, _, _ := src.Shape()
+	return height == 0
+}
+
+// Tokenized is a source of texts as tokens, which a [Loader] yields in the place of images: int32 [N, L].
+type Tokenized struct {
+	Captioned
+	Tokenizer *Tokenizer
+}
+
+// Tokens of example i.
+func (s *Tokenized) Tokens(i int) []int32 { return s.Tokenizer.Encode(s.Captions(i)[0]) }
+
+// Words are the words of the vocabulary by their tokens; those of tokens that stand for no word are "".
+func (t *Tokenizer) Words() []string {
+	all := make([]string, int(tokenWords)+len(t.ids))
+	for w, id := range t.ids {
+		all[id] = w
+	}
+	return all
+}

@@ -10,8 +10,8 @@ func Turned(src Source, quarters int) (Source, error) {
 		return src, nil
 	}
 	h, w, _ := src.Shape()
-	if _, moves := src.(Clips); moves {
-		return nil, fmt.Errorf("data: %s has clips, and only images are turned", src.Name())
+	if _, moves := src.(Clips); moves || IsText(src) {
+		return nil, fmt.Errorf("data: %s has clips or texts, and only images are turned", src.Name())
 	}
 	if quarters%2 == 1 && h != w {
 		return nil, fmt.Errorf("data: images of %s are %dx%d, and only square ones can be turned by a quarter", src.Name(), w, h)

@@ -65,7 +65,7 @@ func TestVideoFolder(t *testing.T) {
 		}
 	}
 	id := []uint8{7}
-	if b.Tracks(0, id); id[0] != 0 || b.Label(0) != -1 || b.Classes() != nil {
+	if b.(Tracked).Tracks(0, id); id[0] != 0 || b.Label(0) != -1 || b.Classes() != nil {
 		t.Error("a video has no truth")
 	}
 	l, err := Batches(train, Options{Batch: 3})

@@ -131,7 +131,7 @@ func (d *indexed) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// floatImage converts uint8 pixels to float32 in [0, 1]; float images pass.
+// floatImage converts uint8 pixels to float32 in [0, 1]; float images and tokens pass.
 func floatImage(x *Node) *Node {
 	if x.DType() != dtypes.Uint8 {
 		return x

@@ -1,6 +1,7 @@
 package sslkit
 
 import (
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
@@ -9,9 +10,17 @@ import (
 
 // Batch is what one step may look at. It has no labels: a Method cannot cheat.
 type Batch struct {
-	Image *Node // [N, H, W, C] float32 in [0, 1]; clips are [N, T, H, W, C]
+	Image *Node // [N, H, W, C] float32 in [0, 1]; clips are [N, T, H, W, C]; nil where the examples are texts
 	Index *Node // [N] int32, position of the example in the dataset
 	Text  *Node // [N, L] int32 tokens, nil without captions
+}
+
+// Example is what the encoder reads: the images or clips, or the texts where these are the examples.
+func (b Batch) Example() *Node {
+	if b.Image == nil {
+		return b.Text
+	}
+	return b.Image
 }
 
 // Method is one self-supervised algorithm, written as its paper's algorithm box.
@@ -19,7 +28,8 @@ type Batch struct {
 type Method interface {
 	// Loss builds one training step, from the batch to the scalar to minimise.
 	Loss(scope *model.Scope, b Batch) *Node
-	// Encode builds the part that is kept: feature maps [N, h, w, C], shallow to deep.
+	// Encode builds the part that is kept: feature maps [N, h, w, C], shallow to deep, of images or clips as in Batch, or of the
+	// tokens of texts. The network that it keeps says which, see [nn.Backbone.Input].
 	Encode(scope *model.Scope, image *Node) []*Node
 }
 
@@ -56,16 +66,21 @@ func Report(name string, value *Node) {
 
 // enough panics with an error where the batch is too small for m, which says so itself for whoever asks before.
 func enough(name string, m Crowded, b Batch) {
-	if n, least := b.Image.Shape().Dim(0), m.MinBatch(); n < least {
+	if n, least := b.Example().Shape().Dim(0), m.MinBatch(); n < least {
 		exceptions.Panicf("sslkit: %s tells the images of a batch apart, for which it takes at least %d, not %d: choose a larger batch", name, least, n)
 	}
 }
 
 func reportKey(name string) string { return "/sslkit_report/" + name }
 
-// batchOf reads the inputs of a step: uint8 pixels, indices and, with captions, tokens.
+// batchOf reads the inputs of a step: uint8 pixels, or the tokens of texts, indices and, with captions, tokens.
 func batchOf(inputs []*Node) Batch {
-	b := Batch{Image: floatImage(inputs[0])}
+	var b Batch
+	if inputs[0].DType() == dtypes.Int32 {
+		b.Text = inputs[0]
+	} else {
+		b.Image = floatImage(inputs[0])
+	}
 	if len(inputs) > 1 {
 		b.Index = inputs[1]
 	}

@@ -50,10 +50,22 @@ type Needs int
 const (
 	Images   Needs = iota
 	Captions       // images with captions
-	Moving         // clips
+	Moving         // clips, of which sounds are one kind
+	Written        // texts
 )
 
-func (n Needs) String() string { return [...]string{"images", "captions", "clips"}[n] }
+func (n Needs) String() string { return [...]string{"images", "captions", "clips", "texts"}[n] }
+
+// Input is what the method's network is given as examples.
+func (n Needs) Input() nn.Input {
+	switch n {
+	case Moving:
+		return nn.Clips
+	case Written:
+		return nn.Texts
+	}
+	return nn.Images
+}
 
 // Role tells methods from what they are compared with.
 type Role int

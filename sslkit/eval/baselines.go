@@ -24,9 +24,10 @@ import (
 type Supervised struct {
 	Backbone nn.Backbone `json:"backbone"`
 	Classes  int         `json:"classes"`
-	Pad      int         `json:"pad"`  // shift by up to so many pixels
-	Flip     bool        `json:"flip"` // mirror half of the images
-	Labels   []int32     `json:"-"`    // of the training set, in the order of Batch.Index
+	Pad      int         `json:"pad"`             // shift by up to so many pixels
+	Flip     bool        `json:"flip"`            // mirror half of the images
+	Label    string      `json:"label,omitempty"` // of which kind the labels are, where the data have several; "": the first
+	Labels   []int32     `json:"-"`               // of the training set, in the order of Batch.Index
 
 	encoder sslkit.Method // whose Encode is trained, by fine-tuning; nil: the backbone
 }
@@ -35,6 +36,9 @@ type Supervised struct {
 func (m *Supervised) Validate() error {
 	if m.Pad < 0 {
 		return fmt.Errorf("eval: pad %d is negative", m.Pad)
+	}
+	if in := m.Backbone.Input(); in != nn.Images && (m.Pad > 0 || m.Flip) {
+		return fmt.Errorf("eval: %v are neither shifted nor mirrored: leave pad and flip out", in)
 	}
 	if len(m.Labels) == 0 && m.Classes != 0 {
 		return fmt.Errorf("eval: %d classes: leave them out, the data says how many there are; there are no labels yet", m.Classes)
@@ -66,7 +70,7 @@ func (m *Supervised) Reports() []string { return []string{"accuracy"} }
 // Loss builds the cross-entropy of a linear classifier on the pooled last feature map. It is NaN where an index has no
 // label.
 func (m *Supervised) Loss(scope *model.Scope, b sslkit.Batch) *Node {
-	x := b.Image
+	x := b.Example()
 	if m.Pad > 0 {
 		x = view.RandomCrop(m.Pad)(scope, x)
 	}

@@ -30,8 +30,9 @@ type FineTune struct {
 	Batch       int     `json:"batch"`  // of the training set that Fit gets, which has at least as many examples
 	Rate        float64 `json:"rate"`   // at its peak
 	WeightDecay float64 `json:"weight_decay"`
-	Pad         int     `json:"pad"`  // shift by up to so many pixels
-	Flip        bool    `json:"flip"` // mirror half of the images
+	Pad         int     `json:"pad"`             // shift images by up to so many pixels
+	Flip        bool    `json:"flip"`            // mirror half of the images
+	Label       string  `json:"label,omitempty"` // of which kind the labels are, see Options.Label
 
 	Groups   []int32               `json:"-"` // of the test examples, see Options.Groups
 	Dir      string                `json:"-"` // of checkpoints, to go on after an interruption; "": none
@@ -84,6 +85,9 @@ func (p FineTune) Fit(ctx context.Context, backend compute.Backend, store *model
 	if err := checkSplits(trainLabels, testLabels, classes); err != nil {
 		return Fit{}, err
 	}
+	if backbone.Input() != nn.Images { // of which there are no such views
+		p.Pad, p.Flip = 0, false
+	}
 	m := &tuned{Supervised: &Supervised{Backbone: backbone, Classes: classes, Pad: p.Pad, Flip: p.Flip, Labels: trainLabels, encoder: encoder}, from: store}
 	if err := m.Validate(); err != nil {
 		return Fit{}, err
@@ -122,7 +126,7 @@ type tuned struct {
 func (m *tuned) Loss(scope *model.Scope, b sslkit.Batch) *Node {
 	encoder := scope.At("encoder")
 	for _, part := range m.frozen {
-		nn.StillBatchNorm(encoder.At("%s", part), b.Image.Graph())
+		nn.StillBatchNorm(encoder.At("%s", part), b.Example().Graph())
 	}
 	l := m.Supervised.Loss(scope, b)
 	for _, part := range m.frozen { // afterwards: layer norm makes itself trainable when it is built

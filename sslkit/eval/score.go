@@ -24,6 +24,7 @@ type Options struct {
 	Linear      Linear     `json:"linear"`              // at every stage
 	NonLinear   *NonLinear `json:"nonlinear,omitempty"` // at its stage; nil: not measured
 	Few         *FewShot   `json:"few,omitempty"`       // the linear probe of the last stage with few labels; nil: not measured
+	Label       string     `json:"label,omitempty"`     // of which kind the labels are, where the data have several; "": the first
 	Seed        int64      `json:"seed"`                // of what is random in the probes
 	Turn        int        `json:"turn,omitempty"`      // quarters of a circle by which all images are turned before they are encoded, 0 to 3
 	Cache       Cache      `json:"-"`                   // of the features
@@ -71,6 +72,9 @@ func (o Options) String() string {
 	}
 	if o.Turn > 0 {
 		s += fmt.Sprintf("; images turned by %d degrees", 90*o.Turn)
+	}
+	if o.Label != "" {
+		s += "; labels: " + o.Label
 	}
 	return s + fmt.Sprintf("; seed %d", o.Seed)
 }
@@ -168,7 +172,7 @@ func (s Scores) error() float64 {
 }
 
 // Evaluate measures every stage of the encoder that store holds. The datasets yield every example once, in the order of
-// their labels: uint8 images [N, H, W, C], and the indices 0, 1, 2, ... as int32 [N], which are checked.
+// their labels: uint8 images [N, H, W, C], or what else m encodes, and the indices 0, 1, 2, ... as int32 [N], which are checked.
 //
 // Each split is encoded once, in evaluation mode; the probes are trained on the training features only, and their final
 // accuracy is reported. The store stays as it is. It must hold the encoder already: see RandomInit for one that has learnt

@@ -29,12 +29,16 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// Backbone says which network encodes the images. It is plain data, for configurations.
+// Backbone says which network encodes the images, the clips or the texts. It is plain data, for configurations.
 type Backbone struct {
-	Arch  string `json:"arch"`            // "resnet", "resnet18", "nin" or "vit"
-	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; nin: 3 to 5 blocks of 3 layers; vit: blocks
-	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's tokens, of 32
+	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "nin" or "vit"; of clips "frames"; of texts "words"
+	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; nin: 3 to 5 blocks of 3 layers; vit: blocks; frames: layers; words: 1
+	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's tokens, of 32; of a frame or a word
 	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple
+
+	State  int `json:"state,omitempty"`  // frames: units of the GRU that goes over them; 0: there is none
+	Words  int `json:"words,omitempty"`  // words: size of the vocabulary, with the four tokens that are no words
+	Length int `json:"length,omitempty"` // words: tokens of a text, with its start and end; what is longer is cut off
 }
 
 // ResNet is the residual network that He et al. 2016, "Deep Residual Learning for Image Recognition", Sec. 4.2, made for
@@ -64,7 +68,19 @@ func (b Backbone) Validate() error {
 	if b.Arch != "vit" && b.Patch != 0 {
 		return fmt.Errorf("nn: patches of %d pixels are for a vit, not for a %s: leave them out", b.Patch, b.Arch)
 	}
+	if b.Arch != "frames" && b.State != 0 || b.Arch != "words" && (b.Words != 0 || b.Length != 0) {
+		return fmt.Errorf("nn: a state of %d is for frames, %d words in texts of %d for words, not for a %s: leave them out", b.State, b.Words, b.Length, b.Arch)
+	}
 	switch b.Arch {
+	case "frames":
+		if b.Depth < 1 || b.Depth > 8 || b.Width < 1 || b.State < 0 {
+			return fmt.Errorf("nn: frames have 1 to 8 layers, a width of at least 1 and a state of at least 0, not %d, %d and %d", b.Depth, b.Width, b.State)
+		}
+	case "words":
+		if b.Depth != 1 || b.Width < 1 || b.Words <= FirstWord || b.Length < 3 {
+			return fmt.Errorf("nn: words have the depth 1, a width of at least 1, a vocabulary above %d and texts of at least 3 tokens, not %d, %d, %d and %d",
+				FirstWord, b.Depth, b.Width, b.Words, b.Length)
+		}
 	case "resnet":
 		if b.Depth < 8 || b.Depth%6 != 2 {
 			return fmt.Errorf("nn: a resnet's depth is 6n+2 (8, 14, 20, 32, 44, 56, ...), not %d", b.Depth)
@@ -97,7 +113,7 @@ func (b Backbone) Validate() error {
 			return fmt.Errorf("nn: a vit's patch is at least 1 pixel (16 in ViT-B; 4 for images of 32), not %d", b.Patch)
 		}
 	default:
-		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "nin" or "vit"`, b.Arch)
+		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "nin" or "vit", of clips "frames", of texts "words"`, b.Arch)
 	}
 	return nil
 }
@@ -107,10 +123,20 @@ func (b Backbone) Validate() error {
 // deep, as the next one gets it. A ViT's are its tokens after each quarter of its blocks, the last after the final layer
 // norm. There is no classifier: that is the method's.
 //
+// Of clips, [N, T, H, W, C] in [0, 1], and texts, tokens [N, L] int32, what can be probed is a map of one position [N, 1, 1, c], into
+// which neither frames after the end of a sound nor padding go: of [Frames] the mean over the frames, and where there is a state its
+// last and its mean, else the frames side by side; of [Words] the mean over the words.
+//
 // It panics with the error of Validate, or where image is no float image or, with a ViT, its side no multiple of Patch.
 func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 	if err := b.Validate(); err != nil {
 		panic(err)
+	}
+	switch b.Input() {
+	case Clips:
+		return b.sequenceStages(scope, image)
+	case Texts:
+		return b.wordStages(scope, image)
 	}
 	checkImage("Backbone.Stages", image)
 	x := Centre(image)
@@ -137,6 +163,19 @@ func (b Backbone) Parts() [][]string {
 		stages, name = b.Depth, "block_%d"
 	case "vit":
 		stages = min(b.Depth, 4)
+	}
+	switch b.Arch {
+	case "words":
+		return [][]string{{"words"}}
+	case "frames": // the last stage is the mean of the state, or the frames side by side, and has no variables of its own
+		frames := []string{"out"}
+		for i := range b.Depth {
+			frames = append(frames, fmt.Sprintf("layer_%d", i+1))
+		}
+		if b.State == 0 {
+			return [][]string{frames, nil}
+		}
+		return [][]string{frames, {"state"}, nil}
 	}
 	parts := make([][]string, stages)
 	for i := range parts {

@@ -59,6 +59,9 @@ func Labels(b nn.Backbone, d sslkit.Data) sslkit.Config {
 		Optimizer: sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.5},
 	}
 	switch {
+	case b.Input() != nn.Images: // one setting was tried
+		m.Flip = false
+		c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}
 	case b.Arch == "vit":
 		c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.05, Warmup: 0.5}
 	case b.Width >= 64:

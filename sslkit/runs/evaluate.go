@@ -109,8 +109,8 @@ func (r *Record) origin(file string) origin { return origin{r.Key, file, r.Param
 
 // Labelled says why there is nothing to probe with.
 func Labelled(j *Job) error {
-	if _, moves := j.Train.(data.Clips); moves {
-		return fmt.Errorf("runs: %s has clips, which Track measures", j.Data.Name)
+	if reads := sslkit.Backbone(j.Method).Input(); reads != inputOf(j.Train) {
+		return fmt.Errorf("runs: %s has %v, and the network of %s reads %v: of clips, Track measures it", j.Data.Name, inputOf(j.Train), sslkit.TitleOf(j.Method), reads)
 	}
 	if len(j.Train.Classes()) == 0 {
 		return fmt.Errorf("runs: %s has no labels to evaluate with; a folder has them with one subfolder a class", j.Data.Name)
@@ -120,6 +120,14 @@ func Labelled(j *Job) error {
 
 func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Options) (*Scores, error) {
 	s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: probing", j)})
+	byTrain, err := data.By(j.Train, o.Label)
+	if err != nil {
+		return nil, err
+	}
+	byTest, err := data.By(j.Test, o.Label)
+	if err != nil {
+		return nil, err
+	}
 	ordered := func(src data.Source) (Ordered, error) {
 		src, err := data.Turned(src, o.Turn)
 		if err != nil {
@@ -127,14 +135,15 @@ func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Opt
 		}
 		return InOrder(src)
 	}
-	train, err := ordered(j.Train)
+	train, err := ordered(byTrain)
 	if err != nil {
 		return nil, err
 	}
-	test, err := ordered(j.Test)
+	test, err := ordered(byTest)
 	if err != nil {
 		return nil, err
 	}
+	classes := byTrain.Classes()
 	if o.NonLinear == nil { // whole maps are large, and soon read again
 		o.Cache = eval.Cache{Dir: s.path(j.Key, "features"), Key: j.Key + record.Parameters}
 		if o.Turn > 0 {
@@ -143,11 +152,11 @@ func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Opt
 	}
 	o.Groups = data.Groups(j.Test)
 	scores := new(Scores)
-	scores.Scores, err = eval.Evaluate(ctx, j.Backend, j.Store, j.Method, train.Loader, test.Loader, train.Labels, test.Labels, len(j.Train.Classes()), o)
+	scores.Scores, err = eval.Evaluate(ctx, j.Backend, j.Store, j.Method, train.Loader, test.Loader, train.Labels, test.Labels, len(classes), o)
 	if err != nil {
 		return nil, err
 	}
-	for i, name := range j.Train.Classes() {
+	for i, name := range classes {
 		scores.Counts[i].Name = name
 	}
 	for v := range j.Store.Scope("/encoder").IterVariables() {
@@ -158,7 +167,7 @@ func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Opt
 	if accuracy := record.History.Reports["accuracy"]; len(accuracy) > 0 && j.Role() == sslkit.SelfSupervised {
 		scores.Pretext = &accuracy[len(accuracy)-1]
 	}
-	if m, ok := j.Method.(*eval.Supervised); ok {
+	if m, ok := j.Method.(*eval.Supervised); ok && m.Label == o.Label {
 		if scores.EndToEndTested, err = m.Test(ctx, j.Backend, j.Store, test.Loader, test.Labels, o.Groups); err != nil {
 			return nil, err
 		}

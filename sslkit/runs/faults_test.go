@@ -399,6 +399,10 @@ func shrunk(c sslkit.Config) sslkit.Config {
 		b.Depth, b.Width = 2, 32
 	case "nin":
 		b.Depth, b.Width = 3, 6
+	case "words":
+		b.Words, b.Width = 100, 8
+	case "frames":
+		b.Depth, b.Width = 2, 8
 	default:
 		b.Depth, b.Width = 8, 4
 	}

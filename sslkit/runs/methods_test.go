@@ -32,6 +32,8 @@ func TestEveryMethod(t *testing.T) {
 		switch r.Needs {
 		case sslkit.Moving:
 			c.Data = sslkit.Data{Name: "clips", Size: 16, Train: 32, Test: 16}
+		case sslkit.Written:
+			c.Data.Train, c.Data.Test = 64, 32 // of the embedded glosses
 		case sslkit.Captions:
 			c.Data.Train, c.Data.Test = 64, 32 // of the embedded emoji
 		default:

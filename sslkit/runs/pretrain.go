@@ -19,6 +19,7 @@ import (
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/cluster"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/pjrt"
 )
 
@@ -134,8 +135,12 @@ func userFiles(digest string) bool { return strings.HasPrefix(digest, "sha256:")
 func (j *Job) suits(train data.Source) error {
 	m, n := j.Config.Method, train.Len()
 	r, _ := sslkit.RegistrationOf(m)
-	if _, moves := train.(data.Clips); r.Needs == sslkit.Moving && !moves {
-		return fmt.Errorf("runs: %s learns from clips, and %s has none: choose clips or video:PATH (--data)", sslkit.TitleOf(m), j.Data.Name)
+	needs := r.Needs.Input()
+	if r.Role == sslkit.Labelled || r.Role == sslkit.Untrained { // whatever their network reads
+		needs = sslkit.Backbone(m).Input()
+	}
+	if needs != inputOf(train) {
+		return fmt.Errorf("runs: %s learns from %v, and %s has %v: choose %s (--data)", sslkit.TitleOf(m), needs, j.Data.Name, inputOf(train), suitable[needs])
 	}
 	if c, ok := m.(sslkit.Colored); ok && c.NeedsColor() && j.Inventory.Gray == j.Inventory.Train+j.Inventory.Test {
 		return fmt.Errorf("runs: the images of %s are grey, and %s has nothing to colour: choose images in colour, or another method", j.Data.Name, sslkit.TitleOf(j.Method))
@@ -144,6 +149,22 @@ func (j *Job) suits(train data.Source) error {
 		return fmt.Errorf("runs: %s takes at least %d training images, and %s has %d: lower what asks for so many, or train on more (--train)", sslkit.TitleOf(m), c.MinImages(), j.Data.Name, n)
 	}
 	return nil
+}
+
+// inputOf is what the examples of src are.
+func inputOf(src data.Source) nn.Input {
+	if _, moves := src.(data.Clips); moves {
+		return nn.Clips
+	}
+	if data.IsText(src) {
+		return nn.Texts
+	}
+	return nn.Images
+}
+
+// suitable are datasets to choose from.
+var suitable = map[nn.Input]string{
+	nn.Images: "a dataset of images", nn.Clips: "clips, moving-fashion, spoken-digits or video:PATH", nn.Texts: "glosses or glosses-all",
 }
 
 // Load opens the data, looks at them, and completes the method with what it needs of them.
@@ -162,7 +183,13 @@ func (j *Job) Load(ctx context.Context) error {
 		return err
 	}
 	if m, ok := j.Config.Method.(sslkit.Taught); ok {
-		if j.Method, err = m.Teach(data.Labels(train), len(train.Classes())); err != nil {
+		taught := train
+		if s, ok := m.(*eval.Supervised); ok {
+			if taught, err = data.By(train, s.Label); err != nil {
+				return err
+			}
+		}
+		if j.Method, err = m.Teach(data.Labels(taught), len(taught.Classes())); err != nil {
 			return fmt.Errorf("runs: %s: %w", j.Data.Name, err)
 		}
 	}
@@ -171,6 +198,14 @@ func (j *Job) Load(ctx context.Context) error {
 		if j.Text, err = data.NewTokenizer(train, vocabulary, length); err != nil {
 			return err
 		}
+	}
+	if data.IsText(train) {
+		b := sslkit.Backbone(j.Method)
+		tokenizer, err := data.NewTokenizer(train, b.Words, b.Length)
+		if err != nil {
+			return err
+		}
+		train, test = &data.Tokenized{Captioned: train.(data.Captioned), Tokenizer: tokenizer}, &data.Tokenized{Captioned: test.(data.Captioned), Tokenizer: tokenizer}
 	}
 	j.Train, j.Test = train, test
 	return nil
@@ -338,10 +373,10 @@ func (s *Store) run(ctx context.Context, j *Job) (*sslkit.Run, error) {
 	return run, err
 }
 
-// monitor measures a run on few images, or not at all where there are no labels, or clips.
+// monitor measures a run on few examples, or not at all where there are no labels or the network reads none such.
 func (j *Job) monitor(ctx context.Context) (func(*sslkit.Run, int) (map[string]float64, error), error) {
 	classes := len(j.Train.Classes())
-	if _, moves := j.Train.(data.Clips); moves || classes == 0 || j.Test.Len() == 0 {
+	if sslkit.Backbone(j.Method).Input() != inputOf(j.Train) || classes == 0 || j.Test.Len() == 0 {
 		return nil, nil
 	}
 	train, err := few(j.Train, 1000)

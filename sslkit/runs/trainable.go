@@ -36,17 +36,21 @@ func (s *Store) Trainable(ctx context.Context, c sslkit.Config) error {
 	if clips, ok := j.Train.(data.Clips); ok {
 		image = []int{j.Batch, clips.Frames(), h, w, channels}
 	}
+	texts, reads := j.Train.(*data.Tokenized)
 	return exceptions.TryCatch[error](func() {
 		store.SetTraining(g, true)
-		b := sslkit.Batch{
-			Image: Parameter(g, "image", shapes.Make(dtypes.Float32, image...)),
-			Index: Parameter(g, "index", shapes.Make(dtypes.Int32, j.Batch)),
+		b := sslkit.Batch{Index: Parameter(g, "index", shapes.Make(dtypes.Int32, j.Batch))}
+		switch {
+		case reads:
+			b.Text = Parameter(g, "text", shapes.Make(dtypes.Int32, j.Batch, texts.Tokenizer.Length()))
+		default:
+			b.Image = Parameter(g, "image", shapes.Make(dtypes.Float32, image...))
 		}
 		if j.Text != nil {
 			b.Text = Parameter(g, "text", shapes.Make(dtypes.Int32, j.Batch, j.Text.Length()))
 		}
 		if _, ok := j.Method.(sslkit.EpochStarter); ok { // its step needs what an epoch starts with
-			j.Method.Encode(store.RootScope(), b.Image)
+			j.Method.Encode(store.RootScope(), b.Example())
 			return
 		}
 		j.Method.Loss(store.RootScope(), b)

@@ -86,7 +86,7 @@ func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
 	for _, base := range []struct {
 		name   string
 		config sslkit.Config
-	}{{"random init", recipe.RandomInit(to.Config)}, {"random, norms fitted", recipe.RandomFitted(to.Config)}, {"supervised", recipe.Supervised(to.Config)}} {
+	}{{"random init", recipe.RandomInit(to.Config)}, {"random, norms fitted", recipe.RandomFitted(to.Config)}, {"supervised", supervised(to.Config, to.Options.Label)}} {
 		row, _, err := row(ctx, s, base.name, base.config, to.Options, to.Seeds, to.Origins)
 		if err != nil {
 			return err
@@ -94,6 +94,15 @@ func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
 		to.Rows = append(to.Rows, row)
 	}
 	return nil
+}
+
+// supervised is the supervised row beside c, by labels of a kind.
+func supervised(c sslkit.Config, label string) sslkit.Config {
+	s := recipe.Supervised(c)
+	if c.Role() != sslkit.Labelled {
+		s.Method.(*eval.Supervised).Label = label
+	}
+	return s
 }
 
 func row(ctx context.Context, s *runs.Store, name string, c sslkit.Config, o eval.Options, seeds []int64, from Origins) (Row, eval.Tally, error) {

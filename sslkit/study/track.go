@@ -112,11 +112,11 @@ func Track(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Tracking,
 	return table, nil
 }
 
-// Clips are those of src in order, and where in each what is, [T*H*W] as data.Clips has it.
+// Clips are those of src in order, and where in each what is, [T*H*W] as data.Tracked has it.
 func Clips(src data.Source, batch int) (*data.Loader, [][]uint8, error) {
-	clips, ok := src.(data.Clips)
+	clips, ok := src.(data.Tracked)
 	if !ok {
-		return nil, nil, fmt.Errorf("study: %s has no clips", src.Name())
+		return nil, nil, fmt.Errorf("study: %s has no clips in which something is followed", src.Name())
 	}
 	h, w, _ := src.Shape()
 	truth := make([][]uint8, src.Len())

@@ -138,6 +138,12 @@ func network(b nn.Backbone) string {
 	if b.Arch == "vit" {
 		return fmt.Sprintf("ViT(%d, %d, %d)", b.Depth, b.Width, b.Patch)
 	}
+	switch b.Arch {
+	case "frames":
+		return fmt.Sprintf("Frames(%d, %d, %d)", b.Depth, b.Width, b.State)
+	case "words":
+		return fmt.Sprintf("Words(%d, %d, %d)", b.Words, b.Length, b.Width)
+	}
 	name := map[string]string{"resnet": "ResNet", "nin": "NIN"}[b.Arch]
 	return fmt.Sprintf("%s(%d, %d)", name, b.Depth, b.Width)
 }
@@ -182,7 +188,7 @@ func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o Transfer
 		}
 	}
 	t := &TransferTable{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns(), Origins: make(Origins)}
-	for _, v := range append(variants[:len(variants):len(variants)], Baselines(variants)...) {
+	for _, v := range append(variants[:len(variants):len(variants)], baselinesBy(variants, o.Label)...) {
 		row := TransferRow{Name: v.Name, Backbone: *sslkit.Backbone(v.Config.Method), Baseline: (v.Config.Role() == sslkit.Labelled || v.Config.Role() == sslkit.Untrained), Values: make(map[string]eval.Spread)}
 		values := make(map[string][]eval.Tested)
 		for _, seed := range seeds {
@@ -203,7 +209,10 @@ func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o Transfer
 
 // Baselines are, for each backbone of the variants, its random-init, random-fitted and supervised rows, with the data of all,
 // see recipe.Labels. They are named by the backbone where there are several.
-func Baselines(variants []Variant) []Variant {
+func Baselines(variants []Variant) []Variant { return baselinesBy(variants, "") }
+
+// baselinesBy has supervised rows by labels of a kind.
+func baselinesBy(variants []Variant, label string) []Variant {
 	var first []sslkit.Config
 	for _, v := range variants {
 		same := func(c sslkit.Config) bool { return *sslkit.Backbone(c.Method) == *sslkit.Backbone(v.Config.Method) }
@@ -218,7 +227,7 @@ func Baselines(variants []Variant) []Variant {
 			of = ", " + network(*sslkit.Backbone(c.Method))
 		}
 		out = append(out, Variant{"random init" + of, recipe.RandomInit(c)}, Variant{"random, norms fitted" + of, recipe.RandomFitted(c)},
-			Variant{"supervised" + of, recipe.Supervised(c)})
+			Variant{"supervised" + of, supervised(c, label)})
 	}
 	return out
 }
@@ -293,7 +302,9 @@ func transfer(ctx context.Context, s *runs.Store, c sslkit.Config, o TransferOpt
 		return &scores.Tally, nil
 	}
 	for _, l := range append([]eval.Labels{{}}, o.few()...) {
-		fit, err := FineTune(ctx, s, c, *o.FineTune, l)
+		tune := *o.FineTune
+		tune.Label = o.Label
+		fit, err := FineTune(ctx, s, c, tune, l)
 		if err != nil {
 			return nil, err
 		}
@@ -318,16 +329,24 @@ func FineTune(ctx context.Context, s *runs.Store, c sslkit.Config, p eval.FineTu
 	t := &Tuned{Options: p, Labels: labels}
 	name := "finetune-" + sslkit.Hash([]any{p, labels, measureRevision})
 	return runs.Once(ctx, s, c, name+".json", runs.Labelled, func(j *runs.Job, r *runs.Record) (*Tuned, error) {
-		index, err := labels.Draw(data.Labels(j.Train), len(j.Train.Classes()), c.Seed)
+		byTrain, err := data.By(j.Train, p.Label)
 		if err != nil {
 			return nil, err
 		}
-		few := data.Pick(j.Train, index...)
+		byTest, err := data.By(j.Test, p.Label)
+		if err != nil {
+			return nil, err
+		}
+		index, err := labels.Draw(data.Labels(byTrain), len(byTrain.Classes()), c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		few := data.Pick(byTrain, index...)
 		loader, err := data.Batches(few, data.Options{Batch: min(p.Batch, few.Len()), Seed: c.Seed, Shuffle: true})
 		if err != nil {
 			return nil, err
 		}
-		test, err := runs.InOrder(j.Test)
+		test, err := runs.InOrder(byTest)
 		if err != nil {
 			return nil, err
 		}
@@ -337,7 +356,7 @@ func FineTune(ctx context.Context, s *runs.Store, c sslkit.Config, p eval.FineTu
 		p.Progress = func(at sslkit.Progress) {
 			s.Tell(runs.Progress{Key: j.Key, Name: fmt.Sprintf("%v: fine-tuning, %v", j, labels), Step: at})
 		}
-		t.Fit, err = p.Fit(ctx, j.Backend, j.Store, j.Method, *sslkit.Backbone(j.Method), loader, test.Loader, data.Labels(few), test.Labels, len(j.Train.Classes()), c.Seed)
+		t.Fit, err = p.Fit(ctx, j.Backend, j.Store, j.Method, *sslkit.Backbone(j.Method), loader, test.Loader, data.Labels(few), test.Labels, len(byTrain.Classes()), c.Seed)
 		if err == nil {
 			err = os.RemoveAll(p.Dir)
 		}

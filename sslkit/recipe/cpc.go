@@ -1,0 +1,49 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "cpc", Paper: "van den Oord et al., 2018", Chapter: 6, Needs: sslkit.Moving, Data: "spoken-digits",
+		New:     func() sslkit.Method { return cpc(128) },
+		Preset:  CPC,
+		NoPaper: "it has 100 hours of speech as waveforms, and convolutions over these",
+	})
+}
+
+func cpc(state int) *sslkit.CPC {
+	return &sslkit.CPC{Backbone: nn.Frames(3, 64, state), Ahead: []int{1, 2, 3}, Anchors: 8}
+}
+
+// CPC returns the preset's configuration of contrastive predictive coding on a dataset of sounds or films.
+func CPC(preset, dataset string) (sslkit.Config, error) {
+	sound := dataset == "spoken-digits"
+	m := cpc(64)
+	if sound {
+		m = cpc(128)
+	}
+	c, err := sslkit.Usual(preset, dataset, m)
+	c.Batch = 64
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, Warmup: 0.5}
+	switch {
+	case preset == sslkit.Class && sound:
+		c.Epochs = 30
+	case preset == sslkit.Class:
+		c.Epochs = 6
+	case sound:
+		c.Epochs = 8
+	}
+	return short(c), err
+}
+
+// short has as many clips as a class has time for, where there are more.
+func short(c sslkit.Config) sslkit.Config {
+	switch c.Data.Name {
+	case "clips", "moving-fashion":
+		c.Data.Train, c.Data.Test = 2000, 1000
+	}
+	return c
+}

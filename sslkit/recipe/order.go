@@ -1,0 +1,28 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "order", Paper: "Misra et al., 2016", Chapter: 6, Needs: sslkit.Moving, Data: "moving-fashion",
+		New:     func() sslkit.Method { return order() },
+		Preset:  Order,
+		NoPaper: "its network is an AlexNet, and its data are UCF101",
+	})
+}
+
+func order() *sslkit.Order { return sslkit.SmallOrder(nn.Frames(3, 64, 0)) }
+
+// Order returns the preset's configuration of telling the order of frames on a dataset of films.
+func Order(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, order())
+	c.Batch = 64
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, Warmup: 0.5}
+	if preset == sslkit.Class {
+		c.Epochs = 6
+	}
+	return short(c), err
+}
