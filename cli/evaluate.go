@@ -124,10 +124,10 @@ func (c *cli) measure(ctx context.Context, store *runs.Store, config sslkit.Conf
 		Key        string            `json:"key"`
 		Config     sslkit.Config     `json:"config"`
 		Scores     *runs.Scores      `json:"scores"`
-		ImageText  *study.Retrieval  `json:"image_text,omitempty"` // of clip
+		ImageText  *study.Retrieval  `json:"image_text,omitempty"` // of a sslkit.Paired
 		Comparison *study.Comparison `json:"comparison,omitempty"` // with the baselines
 	}{Key: record.Key, Config: record.Config, Scores: scores}
-	if _, ok := config.Method.(*sslkit.CLIP); ok {
+	if _, ok := config.Method.(sslkit.Paired); ok {
 		if result.ImageText, err = study.ImageText(ctx, store, config); err != nil {
 			return err
 		}

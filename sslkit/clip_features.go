@@ -13,7 +13,7 @@ import (
 
 // ImageFeatures embeds every image of ds once, in its order: rows of length 1 in the space that they
 // share with those of TextFeatures. Batch norm uses its running statistics.
-func (m *CLIP) ImageFeatures(ctx context.Context, backend compute.Backend, store *model.Store, ds train.Dataset) ([][]float32, error) {
+func ImageFeatures(ctx context.Context, m Paired, backend compute.Backend, store *model.Store, ds train.Dataset) ([][]float32, error) {
 	e, err := newEncoder(backend, store, func(scope *model.Scope, image *Node) []*Node {
 		return []*Node{m.EmbedImage(scope, image)}
 	})
@@ -28,8 +28,8 @@ func (m *CLIP) ImageFeatures(ctx context.Context, backend compute.Backend, store
 	return features[0], nil
 }
 
-// TextFeatures embeds texts, each as m.Length tokens: captions to be found, or prompts that name classes.
-func (m *CLIP) TextFeatures(backend compute.Backend, store *model.Store, tokens [][]int32) ([][]float32, error) {
+// TextFeatures embeds texts, each as so many tokens as m reads: captions to be found, or prompts that name classes.
+func TextFeatures(m Paired, backend compute.Backend, store *model.Store, tokens [][]int32) ([][]float32, error) {
 	if len(tokens) == 0 {
 		return nil, errors.New("sslkit: no texts to encode")
 	}

@@ -102,7 +102,7 @@ func TestCLIPLossIsFigure3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := m.ImageFeatures(context.Background(), backend, store, ds)
+	image, err := ImageFeatures(context.Background(), m, backend, store, ds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestCLIPLossIsFigure3(t *testing.T) {
 	for tokens := range slices.Chunk(tensors.MustCopyFlatData[int32](text), 6) {
 		rows = append(rows, tokens)
 	}
-	texts, err := m.TextFeatures(backend, store, rows)
+	texts, err := TextFeatures(m, backend, store, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestCLIPReadsTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := [][]int32{{2, 4, 3, 0, 0, 0}, {2, 8, 1, 4, 5, 3}, {2, 3, 0, 0, 0, 0}}
-	got, err := m.TextFeatures(backend, store, tokens)
+	got, err := TextFeatures(m, backend, store, tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,10 +280,10 @@ func TestCLIPNeedsCaptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.TextFeatures(goBackend(t), store, nil); err == nil || !strings.Contains(err.Error(), "no texts") {
+	if _, err := TextFeatures(m, goBackend(t), store, nil); err == nil || !strings.Contains(err.Error(), "no texts") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := m.TextFeatures(goBackend(t), store, [][]int32{{2, 3}}); err == nil || !strings.Contains(err.Error(), "[N, 7]") {
+	if _, err := TextFeatures(m, goBackend(t), store, [][]int32{{2, 3}}); err == nil || !strings.Contains(err.Error(), "[N, 7]") {
 		t.Errorf("error %v", err)
 	}
 }

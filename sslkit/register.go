@@ -277,6 +277,12 @@ type (
 	Prototyped interface {
 		Scores(scope *model.Scope, image *graph.Node) *graph.Node
 	}
+	// Paired puts images [N, H, W, C] and captions [N, L] of tokens into one space: rows [N, D] of length 1.
+	Paired interface {
+		Reader
+		EmbedImage(scope *model.Scope, image *graph.Node) *graph.Node
+		EmbedText(scope *model.Scope, text *graph.Node) *graph.Node
+	}
 	// Diagnoser says what a history shows to have gone wrong, "" for nothing.
 	Diagnoser interface{ Diagnose(h History) string }
 	// Taught is handed the labels of the training images.

@@ -162,11 +162,11 @@ func TestCLIPRetrievesWhatItWasTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := m.TextFeatures(run.Backend, run.Store, encoded)
+		text, err := sslkit.TextFeatures(m, run.Backend, run.Store, encoded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		image, err := m.ImageFeatures(t.Context(), run.Backend, run.Store, ordered)
+		image, err := sslkit.ImageFeatures(t.Context(), m, run.Backend, run.Store, ordered)
 		if err != nil {
 			t.Fatal(err)
 		}

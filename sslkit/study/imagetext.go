@@ -10,7 +10,7 @@ import (
 	"github.com/sslkit/lab/sslkit/runs"
 )
 
-// Retrieval is what CLIP knows of the test set without having seen one of its labels.
+// Retrieval is what a CLIP knows of the test set without having seen one of its labels.
 type Retrieval struct {
 	ZeroShot       float64     `json:"zero_shot"`                 // accuracy where each class is known by its name alone
 	Tested         eval.Tested `json:"zero_shot_tested,omitzero"` // the same, with its mean over classes and its error
@@ -21,9 +21,9 @@ type Retrieval struct {
 	Classes        int         `json:"classes"`
 }
 
-// ImageText measures c, a CLIP, training it first if need be.
+// ImageText measures c, a [sslkit.Paired], training it first if need be.
 func ImageText(ctx context.Context, s *runs.Store, c sslkit.Config) (*Retrieval, error) {
-	t, m, err := clip(ctx, s, c)
+	t, m, err := trainedPair(ctx, s, c)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,9 @@ func ImageText(ctx context.Context, s *runs.Store, c sslkit.Config) (*Retrieval,
 }
 
 // Search returns for each query the test images that are nearest to it, as many as count, by their indices, and the source
-// they are from. c is a CLIP, trained first if need be.
+// they are from. c is a [sslkit.Paired], trained first if need be.
 func Search(ctx context.Context, s *runs.Store, c sslkit.Config, count int, queries ...string) (found [][]int, from data.Source, err error) {
-	t, m, err := clip(ctx, s, c)
+	t, m, err := trainedPair(ctx, s, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,27 +81,27 @@ func Search(ctx context.Context, s *runs.Store, c sslkit.Config, count int, quer
 	return found, t.Test, err
 }
 
-func clip(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, *sslkit.CLIP, error) {
-	m, ok := c.Method.(*sslkit.CLIP)
+func trainedPair(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, sslkit.Paired, error) {
+	m, ok := c.Method.(sslkit.Paired)
 	if !ok {
-		return nil, nil, fmt.Errorf("study: images and texts are what clip is about, not %q", sslkit.NameOf(c.Method))
+		return nil, nil, fmt.Errorf("study: %q does not put images and texts into one space, as clip does", sslkit.NameOf(c.Method))
 	}
 	t, err := s.Trained(ctx, c)
 	return t, m, err
 }
 
-func imagesOf(ctx context.Context, t *runs.Job, m *sslkit.CLIP) ([][]float32, error) {
+func imagesOf(ctx context.Context, t *runs.Job, m sslkit.Paired) ([][]float32, error) {
 	in, err := runs.InOrder(t.Test)
 	if err != nil {
 		return nil, err
 	}
-	return m.ImageFeatures(ctx, t.Backend, t.Store, in.Loader)
+	return sslkit.ImageFeatures(ctx, m, t.Backend, t.Store, in.Loader)
 }
 
-func textsOf(t *runs.Job, m *sslkit.CLIP, texts []string) ([][]float32, error) {
+func textsOf(t *runs.Job, m sslkit.Paired, texts []string) ([][]float32, error) {
 	var tokens [][]int32
 	for _, text := range texts {
 		tokens = append(tokens, t.Text.Encode(text))
 	}
-	return m.TextFeatures(t.Backend, t.Store, tokens)
+	return sslkit.TextFeatures(m, t.Backend, t.Store, tokens)
 }
