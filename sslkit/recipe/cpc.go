@@ -19,6 +19,10 @@ func cpc(state int) *sslkit.CPC {
 }
 
 // CPC returns the preset's configuration of contrastive predictive coding on a dataset of sounds or films.
+//
+// Linear probe, seeds 1 to 3. Spoken digits, 10 labels a digit, mean of the state: with class 84.3 ± 3.5 %, with smoke 73.9 ± 3.9,
+// untrained 63.9 ± 1.5. moving-fashion with class, all 2,000 labels, penalty 0.001 (of seed 1 chosen): direction, state at the end,
+// 96.3 ± 1.6 %, untrained 62.7 ± 9.7; what moves, mean of z, 44.5 ± 3.9 and 39.0 ± 2.4, which is within the spread.
 func CPC(preset, dataset string) (sslkit.Config, error) {
 	sound := dataset == "spoken-digits"
 	m := cpc(64)

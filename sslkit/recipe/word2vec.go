@@ -17,6 +17,9 @@ func init() {
 func word2vec() *sslkit.Word2Vec { return sslkit.SmallWord2Vec(nn.Words(4000, 24, 96)) }
 
 // Word2Vec returns the preset's configuration of word vectors on a dataset of texts.
+//
+// With class, seeds 1 to 3: linear probe of 10 labels a class 62.6 ± 1.1 %, random vectors 25.9 ± 1.6; k-NN 79.1 ± 0.2 and 61.9 ±
+// 0.6. Trained on all labels the same network has 82.2 (seed 1).
 func Word2Vec(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, word2vec())
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-2} // 10 labels a class, seed 1: 62.7 % with class; 58.6 with half the rate
