@@ -40,14 +40,17 @@ func CPC(preset, dataset string) (sslkit.Config, error) {
 	case sound:
 		c.Epochs = 8
 	}
-	return short(c), err
+	return short(preset, c), err
 }
 
-// short has as many clips as a class has time for, where there are more.
-func short(c sslkit.Config) sslkit.Config {
+// short has as many clips as a preset has time for, where there are more.
+func short(preset string, c sslkit.Config) sslkit.Config {
 	switch c.Data.Name {
 	case "clips", "moving-fashion":
 		c.Data.Train, c.Data.Test = 2000, 1000
+		if preset == sslkit.Smoke {
+			c.Data.Train, c.Data.Test = 600, 300
+		}
 	}
 	return c
 }

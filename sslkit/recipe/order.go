@@ -28,5 +28,5 @@ func Order(preset, dataset string) (sslkit.Config, error) {
 	if preset == sslkit.Class {
 		c.Epochs = 6
 	}
-	return short(c), err
+	return short(preset, c), err
 }
