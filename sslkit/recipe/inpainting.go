@@ -1,3 +1,8 @@
+// sslkit pretrain --method inpainting --preset smoke
+//
+// photos, 4 epochs of batches of 64. k-NN of the last stage on the test set 45.3 ± 2.4 %, seeds 1 and 2; untrained 45.8 ± 0.9
+// %.
+
 package recipe
 
 import (

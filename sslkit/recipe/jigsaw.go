@@ -1,3 +1,8 @@
+// sslkit pretrain --method jigsaw --preset smoke
+//
+// photos, 3 epochs of batches of 64. k-NN of the last stage on the test set 46.4 ± 1.1 %, seeds 1 and 2; untrained 48.1 ± 1.3
+// %.
+
 package recipe
 
 import (

@@ -1,3 +1,8 @@
+// sslkit pretrain --method mae --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 64; 23 CPU-seconds, compiling included.
+// k-NN of the last stage on the test set 52.4 ± 2.2 %, seeds 1, 2 and 3; untrained 53.1 ± 2.0 %.
+
 package recipe
 
 import (

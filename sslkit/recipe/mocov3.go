@@ -1,3 +1,8 @@
+// sslkit pretrain --method mocov3 --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 64. k-NN of the last stage on the test set
+// 51.8 ± 1.0 %, seeds 1 and 2; untrained 53.1 ± 2.0 %.
+
 package recipe
 
 import (

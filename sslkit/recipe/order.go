@@ -1,3 +1,8 @@
+// sslkit pretrain --method order --preset smoke
+//
+// moving-fashion, 600 training and 300 test examples, 3 epochs of batches of 64. k-NN of the last stage on the test set 21.8 ±
+// 0.2 %, seeds 1 and 2; untrained 21.8 ± 1.2 %.
+
 package recipe
 
 import (

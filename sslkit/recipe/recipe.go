@@ -1,7 +1,7 @@
 // Package recipe holds how each method is trained here, a file a method: what the laboratory has to know of it, and its
 // presets. Importing it registers all of them.
 //
-// What the presets come to stands in README, and beside a figure where one was chosen by it.
+// What a recipe takes and comes to stands at the top of its file, as measured.
 //
 // The preset Paper is the whole recipe of a paper or of its authors' code, network, schedule and batch included, or an error
 // that says what is missing. Where it was made for CIFAR-10 it can be had for any images of that size. As everywhere in this

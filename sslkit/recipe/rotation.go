@@ -1,3 +1,8 @@
+// sslkit pretrain --method rotation --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 64; 32 CPU-seconds, compiling included.
+// k-NN of the last stage on the test set 57.7 ± 2.9 %, seeds 1, 2 and 3; untrained 61.8 ± 3.5 %.
+
 package recipe
 
 import (

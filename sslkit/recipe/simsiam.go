@@ -1,3 +1,9 @@
+// sslkit pretrain --method simsiam --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 128; 11 CPU-seconds, compiling included.
+// k-NN of the last stage on the test set 61.0 ± 0.6 %, seeds 1, 2 and 3; untrained 51.6 ± 0.2 %. With --preset class (5,000 and
+// 2,000 examples, 10 epochs): 70.7 ± 0.7 %.
+
 package recipe
 
 import (

@@ -1,3 +1,8 @@
+// sslkit pretrain --method swav --preset smoke
+//
+// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 128; 18 CPU-seconds, compiling included.
+// k-NN of the last stage on the test set 59.4 ± 4.0 %, seeds 1, 2 and 3; untrained 51.6 ± 0.2 %.
+
 package recipe
 
 import (

@@ -1,3 +1,8 @@
+// sslkit pretrain --method word2vec --preset smoke
+//
+// glosses, 2,000 training and 1,000 test examples, 3 epochs of batches of 128. k-NN of the last stage on the test set 48.6 ±
+// 0.4 %, seeds 1 and 2; untrained 46.8 ± 1.5 %.
+
 package recipe
 
 import (
