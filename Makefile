@@ -63,7 +63,7 @@ faults: go-present backend ## Damage 2,000 files and kill 200 processes: what is
 # Without checkptr, which -race switches on: compute's packing of matrices (v0.1.2, and v0.1.6 too) reckons with addresses as
 # numbers, which checkptr refuses. Races are found all the same. A package at a time: it takes much memory.
 race: go-present backend ## Run the fast tests with the race detector.
-	env/lab go test -race -short -gcflags=all=-d=checkptr=0 -p 1 -timeout 30m ./...
+	env/lab go test -race -short -gcflags=all=-d=checkptr=0 -p 1 -timeout 90m ./...
 
 bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with JAX and PyTorch, which takes 2 GB of disk.
 	@env/lab go run ./bench
