@@ -3,6 +3,8 @@ package data
 import (
 	"fmt"
 	"math"
+
+	"gonum.org/v1/gonum/dsp/fourier"
 )
 
 // Cepstra describes a sound of one channel as so many numbers every 20 ms: mel-frequency cepstral coefficients (Davis & Mermelstein
@@ -25,19 +27,19 @@ func Cepstra(samples []float64, rate, coefficients int) ([][]float32, error) {
 	for i := range hann {
 		hann[i] = 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(window))
 	}
-	bands := melTriangles(rate, size)
+	bands, transform := melTriangles(rate, size), fourier.NewFFT(size)
 	var frames [][]float32
+	x := make([]float64, size)
 	for at := 0; at+window <= len(samples); at += hop {
-		x := make([]complex128, size)
 		for i, w := range hann {
-			x[i] = complex(w*samples[at+i], 0)
+			x[i] = w * samples[at+i]
 		}
-		fft(x)
+		spectrum := transform.Coefficients(nil, x)
 		var logs [melBands]float64
 		for b, band := range bands {
 			sum := 0.0
 			for k, w := range band {
-				sum += w * (real(x[k])*real(x[k]) + imag(x[k])*imag(x[k]))
+				sum += w * (real(spectrum[k])*real(spectrum[k]) + imag(spectrum[k])*imag(spectrum[k]))
 			}
 			logs[b] = math.Log(sum + 1e-10) // silence
 		}
@@ -75,23 +77,4 @@ func melTriangles(rate, size int) [][]float64 {
 		}
 	}
 	return bands
-}
-
-// fft replaces x, whose length is a power of two, by its discrete Fourier transform (Cooley & Tukey 1965).
-func fft(x []complex128) {
-	n := len(x)
-	if n == 1 {
-		return
-	}
-	even, odd := make([]complex128, n/2), make([]complex128, n/2)
-	for i := range even {
-		even[i], odd[i] = x[2*i], x[2*i+1]
-	}
-	fft(even)
-	fft(odd)
-	for k := range even {
-		sin, cos := math.Sincos(-2 * math.Pi * float64(k) / float64(n))
-		t := complex(cos, sin) * odd[k]
-		x[k], x[k+n/2] = even[k]+t, even[k]-t
-	}
 }

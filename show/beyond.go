@@ -1,10 +1,10 @@
 package show
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -105,15 +105,7 @@ func Knows(labels []string, comparisons ...*study.Comparison) (*widgets.Figure, 
 			if i >= len(c.Rows) || c.Rows[i].Name != row.Name {
 				return nil, errors.New("show: the comparisons have different encoders")
 			}
-			best := slices.MaxFunc(c.Rows[i].Linear, func(a, b eval.Spread) int {
-				switch {
-				case a.Mean < b.Mean:
-					return -1
-				case a.Mean > b.Mean:
-					return 1
-				}
-				return 0
-			})
+			best := slices.MaxFunc(c.Rows[i].Linear, func(a, b eval.Spread) int { return cmp.Compare(a.Mean, b.Mean) })
 			s.Y, s.Err = append(s.Y, 100*best.Mean), append(s.Err, 100*best.Std)
 		}
 		b.Series = append(b.Series, s)
@@ -135,38 +127,34 @@ func NearWords(ctx context.Context, s *runs.Store, c sslkit.Config, count int, w
 	if v == nil {
 		return "", errors.New("show: the store has no vectors of words")
 	}
-	vocabulary, flat, d := texts.Tokenizer.Words(), tensors.MustCopyFlatData[float32](v.MustValue()), v.Shape().Dim(1)
-	cosine := func(a, b int) float64 {
-		var ab, aa, bb float64
-		for i := range d {
-			x, y := float64(flat[a*d+i]), float64(flat[b*d+i])
-			ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	flat, d := tensors.MustCopyFlatData[float32](v.MustValue()), v.Shape().Dim(1)
+	var vocabulary []string
+	var vectors, of [][]float32
+	for i, word := range texts.Tokenizer.Words() {
+		if word != "" { // a token that is no word
+			vocabulary, vectors = append(vocabulary, word), append(vectors, flat[i*d:(i+1)*d])
 		}
-		return ab / math.Sqrt(max(aa*bb, 1e-30))
 	}
-	table := widgets.Table{Head: []string{"word", "nearest"}}
 	for _, word := range words {
 		at := slices.Index(vocabulary, word)
-		if word == "" || at < 0 {
+		if at < 0 {
 			return "", fmt.Errorf("show: %q is not in the vocabulary of %d words", word, len(vocabulary))
 		}
-		var others []int
-		for i, other := range vocabulary {
-			if other != "" && i != at {
-				others = append(others, i)
+		of = append(of, vectors[at])
+	}
+	near, err := eval.Nearest(of, vectors, min(count+1, len(vectors))) // with the word itself
+	if err != nil {
+		return "", err
+	}
+	table := widgets.Table{Head: []string{"word", "nearest"}}
+	for i, word := range words {
+		var names []string
+		for _, k := range near[i] {
+			if vocabulary[k] != word && len(names) < count {
+				names = append(names, vocabulary[k])
 			}
 		}
-		slices.SortStableFunc(others, func(a, b int) int {
-			if cosine(at, a) > cosine(at, b) {
-				return -1
-			}
-			return 1
-		})
-		var near []string
-		for _, i := range others[:min(count, len(others))] {
-			near = append(near, vocabulary[i])
-		}
-		table.Rows = append(table.Rows, []string{word, strings.Join(near, ", ")})
+		table.Rows = append(table.Rows, []string{word, strings.Join(names, ", ")})
 	}
 	return table.Markdown()
 }

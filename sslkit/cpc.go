@@ -7,7 +7,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 
@@ -85,8 +84,8 @@ func (m *CPC) step(scope *model.Scope, z, c, valid *Node, k int) (l, accuracy *N
 	n, g := z.Shape().Dim(0), z.Graph()
 	at, there := m.anchors(scope, valid, k) // NxA
 	a := at.Shape().Dim(1)
-	p := layers.Dense(scope.In("predict"), Reshape(view.Pick(c, at), n*a, m.Backbone.State), false, m.Backbone.Width) // W_k c_t
-	ahead := Reshape(view.Pick(z, AddScalar(at, k)), n*a, m.Backbone.Width)                                           // z_{t+k}
+	p := nn.Dense(scope.In("predict"), Reshape(view.Pick(c, at), n*a, m.Backbone.State), false, m.Backbone.Width) // W_k c_t
+	ahead := Reshape(view.Pick(z, AddScalar(at, k)), n*a, m.Backbone.Width)                                       // z_{t+k}
 	var among *Node
 	if m.Negatives != "" {
 		square := shapes.Make(dtypes.Int32, n, a, n, a)

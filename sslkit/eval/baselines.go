@@ -40,15 +40,21 @@ func (m *Supervised) Validate() error {
 	if in := m.Backbone.Input(); in != nn.Images && (m.Pad > 0 || m.Flip) {
 		return fmt.Errorf("eval: %v are neither shifted nor mirrored: leave pad and flip out", in)
 	}
-	if len(m.Labels) == 0 && m.Classes != 0 {
-		return fmt.Errorf("eval: %d classes: leave them out, the data says how many there are; there are no labels yet", m.Classes)
-	}
-	if len(m.Labels) > 0 {
-		if err := checkLabels("training", m.Labels, len(m.Labels), m.Classes); err != nil {
-			return err
-		}
+	if err := checkTaught(m.Labels, m.Classes); err != nil {
+		return err
 	}
 	return m.Backbone.Validate()
+}
+
+// checkTaught checks the labels of who is handed them, where there are any yet.
+func checkTaught(labels []int32, classes int) error {
+	switch {
+	case len(labels) > 0:
+		return checkLabels("training", labels, len(labels), classes)
+	case classes != 0:
+		return fmt.Errorf("eval: %d classes: leave them out, the data says how many there are; there are no labels yet", classes)
+	}
+	return nil
 }
 
 // Teach returns m with the labels of the training set, in the order of Batch.Index.

@@ -1,8 +1,6 @@
 package eval
 
 import (
-	"fmt"
-
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -23,13 +21,8 @@ type SupCon struct {
 
 // Validate says what cannot be trained, before there are labels or after.
 func (m *SupCon) Validate() error {
-	if len(m.Labels) == 0 && m.Classes != 0 {
-		return fmt.Errorf("eval: %d classes: leave them out, the data says how many there are; there are no labels yet", m.Classes)
-	}
-	if len(m.Labels) > 0 {
-		if err := checkLabels("training", m.Labels, len(m.Labels), m.Classes); err != nil {
-			return err
-		}
+	if err := checkTaught(m.Labels, m.Classes); err != nil {
+		return err
 	}
 	return m.SimCLR.Validate()
 }

@@ -4,7 +4,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -81,12 +80,12 @@ func (b Backbone) Sequence(scope *model.Scope, clip *Node) (z, c, valid *Node) {
 	for i := range b.Depth {
 		layer := scope.In("layer_%d", i+1)
 		if d[2] == 1 {
-			x = relu(layers.Dense(layer, x, true, b.Width))
+			x = relu(Dense(layer, x, true, b.Width))
 		} else {
 			x = relu(Conv(layer, x, max(1, b.Width>>(b.Depth-1-i)), 3, 2, true))
 		}
 	}
-	x = layers.Dense(scope.In("out"), Reshape(x, n*t, -1), true, b.Width)
+	x = Dense(scope.In("out"), Reshape(x, n*t, -1), true, b.Width)
 	z = Reshape(x, n, t, b.Width)
 	z = Where(BroadcastToShape(InsertAxes(valid, -1), shapes.Make(dtypes.Bool, n, t, b.Width)), z, ZerosLike(z))
 	if b.State > 0 {

@@ -6,6 +6,7 @@
 package plane
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -57,15 +58,7 @@ func nearest(x mat.Matrix, k int) [][]neighbour {
 				all = append(all, neighbour{j, max(0, gram.At(i, i)+gram.At(j, j)-2*gram.At(i, j))})
 			}
 		}
-		slices.SortFunc(all, func(a, b neighbour) int {
-			if a.distance != b.distance {
-				if a.distance < b.distance {
-					return -1
-				}
-				return 1
-			}
-			return a.row - b.row
-		})
+		slices.SortFunc(all, func(a, b neighbour) int { return cmp.Or(cmp.Compare(a.distance, b.distance), a.row-b.row) })
 		out[i] = slices.Clone(all[:k])
 	}
 	return out

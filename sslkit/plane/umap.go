@@ -1,6 +1,7 @@
 package plane
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -124,12 +125,7 @@ func fuzzy(near [][]neighbour) []member {
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b member) int {
-		if a.from != b.from {
-			return a.from - b.from
-		}
-		return a.to - b.to
-	})
+	slices.SortFunc(out, func(a, b member) int { return cmp.Or(a.from-b.from, a.to-b.to) })
 	return out
 }
 

@@ -120,11 +120,7 @@ func Labelled(j *Job) error {
 
 func (s *Store) evaluate(ctx context.Context, j *Job, record *Record, o eval.Options) (*Scores, error) {
 	s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: probing", j)})
-	byTrain, err := data.By(j.Train, o.Label)
-	if err != nil {
-		return nil, err
-	}
-	byTest, err := data.By(j.Test, o.Label)
+	byTrain, byTest, err := j.By(o.Label)
 	if err != nil {
 		return nil, err
 	}

@@ -219,17 +219,17 @@ func (j *Job) open(ctx context.Context) (train, test data.Source, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if train, err = part(train, j.Data.Train); err != nil {
+	if train, err = Part(train, j.Data.Train); err != nil {
 		return nil, nil, fmt.Errorf("runs: --train: %w", err)
 	}
-	if test, err = part(test, j.Data.Test); err != nil {
+	if test, err = Part(test, j.Data.Test); err != nil {
 		return nil, nil, fmt.Errorf("runs: --test: %w", err)
 	}
 	return train, test, nil
 }
 
-// part draws n examples, always the same: equally many of each class, or in proportion where a class has too few for that.
-func part(src data.Source, n int) (data.Source, error) {
+// Part draws n examples, always the same: equally many of each class, or in proportion where a class has too few for that.
+func Part(src data.Source, n int) (data.Source, error) {
 	if n == 0 || n == src.Len() {
 		return src, nil
 	}
@@ -240,6 +240,15 @@ func part(src data.Source, n int) (data.Source, error) {
 		}
 	}
 	return some, err
+}
+
+// By is the data with their labels of a kind, see [data.By].
+func (j *Job) By(kind string) (train, test data.Source, err error) {
+	if train, err = data.By(j.Train, kind); err != nil {
+		return nil, nil, err
+	}
+	test, err = data.By(j.Test, kind)
+	return train, test, err
 }
 
 func (j *Job) String() string {

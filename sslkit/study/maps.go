@@ -10,7 +10,6 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/plane"
@@ -124,13 +123,9 @@ func (m *FeatureMap) layout(ctx context.Context, s *runs.Store, v Variant) (Layo
 	if err != nil {
 		return l, err
 	}
-	some := j.Test
-	if some.Len() > m.Options.Images {
-		if some, err = data.Subset(j.Test, m.Options.Images, 0); err != nil { // a class has too few for equal shares
-			if some, err = data.Proportional(j.Test, m.Options.Images, 0); err != nil {
-				return l, err
-			}
-		}
+	some, err := runs.Part(j.Test, min(m.Options.Images, j.Test.Len()))
+	if err != nil {
+		return l, err
 	}
 	in, err := runs.InOrder(some)
 	if err != nil {

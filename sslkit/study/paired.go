@@ -75,11 +75,7 @@ func pairedT(a, b []float64) float64 {
 	if len(a) < 2 || len(a) != len(b) {
 		return math.NaN()
 	}
-	d := make([]float64, len(a))
-	for i := range d {
-		d[i] = a[i] - b[i]
-	}
-	s, n := eval.Summarize(d), float64(len(d))
+	s, n := eval.Summarize(minus(a, b)), float64(len(a))
 	if s.Std == 0 { // of accuracies, which are counted: a coincidence
 		if s.Mean == 0 {
 			return 1
@@ -88,6 +84,14 @@ func pairedT(a, b []float64) float64 {
 	}
 	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}
 	return 2 * t.Survival(math.Abs(s.Mean)/(s.Std/math.Sqrt(n)))
+}
+
+func minus(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = a[i] - b[i]
+	}
+	return out
 }
 
 // holm adjusts the p-values (Holm 1979): the k-th smallest of m is multiplied by m-k+1, and none becomes smaller than one

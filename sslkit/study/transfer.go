@@ -135,10 +135,9 @@ type TransferRow struct {
 func (r TransferRow) Network() string { return network(r.Backbone) }
 
 func network(b nn.Backbone) string {
-	if b.Arch == "vit" {
-		return fmt.Sprintf("ViT(%d, %d, %d)", b.Depth, b.Width, b.Patch)
-	}
 	switch b.Arch {
+	case "vit":
+		return fmt.Sprintf("ViT(%d, %d, %d)", b.Depth, b.Width, b.Patch)
 	case "frames":
 		return fmt.Sprintf("Frames(%d, %d, %d)", b.Depth, b.Width, b.State)
 	case "words":
@@ -329,11 +328,7 @@ func FineTune(ctx context.Context, s *runs.Store, c sslkit.Config, p eval.FineTu
 	t := &Tuned{Options: p, Labels: labels}
 	name := "finetune-" + sslkit.Hash([]any{p, labels, measureRevision})
 	return runs.Once(ctx, s, c, name+".json", runs.Labelled, func(j *runs.Job, r *runs.Record) (*Tuned, error) {
-		byTrain, err := data.By(j.Train, p.Label)
-		if err != nil {
-			return nil, err
-		}
-		byTest, err := data.By(j.Test, p.Label)
+		byTrain, byTest, err := j.By(p.Label)
 		if err != nil {
 			return nil, err
 		}

@@ -73,12 +73,8 @@ func (p Paired) String() string {
 
 // paired compares a with b, which were measured with the same seeds.
 func paired(a, b []float64) Paired {
-	d := make([]float64, len(a))
-	for i := range d {
-		d[i] = a[i] - b[i]
-	}
-	s := eval.Summarize(d)
-	return Paired{s.Mean, s.Std / math.Sqrt(float64(len(d))), pairedT(a, b)}
+	s := eval.Summarize(minus(a, b))
+	return Paired{s.Mean, s.Std / math.Sqrt(float64(len(a))), pairedT(a, b)}
 }
 
 // FewTurned are the labels of each class in the second half of the table.
@@ -148,14 +144,6 @@ func TaskGapTurned(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.O
 	return t, nil
 }
 
-func minus(a, b []float64) []float64 {
-	out := make([]float64, len(a))
-	for i := range a {
-		out[i] = a[i] - b[i]
-	}
-	return out
-}
-
 func angleSets(c sslkit.Config) ([]Variant, error) {
 	rotation, ok := c.Method.(*sslkit.Rotation)
 	if !ok {
@@ -171,10 +159,13 @@ func angleSets(c sslkit.Config) ([]Variant, error) {
 	return variants, nil
 }
 
-// judged are the interactions that the finding is drawn from: of the last block.
-func (t *Turned) judged() (all, few Interaction) {
+// judged are the interactions that the finding is drawn from, of the last block, and their p by Holm's correction for two.
+func (t *Turned) judged() (all, few Interaction, p [2]float64) {
 	blocks := len(t.Interactions) / 2
-	return t.Interactions[blocks-1], t.Interactions[2*blocks-1]
+	all, few = t.Interactions[blocks-1], t.Interactions[2*blocks-1]
+	tests := []comparison{{p: all.Paired.P}, {p: few.Paired.P}}
+	holm(tests)
+	return all, few, [2]float64{tests[0].p, tests[1].p}
 }
 
 // Holds reports whether both judged interactions are above 0 with p below 5 %, by Holm's correction for two.
@@ -182,14 +173,12 @@ func (t *Turned) Holds() (bool, error) {
 	if len(t.Seeds) < 3 {
 		return false, errors.New("study: fewer than three seeds say little")
 	}
-	all, few := t.judged()
-	tests := []comparison{{p: all.Paired.P}, {p: few.Paired.P}}
-	holm(tests)
-	return tests[0].p < level && tests[1].p < level && all.Paired.Mean > 0 && few.Paired.Mean > 0, nil
+	all, few, p := t.judged()
+	return p[0] < level && p[1] < level && all.Paired.Mean > 0 && few.Paired.Mean > 0, nil
 }
 
 func (t *Turned) finding() string {
-	all, few := t.judged()
+	all, few, p := t.judged()
 	var b strings.Builder
 	gain := func(name string, perClass int) Paired {
 		for _, r := range t.Rows {
@@ -205,9 +194,7 @@ func (t *Turned) finding() string {
 	if holds, err := t.Holds(); err != nil {
 		b.WriteString(". Fewer than three seeds say little.")
 	} else {
-		tests := []comparison{{p: all.Paired.P}, {p: few.Paired.P}}
-		holm(tests)
-		fmt.Fprintf(&b, " (p = %.2g and %.2g of paired t-tests, by Holm's correction for two).", tests[0].p, tests[1].p)
+		fmt.Fprintf(&b, " (p = %.2g and %.2g of paired t-tests, by Holm's correction for two).", p[0], p[1])
 		if holds {
 			b.WriteString(" The paper's reason holds: a network that never saw an upright image is the better for images as it knows them; the exercise must look like the exam.")
 		} else {
