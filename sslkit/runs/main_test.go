@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		childEvaluate()
 	case "write":
 		childWrite()
+	case "full disk":
+		childFullDisk()
 	default:
 		os.Exit(labtest.InFolder(m.Run))
 	}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -319,6 +321,44 @@ func TestRecordsAreAtomic(t *testing.T) {
 			t.Fatalf("%d records, %v", len(all), err)
 		}
 	}
+}
+
+// childFullDisk puts a large record in the place of one, where no file can grow beyond 64 kB: writing fails in the middle, as
+// on a full disk. The limit is the process's, so it has one of its own.
+func childFullDisk() {
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 16, Max: 1 << 16}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := &Store{Dir: os.Getenv(dirEnv)}
+	big, err := s.Get(keyA)
+	if err == nil {
+		big.History.Loss = make([]float64, 100_000)
+		err = s.write(big)
+	}
+	fmt.Printf("%t %v", errors.Is(err, syscall.EFBIG), err)
+}
+
+func TestFullDisk(t *testing.T) {
+	s, _ := newStore(t)
+	old := put(t, s, keyA, 0)
+	out, err := child("full disk", s.Dir, sslkit.Config{}).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"true", "runs: writing", s.path(keyA, "record.json")} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the writer says %q, without %q", out, want)
+		}
+	}
+	if got, err := s.Get(keyA); err != nil || !reflect.DeepEqual(got, old) {
+		t.Errorf("the old record is %+v, %v", got, err)
+	}
+	if entries, err := os.ReadDir(s.path(keyA)); err != nil || len(entries) != 1 {
+		t.Errorf("left are %v, %v", entries, err)
+	}
+	put(t, s, keyA, 1) // there is room again
 }
 
 // Where nothing can be written the old record stays. A folder in the place of the file that is to come first stands for all
