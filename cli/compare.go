@@ -283,7 +283,7 @@ func (c *cli) trainAlone(ctx context.Context, store *runs.Store, variants []stud
 			if err != nil {
 				return err
 			}
-			child := exec.Command(self, "pretrain", "--config", file, "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet))
+			child := exec.Command(self, "pretrain", "--config", file, "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet), "--tracker", c.tracker)
 			child.Stdout, child.Stderr = io.Discard, os.Stderr
 			if err := child.Run(); err != nil {
 				if ctx.Err() != nil || child.ProcessState.ExitCode() == exitInterrupted {

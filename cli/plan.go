@@ -162,7 +162,7 @@ func (c *cli) inParallel(ctx context.Context, store *runs.Store, n int, tasks []
 	}
 	children := make([]*exec.Cmd, n)
 	for i := range children {
-		children[i] = exec.Command(self, "work", file.Name(), "--first", strconv.Itoa(1+i*len(tasks)/n), "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet))
+		children[i] = exec.Command(self, "work", file.Name(), "--first", strconv.Itoa(1+i*len(tasks)/n), "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet), "--tracker", c.tracker)
 		children[i].Stdout, children[i].Stderr = io.Discard, &lines{to: os.Stderr, name: fmt.Sprintf("[%d] ", i+1)}
 		if err = children[i].Start(); err != nil {
 			children = children[:i]

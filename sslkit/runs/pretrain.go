@@ -263,7 +263,7 @@ func (s *Store) pretrain(ctx context.Context, j *Job) (*Record, error) {
 		} else {
 			s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
 		}
-		return r, nil
+		return r, s.tell(ctx, j, r)
 	}
 	unlock, err := s.lock(ctx, j.Key)
 	if err != nil {
@@ -302,7 +302,17 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 	}
 	if run != nil {
 		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: compiling", j)})
-		if r.History, err = run.Pretrain(ctx); err != nil {
+		curves, err := s.curves(ctx, j, r.Started)
+		if err != nil {
+			return nil, err
+		}
+		run.Ended = curves.write
+		r.History, err = run.Pretrain(ctx)
+		if err == nil {
+			curves.write(r.History) // of a run that was stopped after its last step
+		}
+		curves.close(err)
+		if err != nil {
 			if errors.Is(err, sslkit.ErrInterrupted) { // show how far it got
 				err = errors.Join(err, s.write(r))
 			}

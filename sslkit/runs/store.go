@@ -32,6 +32,9 @@ type Store struct {
 	// run's: it is kept in the record.
 	Alone bool
 
+	// Tracker is told of each run that is trained or found; nil: none.
+	Tracker *Tracker
+
 	// Shipped is the folder of records that came with the checkout, "" for none: see [Shipment].
 	Shipped string
 	index   sync.Once
