@@ -84,11 +84,6 @@ type curves struct {
 	ctx     context.Context // of requests
 }
 
-func (s *Store) curves(ctx context.Context, j *Job, began time.Time) (*curves, error) {
-	c := &curves{s: s, j: j, began: began, ctx: context.WithoutCancel(ctx)} // an interrupted run ends its epoch, too
-	return c, s.track(c)
-}
-
 // at is when an epoch ended, of those that an earlier process trained by their seconds.
 func (c *curves) at(h sslkit.History, epoch int) time.Time {
 	if epoch == len(h.Loss)-1 {
@@ -209,11 +204,11 @@ func (s *Store) tell(ctx context.Context, j *Job, r *Record) error {
 	if s.Tracker == nil || len(r.History.Loss) == 0 {
 		return nil
 	}
-	c, err := s.curves(ctx, j, r.Started)
-	if err != nil {
+	c := &curves{s: s, j: j, began: r.Started, ctx: context.WithoutCancel(ctx)}
+	if err := s.track(c); err != nil {
 		return err
 	}
-	err = c.log(r.History)
+	err := c.log(r.History)
 	c.close(err)
 	return err
 }

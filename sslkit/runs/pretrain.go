@@ -292,6 +292,15 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	curves := &curves{s: s, j: j, began: time.Now(), ctx: context.WithoutCancel(ctx)} // an interrupted run ends its epoch, too
+	if r != nil {
+		curves.began = r.Started
+	}
+	if run != nil {
+		if err := s.track(curves); err != nil {
+			return nil, err
+		}
+	}
 	if r == nil { // what cannot be begun leaves no record
 		s.announce(j)
 		r = &Record{Key: j.Key, Config: j.Config, Revision: j.Revision(), Version: Version(), Backend: j.choice,
@@ -302,10 +311,6 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 	}
 	if run != nil {
 		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: compiling", j)})
-		curves, err := s.curves(ctx, j, r.Started)
-		if err != nil {
-			return nil, err
-		}
 		run.Ended = curves.write
 		r.History, err = run.Pretrain(ctx)
 		if err == nil {
