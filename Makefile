@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench bench-gpu notebooks lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu doors notebooks lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -71,6 +71,10 @@ bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with
 bench-gpu: go-present ## Measure on a GPU: smoke runs, paper tests, steps beside JAX and PyTorch; see bench/gpu.
 	@env/lab bench/gpu
 
+doors: go-present backend $(LAB)/doors-venv/ready ## Check encoders that leave and come in by timm and PyTorch, which takes 2 GB of disk.
+	@env/lab go build -o $(LAB)/bin/sslkit ./cmd/sslkit
+	@env/lab $(LAB)/doors-venv/bin/python env/doors.py
+
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)
 
@@ -96,6 +100,10 @@ $(LAB)/venv/ready: env/requirements.txt env/venv
 
 $(LAB)/bench-venv/ready: bench/requirements.txt bench/venv
 	@env/step "JAX and PyTorch" env PYTHON='$(PYTHON)' bench/venv
+	@touch $@
+
+$(LAB)/doors-venv/ready: env/doors.txt bench/venv
+	@env/step "PyTorch, timm and TensorBoard" env PYTHON='$(PYTHON)' bench/venv $(LAB)/doors-venv env/doors.txt
 	@touch $@
 
 $(LAB)/bin/gonb: tools/go.mod tools/go.sum tools/kernel/said.go env/kernel

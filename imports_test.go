@@ -26,11 +26,12 @@ var mayImport = map[string][]string{
 	"notebooks":  {"data", "show", "sslkit", "sslkit/*", "widgets"},
 	"show":       {"data", "sslkit", "sslkit/*", "widgets"},
 
-	"sslkit/study":  append([]string{"data", "sslkit/plane", "sslkit/recipe", "sslkit/runs"}, belowRuns...),
-	"sslkit/recipe": append([]string{"data", "internal/shorten"}, belowRuns...),
-	"sslkit/runs":   append([]string{"data", "internal/mlflow", "internal/sealed", "internal/tfevents", "sslkit/pjrt"}, belowRuns...),
-	"sslkit/eval":   {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
-	"sslkit":        {"internal/sealed", "internal/shard", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
+	"sslkit/study":     append([]string{"data", "sslkit/plane", "sslkit/recipe", "sslkit/runs"}, belowRuns...),
+	"sslkit/recipe":    append([]string{"data", "internal/shorten"}, belowRuns...),
+	"sslkit/runs":      append([]string{"data", "internal/mlflow", "internal/sealed", "internal/tfevents", "sslkit/pjrt", "sslkit/published"}, belowRuns...),
+	"sslkit/published": {"sslkit/nn"},
+	"sslkit/eval":      {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
+	"sslkit":           {"internal/sealed", "internal/shard", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
 	"sslkit/nn": {"internal/shard"}, "sslkit/view": {"internal/shard"}, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil, "sslkit/plane": nil,
 	"sslkit/pjrt": {"sslkit/pjrt/conv"}, "sslkit/pjrt/conv": nil,

@@ -3,7 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +14,9 @@ import (
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/published"
 	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/widgets"
 )
 
 // configFlags say which run is meant: a preset or a file, and what is changed in it.
@@ -30,6 +35,11 @@ type configFlags struct {
 	rate               float64
 	set                []string
 	several            []int64 // seeds, of commands that repeat a run
+
+	init, initPixels string // a file that the encoder comes from
+	initHeads        int
+	asItIs           bool // without --method such an encoder is meant itself, not what is trained from it
+	note             func(string)
 }
 
 // add defines the flags that every command on runs has, and those for a choice of method, and for a single
@@ -44,6 +54,9 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
 	if method {
 		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sslkit.Methods(), ", ")+"; see 'sslkit methods'")
+		s.StringVar(&f.init, "init", "", "`FILE` of safetensors, with timm's or torchvision's names, that the encoder starts from, or the folder of an export")
+		s.StringVar(&f.initPixels, "init-pixels", "", "how images of that encoder are normalised, where no config.json beside it says so: imagenet or half")
+		s.IntVar(&f.initHeads, "init-heads", 0, "heads of its attention, where neither config.json nor a usual width says so")
 		s.IntSliceVar(&f.angles, "angles", nil, "angles in `DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
 	}
 	if seed {
@@ -60,6 +73,7 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.StringArrayVar(&f.set, "set", nil, "`FIELD=VALUE`: change any field of the configuration, as --print-config shows them; may be repeated")
 	s.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
 	cmd.Flags().AddFlagSet(s)
+	f.note = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), widgets.Printable(text)) }
 	f.flags = cmd.Flags()
 	complete(cmd, "preset", f.completePreset)
 	complete(cmd, "data", completeData)
@@ -123,6 +137,14 @@ func (f *configFlags) config() (c sslkit.Config, err error) {
 	if err := f.setBackbone(sslkit.Backbone(c.Method)); err != nil {
 		return c, err
 	}
+	if f.method == "given" && f.init == "" && f.file == "" {
+		return c, usagef("--method given is an encoder out of a file: name it by --init")
+	}
+	if f.init != "" {
+		if c, err = f.setInit(c); err != nil {
+			return c, err
+		}
+	}
 	if given("method") && f.method != sslkit.NameOf(c.Method) {
 		switch {
 		case c.Role() != sslkit.SelfSupervised || !isBaseline(f.method):
@@ -149,6 +171,9 @@ func (f *configFlags) config() (c sslkit.Config, err error) {
 	}
 	if given("rate") {
 		c.Optimizer.Rate = f.rate
+	}
+	if f.init != "" && (f.method == "given" || f.asItIs && !given("method") && f.file == "") {
+		c = recipe.Given(c, *sslkit.Backbone(c.Method), filepath.Base(strings.TrimSuffix(f.init, ".safetensors")))
 	}
 	if given("method") && f.method == "random" && c.Role() == sslkit.SelfSupervised {
 		c = recipe.RandomInit(c)
@@ -190,7 +215,41 @@ func (f *configFlags) selfSupervised() string {
 }
 
 // isBaseline reports whether a method is one of those that stand beside every other.
-func isBaseline(method string) bool { return method == "supervised" || method == "random" }
+func isBaseline(method string) bool {
+	return method == "supervised" || method == "random" || method == "given"
+}
+
+// setInit makes the encoder the one of --init, and says what of the file is left out.
+func (f *configFlags) setInit(c sslkit.Config) (sslkit.Config, error) {
+	for _, flag := range []string{"arch", "depth", "width"} {
+		if f.flags.Changed(flag) {
+			return c, usagef("--%s: the file of --init says which network it is: leave that out", flag)
+		}
+	}
+	file, err := published.Read(f.init)
+	if err != nil {
+		return c, err
+	}
+	encoder, err := file.Encoder(f.initPixels, f.initHeads)
+	if err != nil {
+		return c, err
+	}
+	b := encoder.Backbone
+	note := fmt.Sprintf("%s: a %s of depth %d and width %d", f.init, b.Arch, b.Depth, b.Width)
+	if len(encoder.Left) > 0 {
+		note += ", without its classifier: " + strings.Join(encoder.Left, ", ")
+	}
+	// A vit reads images of its own size, which datasets of files can have.
+	if sized := slices.ContainsFunc([]string{"folder:", "photos", "captions:"}, func(kind string) bool { return strings.HasPrefix(c.Data.Name, kind) }); sized && b.Arch == "vit" && c.Data.Size == 0 {
+		c.Data.Size = encoder.Size
+		note += fmt.Sprintf("; images are read at %d pixels", encoder.Size)
+	}
+	if f.note != nil {
+		f.note(note)
+	}
+	*sslkit.Backbone(c.Method), c.Init = b, &sslkit.Init{File: file.Path, Digest: file.Digest}
+	return c, nil
+}
 
 func (f *configFlags) setBackbone(b *nn.Backbone) error {
 	if f.flags.Changed("arch") {

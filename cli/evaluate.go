@@ -27,12 +27,15 @@ flags say which run is meant, as those of pretrain do, and it is trained if need
 
 Beside a self-supervised encoder stand its baselines: the same backbone with random parameters, as
 it is drawn and with its batch norms fitted to the images, and trained on the labels
-(--baselines=false leaves them out). Measurements are kept like runs.`,
+(--baselines=false leaves them out). Measurements are kept like runs.
+
+With --init and without --method it is an encoder out of a file that is measured, as it is.`,
 		Example: `  sslkit evaluate 41f0
   sslkit evaluate --preset smoke --angles 0,180
   sslkit evaluate 41f0 --nonlinear 2 --json
   sslkit evaluate 41f0 --per-class 10 --baselines=false
   sslkit evaluate --method cpc --data moving-fashion --label direction
+  sslkit evaluate --init resnet18/model.safetensors --data folder:birds --set data.size=224 --baselines=false
   sslkit evaluate --method random`,
 		Args: count(0, 1, "the key of a run, or flags that say which is meant"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,11 +51,13 @@ it is drawn and with its batch norms fitted to the images, and trained on the la
 				return err
 			}
 			return c.compute(func(ctx context.Context, store *runs.Store) error {
-				return c.measure(ctx, store, config, o, baselines && (config.Role() == sslkit.SelfSupervised))
+				_, given := config.Method.(*eval.Given)
+				return c.measure(ctx, store, config, o, baselines && (given || config.Role() == sslkit.SelfSupervised))
 			})
 		},
 	}
 	f.add(cmd, true, true)
+	f.asItIs = true
 	probeFlags(cmd.Flags(), &o)
 	cmd.Flags().IntVar(&block, "nonlinear", 0, "also train a non-linear probe, with the network of RotNet's paper, on this `BLOCK` (1 is the first)")
 	cmd.Flags().BoolVar(&baselines, "baselines", true, "set the same backbone, random and supervised, beside a self-supervised encoder")

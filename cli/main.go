@@ -111,7 +111,7 @@ stopped goes on. Environment:
   sslkit runs list                   # what was run`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.plan(), c.work(), c.track(), c.featureMap(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
+	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.plan(), c.work(), c.track(), c.featureMap(), c.export(), c.embed(), c.neighbours(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
 	root.Args = nil // cobra's own check, which comes before that of flags
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print the result as JSON")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -289,7 +289,7 @@ func (c *cli) printTable(head []string, rows [][]string) error {
 
 var (
 	plain  = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-	prefix = regexp.MustCompile(`(?m)^(?:(?:sslkit|runs|recipe|study|eval|data|nn|optim|pjrt|show|widgets): )+`)
+	prefix = regexp.MustCompile(`(?m)^(?:(?:sslkit|runs|recipe|study|eval|data|nn|optim|pjrt|published|mlflow|show|widgets): )+`)
 )
 
 // quote writes a command line as a shell takes it.

@@ -23,7 +23,8 @@ when it was stopped. Ctrl-C saves and stops.`,
   sslkit pretrain --arch resnet --depth 8 --width 16 --epochs 5
   sslkit pretrain --method supervised --json
   sslkit pretrain --preset paper --data cifar10 --print-config >paper.json
-  sslkit pretrain --config paper.json --epochs 20`,
+  sslkit pretrain --config paper.json --epochs 20
+  sslkit pretrain --method simclr --init resnet18/model.safetensors --data photos`,
 		Args: count(0, 0, "flags only"),
 		RunE: func(*cobra.Command, []string) error {
 			config, err := f.config()

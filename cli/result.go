@@ -185,11 +185,7 @@ func saveCSV(result *study.Comparison, path string) error {
 func writeCSV(path string, lines [][]string) error {
 	for _, line := range lines {
 		for i, cell := range line {
-			cell = widgets.Printable(cell)
-			if _, err := strconv.ParseFloat(cell, 64); err != nil && cell != "" && strings.ContainsRune("=+-@\t\n", rune(cell[0])) {
-				cell = "'" + cell
-			}
-			line[i] = cell
+			line[i] = plainCell(cell)
 		}
 	}
 	var text bytes.Buffer
@@ -197,6 +193,15 @@ func writeCSV(path string, lines [][]string) error {
 		return err
 	}
 	return renameio.WriteFile(path, text.Bytes(), 0o644)
+}
+
+// plainCell is a cell that no spreadsheet computes.
+func plainCell(cell string) string {
+	cell = widgets.Printable(cell)
+	if _, err := strconv.ParseFloat(cell, 64); err != nil && cell != "" && strings.ContainsRune("=+-@\t\n", rune(cell[0])) {
+		cell = "'" + cell
+	}
+	return cell
 }
 
 // captioned is a table for people.

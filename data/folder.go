@@ -435,3 +435,41 @@ func reason(err error) error {
 	}
 	return err
 }
+
+// File is the path of example i of a dataset of images in files of the user's, "" of others.
+func File(src Source, i int) string {
+	for {
+		switch s := src.(type) {
+		case interface{ part() *subset }:
+			src, i = s.part().Source, int(s.part().index[i])
+		case ofFiles:
+			return s.images().file(i)
+		default:
+			return ""
+		}
+	}
+}
+
+// Image reads one image file as [Open] reads those of a folder: its middle square, in so many pixels, [size, size, channels] row by
+// row, where channels are 3, or 1 for grey.
+func Image(path string, size, channels int) ([]uint8, error) {
+	file, _, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	img, err := decodeImage(file)
+	if err != nil {
+		return nil, fmt.Errorf("data: %s: %w", legible(path), err)
+	}
+	pixels := make([]uint8, 3*size*size)
+	rgb(img.square(size), pixels)
+	if channels == 3 {
+		return pixels, nil
+	}
+	gray := make([]uint8, size*size)
+	for i := range gray { // Rec. 601, as image/color's
+		r, g, b := int(pixels[3*i]), int(pixels[3*i+1]), int(pixels[3*i+2])
+		gray[i] = uint8((299*r + 587*g + 114*b + 500) / 1000)
+	}
+	return gray, nil
+}

@@ -31,6 +31,7 @@ type Config struct {
 	Backend   string // name of a pjrt.Choice; a request without one gets this machine's
 	Devices   int    // among which each batch is divided; 0 and 1 are one, of which the key says nothing
 	Precision string // of products in training, see nn.MixedPrecision: "bf16", or "" and "float32", of which the key says nothing
+	Init      *Init  // parameters that the encoder starts from; nil: random ones
 }
 
 // BF16 is the precision of products in bfloat16.
@@ -47,10 +48,11 @@ type written struct {
 	Backend   string          `json:"backend,omitempty"`
 	Devices   int             `json:"devices,omitempty"`
 	Precision string          `json:"precision,omitempty"`
+	Init      *Init           `json:"init,omitempty"`
 }
 
 func (c Config) written() (written, error) {
-	w := written{json.RawMessage("{}"), c.Data, c.Epochs, c.Batch, c.Optimizer, c.Seed, c.Backend, several(c.Devices), mixed(c.Precision)}
+	w := written{json.RawMessage("{}"), c.Data, c.Epochs, c.Batch, c.Optimizer, c.Seed, c.Backend, several(c.Devices), mixed(c.Precision), c.Init}
 	if c.Method == nil {
 		return w, nil
 	}
@@ -98,7 +100,7 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 	if err := strict(text, &w, Config{}.fields()); err != nil {
 		return err
 	}
-	*c = Config{nil, w.Data, w.Epochs, w.Batch, w.Optimizer, w.Seed, w.Backend, several(w.Devices), mixed(w.Precision)}
+	*c = Config{nil, w.Data, w.Epochs, w.Batch, w.Optimizer, w.Seed, w.Backend, several(w.Devices), mixed(w.Precision), w.Init}
 	var named map[string]json.RawMessage
 	if len(w.Method) > 0 {
 		if err := json.Unmarshal(w.Method, &named); err != nil {
@@ -214,11 +216,24 @@ func (c Config) Validate() error {
 	if c.Data.Train < 0 || c.Data.Test < 0 {
 		bad("%d training and %d test examples: choose numbers above 0, or 0 for all", c.Data.Train, c.Data.Test)
 	}
+	if c.Init != nil && c.Init.File == "" && c.Init.Digest == "" {
+		bad("init names no file: give its path (--init)")
+	}
+	if m, ok := c.Method.(Given); ok && m.NeedsInit() != (c.Init != nil) {
+		if c.Init == nil {
+			bad("%s is an encoder out of a file: name one (--init)", TitleOf(c.Method))
+		} else {
+			bad("the random encoder starts from no file: leave init out")
+		}
+	}
 	if r.Role == Untrained {
 		if c.Epochs != 0 || c.Batch != 0 || several(c.Devices) != 0 || mixed(c.Precision) != "" || !reflect.DeepEqual(c.Optimizer, Optimizer{}) {
 			bad("the random encoder is not trained: leave out epochs, batch, devices, precision and optimizer")
 		}
 		return errors.Join(errs...)
+	}
+	if c.Init != nil && r.Role == Instrument {
+		bad("%s measures by a network of its own: leave init out", TitleOf(c.Method))
 	}
 	least := 1
 	if m, ok := c.Method.(Crowded); ok {
@@ -353,6 +368,9 @@ func (c Config) KeyAt(r Revision) string {
 	w, err := c.written()
 	if err != nil {
 		panic(err) // whoever has not called Validate
+	}
+	if w.Init != nil {
+		w.Init = &Init{Digest: w.Init.Digest} // wherever the file is
 	}
 	return Hash(struct {
 		written

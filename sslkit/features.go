@@ -52,36 +52,51 @@ func (e *Encoder) Close() { e.exec.Finalize() }
 // Features encodes every example of ds once, in its order: one [n][D] matrix for each node of read.
 func (e *Encoder) Features(ctx context.Context, ds train.Dataset) ([][][]float32, error) {
 	var features [][][]float32
+	err := e.Each(ctx, ds, func(rows [][][]float32) error {
+		if features == nil {
+			features = make([][][]float32, len(rows))
+		}
+		for i, r := range rows {
+			features[i] = append(features[i], r...)
+		}
+		return nil
+	})
+	return features, err
+}
+
+// Each is Features a batch at a time, of which only take keeps anything.
+func (e *Encoder) Each(ctx context.Context, ds train.Dataset, take func(rows [][][]float32) error) error {
 	for batch, err := range ds.Iter() {
 		if err != nil {
-			return nil, fmt.Errorf("sslkit: reading %s: %w", ds.Name(), err)
+			return fmt.Errorf("sslkit: reading %s: %w", ds.Name(), err)
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		out, err := e.exec.Call(batch.Inputs[0])
 		if err != nil {
-			return nil, Explain("sslkit: encoding "+ds.Name(), err)
+			return Explain("sslkit: encoding "+ds.Name(), err)
 		}
-		if features == nil {
-			features = make([][][]float32, len(out))
-		}
+		rows := make([][][]float32, len(out))
 		for i, f := range out {
 			flat, err := tensors.CopyFlatData[float32](f)
 			if err != nil {
-				return nil, fmt.Errorf("sslkit: reading features: %w", err)
+				return fmt.Errorf("sslkit: reading features: %w", err)
 			}
 			d := f.Shape().Dim(1)
 			for ; len(flat) > 0; flat = flat[d:] {
-				features[i] = append(features[i], flat[:d:d])
+				rows[i] = append(rows[i], flat[:d:d])
 			}
 			f.MustFinalizeAll()
 		}
 		if err := batch.Finalize(); err != nil {
-			return nil, fmt.Errorf("sslkit: releasing a batch: %w", err)
+			return fmt.Errorf("sslkit: releasing a batch: %w", err)
+		}
+		if err := take(rows); err != nil {
+			return err
 		}
 	}
-	return features, nil
+	return nil
 }
 
 // Features is an [Encoder] used once.

@@ -56,7 +56,7 @@ func (m *IJEPA) Validate() error {
 	case !(m.Momentum >= 0 && m.Momentum <= 1) || !(m.MinScale >= 0 && m.MinScale <= 1):
 		return fmt.Errorf("sslkit: momentum %g and min_scale %g: both must be in [0, 1]", m.Momentum, m.MinScale)
 	}
-	return m.Backbone.Validate()
+	return errors.Join(m.Backbone.Bare(), m.Backbone.Validate())
 }
 
 // Reports lists the spread of the images' unit mean targets, 0 in a collapse, and the share of the targets' variance that is predicted.

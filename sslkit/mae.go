@@ -1,6 +1,7 @@
 package sslkit
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -63,7 +64,7 @@ func (m *MAE) Validate() error {
 	case m.Pad > 0 && m.MinScale > 0:
 		return fmt.Errorf("sslkit: a crop is of fixed size, by pad %d, or of random size, by min_scale %g: set one of them to 0", m.Pad, m.MinScale)
 	}
-	return m.Backbone.Validate()
+	return errors.Join(m.Backbone.Bare(), m.Backbone.Validate())
 }
 
 // Reports lists the share of the variance of the hidden patches' targets that is predicted; 0 where they have none to predict, as

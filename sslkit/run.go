@@ -54,6 +54,8 @@ type Run struct {
 	Monitor func(r *Run, epoch int) (map[string]float64, error)
 	// Progress is called after each step.
 	Progress func(Progress)
+	// Init sets parameters, if it is set, when the variables exist, before the method's own Start and the first step.
+	Init func(r *Run) error
 	// Ended is called, if set, after each epoch, with the history up to it.
 	Ended func(History)
 	// Resumed is called, if set, where Pretrain goes on from a checkpoint. Damaged ones that it passed over are named in it.
@@ -175,11 +177,19 @@ func (l *loop) run(fresh bool) error {
 		opt = m.Optimizer(opt)
 	}
 	trainer := train.NewTrainer(l.Backend, l.Store, step, nil, opt, l.metrics(), nil)
-	if m, ok := l.Method.(Starter); ok && fresh {
+	starter, starts := l.Method.(Starter)
+	if fresh && (starts || l.Init != nil) {
 		if err := l.initialise(trainer); err != nil {
 			return err
 		}
-		if err := m.Start(l.Run); err != nil {
+	}
+	if fresh && l.Init != nil {
+		if err := l.Init(l.Run); err != nil {
+			return err
+		}
+	}
+	if fresh && starts {
+		if err := starter.Start(l.Run); err != nil {
 			return fmt.Errorf("sslkit: starting %T: %w", l.Method, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package sslkit
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -55,7 +56,7 @@ func (m *SimMIM) Validate() error {
 	case !(m.MinScale >= 0 && m.MinScale <= 1) || m.Pad < 0 || m.Pad > 0 && m.MinScale > 0:
 		return fmt.Errorf("sslkit: min_scale %g and pad %d: choose a crop of a share of at most 1, or a shift of some pixels, or neither", m.MinScale, m.Pad)
 	}
-	return m.Backbone.Validate()
+	return errors.Join(m.Backbone.Bare(), m.Backbone.Validate())
 }
 
 // Reports lists the share of the masked pixels' mean absolute deviation that is predicted; the mean colour everywhere has 0.

@@ -168,9 +168,40 @@ func (r *Random) Loss(*model.Scope, sslkit.Batch) *Node {
 	return nil
 }
 
+// NeedsInit is false: its parameters are drawn.
+func (r *Random) NeedsInit() bool { return false }
+
 // Encode is the backbone.
 func (r *Random) Encode(scope *model.Scope, image *Node) []*Node {
 	return r.Backbone.Stages(scope.In("encoder"), image)
+}
+
+// Given is an encoder that others trained, out of the file that its configuration names: it is evaluated as it is.
+type Given struct {
+	Backbone nn.Backbone `json:"backbone"`
+	Name     string      `json:"name,omitempty"` // for people
+}
+
+// Title is what it is called.
+func (g *Given) Title() string {
+	if g.Name == "" {
+		return "given"
+	}
+	return g.Name
+}
+
+// NeedsInit is true.
+func (g *Given) NeedsInit() bool { return true }
+
+// Loss panics: there is nothing to train it by.
+func (g *Given) Loss(*model.Scope, sslkit.Batch) *Node {
+	exceptions.Panicf("eval: an encoder out of a file is not trained: start a method from it (--method NAME --init FILE)")
+	return nil
+}
+
+// Encode is the backbone.
+func (g *Given) Encode(scope *model.Scope, image *Node) []*Node {
+	return g.Backbone.Stages(scope.In("encoder"), image)
 }
 
 // RandomInit returns a store with fresh parameters from seed: the row that a method must beat to have learnt anything. The

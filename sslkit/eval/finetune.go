@@ -137,22 +137,8 @@ func (m *tuned) Loss(scope *model.Scope, b sslkit.Batch) *Node {
 
 // Start copies the encoder.
 func (m *tuned) Start(r *sslkit.Run) error {
-	to := make(map[string]*model.Variable)
-	for v := range r.Store.Scope("/encoder").IterVariables() {
-		to[v.Path()] = v
-	}
-	for v := range m.from.Scope("/encoder").IterVariables() {
-		t := to[v.Path()]
-		if t == nil || !t.Shape().Equal(v.Shape()) {
-			return fmt.Errorf("eval: the store's %s %s is not one of this backbone: it holds another encoder", v.Path(), v.Shape())
-		}
-		if err := nn.CopyValue(t, v); err != nil {
-			return fmt.Errorf("eval: %w", err)
-		}
-		delete(to, v.Path())
-	}
-	if len(to) > 0 {
-		return fmt.Errorf("eval: the store lacks %d variables of the encoder: load the checkpoint of a method with this backbone, or take the store of RandomInit", len(to))
+	if err := sslkit.CopyEncoder(r.Store, m.from); err != nil {
+		return fmt.Errorf("eval: %w", err)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
@@ -31,14 +32,28 @@ import (
 
 // Backbone says which network encodes the images, the clips or the texts. It is plain data, for configurations.
 type Backbone struct {
-	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "nin" or "vit"; of clips "frames"; of texts "words"
-	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; nin: 3 to 5 blocks of 3 layers; vit: blocks; frames: layers; words: 1
+	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "resnet34", "nin" or "vit"; of clips "frames"; of texts "words"
+	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; resnet34: 34; nin: 3 to 5 blocks of 3 layers; vit: blocks; frames: layers; words: 1
 	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's tokens, of 32; of a frame or a word
 	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple
 
 	State  int `json:"state,omitempty"`  // frames: units of the GRU that goes over them; 0: there is none
 	Words  int `json:"words,omitempty"`  // words: size of the vocabulary, with the four tokens that are no words
 	Length int `json:"length,omitempty"` // words: tokens of a text, with its start and end; what is longer is cut off
+
+	// As others build and publish networks. What is left out is as it was before there were these fields.
+	Stem   string `json:"stem,omitempty"`             // resnet18 and resnet34: "imagenet", a 7x7 layer of stride 2 and max pooling; "": a 3x3 layer
+	Class  bool   `json:"class_token,omitempty"`      // vit: with a token before those of the patches, which the maps leave out
+	Learnt bool   `json:"learnt_positions,omitempty"` // vit: positions are parameters, for images of one size
+	Heads  int    `json:"heads,omitempty"`            // vit: of attention; 0: see [ViT]
+	Pixels string `json:"pixels,omitempty"`           // "imagenet" or "half", see [PixelNorms]; grey images are repeated in three channels. "": [Centre]
+}
+
+// PixelNorms are the mean and deviation that pixels in [0, 1] are normalised with, for networks that others trained: of ImageNet's
+// three channels, or 0.5 both.
+var PixelNorms = map[string]struct{ Mean, Std [3]float64 }{
+	"imagenet": {[3]float64{0.485, 0.456, 0.406}, [3]float64{0.229, 0.224, 0.225}},
+	"half":     {[3]float64{0.5, 0.5, 0.5}, [3]float64{0.5, 0.5, 0.5}},
 }
 
 // ResNet is the residual network that He et al. 2016, "Deep Residual Learning for Image Recognition", Sec. 4.2, made for
@@ -49,6 +64,9 @@ func ResNet(depth, width int) Backbone { return Backbone{Arch: "resnet", Depth: 
 // images of 32 pixels: one 3x3 layer of stride 1, and no pooling (Chen et al. 2020, "A Simple Framework for Contrastive Learning of
 // Visual Representations", App. B.9). Its usual width is 64: four stages of 64, 128, 256 and 512 channels.
 func ResNet18(width int) Backbone { return Backbone{Arch: "resnet18", Depth: 18, Width: width} }
+
+// ResNet34 is the same of 34 layers.
+func ResNet34(width int) Backbone { return Backbone{Arch: "resnet34", Depth: 34, Width: width} }
 
 // NIN is the Network-in-Network of RotNet's CIFAR-10 experiments (Gidaris et al. 2018, "Unsupervised Representation
 // Learning by Predicting Image Rotations", Sec. 3.1). The paper has 3, 4 or 5 blocks, of width 192.
@@ -71,6 +89,15 @@ func (b Backbone) Validate() error {
 	if b.Arch != "frames" && b.State != 0 || b.Arch != "words" && (b.Words != 0 || b.Length != 0) {
 		return fmt.Errorf("nn: a state of %d is for frames, %d words in texts of %d for words, not for a %s: leave them out", b.State, b.Words, b.Length, b.Arch)
 	}
+	if _, known := PixelNorms[b.Pixels]; b.Pixels != "" && !known || b.Pixels != "" && b.Input() != Images {
+		return fmt.Errorf(`nn: pixels %q: choose "imagenet" or "half" for a network of images, or leave them out`, b.Pixels)
+	}
+	if b.Stem != "" && (b.Stem != "imagenet" || basicBlocks[b.Arch] == nil) {
+		return fmt.Errorf(`nn: a stem %q: a resnet18 or resnet34 may have "imagenet"; leave it out elsewhere`, b.Stem)
+	}
+	if b.Arch != "vit" && (b.Class || b.Learnt || b.Heads != 0) {
+		return fmt.Errorf("nn: class_token, learnt_positions and heads are of a vit, not of a %s: leave them out", b.Arch)
+	}
 	switch b.Arch {
 	case "frames":
 		if b.Depth < 1 || b.Depth > 8 || b.Width < 1 || b.State < 0 {
@@ -88,12 +115,12 @@ func (b Backbone) Validate() error {
 		if b.Width < 1 {
 			return fmt.Errorf("nn: a resnet's width is at least 1 (16 in the paper), not %d", b.Width)
 		}
-	case "resnet18":
-		if b.Depth != 18 {
-			return fmt.Errorf("nn: a resnet18's depth is 18, not %d", b.Depth)
+	case "resnet18", "resnet34":
+		if b.Arch != fmt.Sprint("resnet", b.Depth) {
+			return fmt.Errorf("nn: a %s's depth is %s, not %d", b.Arch, b.Arch[len("resnet"):], b.Depth)
 		}
 		if b.Width < 1 {
-			return fmt.Errorf("nn: a resnet18's width is at least 1 (64 in the paper), not %d", b.Width)
+			return fmt.Errorf("nn: a %s's width is at least 1 (64 in the paper), not %d", b.Arch, b.Width)
 		}
 	case "nin":
 		if b.Depth < 3 || b.Depth > 5 {
@@ -109,11 +136,14 @@ func (b Backbone) Validate() error {
 		if b.Width < 32 || b.Width%32 != 0 {
 			return fmt.Errorf("nn: a vit's width is a positive multiple of 32 (768 in ViT-B), not %d", b.Width)
 		}
+		if b.Heads < 0 || b.Heads > 0 && b.Width%b.Heads != 0 {
+			return fmt.Errorf("nn: a vit's heads divide its width of %d, %d do not", b.Width, b.Heads)
+		}
 		if b.Patch < 1 {
 			return fmt.Errorf("nn: a vit's patch is at least 1 pixel (16 in ViT-B; 4 for images of 32), not %d", b.Patch)
 		}
 	default:
-		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "nin" or "vit", of clips "frames", of texts "words"`, b.Arch)
+		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "resnet34", "nin" or "vit", of clips "frames", of texts "words"`, b.Arch)
 	}
 	return nil
 }
@@ -139,10 +169,10 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 		return b.wordStages(scope, image)
 	}
 	checkImage("Backbone.Stages", image)
-	x := Centre(image)
+	x := b.normalise(image)
 	switch b.Arch {
-	case "resnet18":
-		return resnet18(scope, x, b.Width)
+	case "resnet18", "resnet34":
+		return imageNetResNet(scope, x, basicBlocks[b.Arch], b.Width, b.Stem != "")
 	case "nin":
 		return nin(scope, x, b.Depth, b.Width)
 	case "vit":
@@ -157,7 +187,7 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 func (b Backbone) Parts() [][]string {
 	stages, name := 3, "stage_%d"
 	switch b.Arch {
-	case "resnet18":
+	case "resnet18", "resnet34":
 		stages = 4
 	case "nin":
 		stages, name = b.Depth, "block_%d"
@@ -182,10 +212,16 @@ func (b Backbone) Parts() [][]string {
 		parts[i] = []string{fmt.Sprintf(name, i+1)}
 	}
 	switch b.Arch {
-	case "resnet", "resnet18":
+	case "resnet", "resnet18", "resnet34":
 		parts[0] = append(parts[0], "stem")
 	case "vit":
 		parts[0] = append(parts[0], "patch")
+		if b.Class {
+			parts[0] = append(parts[0], "class")
+		}
+		if b.Learnt {
+			parts[0] = append(parts[0], "positions")
+		}
 		parts[stages-1] = append(parts[stages-1], "norm")
 	}
 	return parts
@@ -193,3 +229,43 @@ func (b Backbone) Parts() [][]string {
 
 // Centre maps pixels in [0, 1] to [-2, 2], mid-grey to 0.
 func Centre(image *Node) *Node { return MulScalar(AddScalar(image, -0.5), 1/0.25) }
+
+// Blocks are those of each stage, of a residual network or a vit.
+func (b Backbone) Blocks() []int {
+	switch b.Arch {
+	case "resnet":
+		n := (b.Depth - 2) / 6
+		return []int{n, n, n}
+	case "vit":
+		var blocks []int
+		stages := min(b.Depth, 4)
+		for i := range stages {
+			blocks = append(blocks, (i+1)*b.Depth/stages-i*b.Depth/stages)
+		}
+		return blocks
+	}
+	return slices.Clone(basicBlocks[b.Arch])
+}
+
+// normalise is [Centre], or what Pixels says.
+func (b Backbone) normalise(image *Node) *Node {
+	if b.Pixels == "" {
+		return Centre(image)
+	}
+	if image.Shape().Dim(-1) == 1 {
+		image = Concatenate([]*Node{image, image, image}, -1)
+	}
+	norm := PixelNorms[b.Pixels]
+	row := func(v [3]float64) *Node {
+		return ConvertDType(Const(image.Graph(), [][][][]float64{{{v[:]}}}), image.DType())
+	}
+	return Div(Sub(image, row(norm.Mean)), row(norm.Std))
+}
+
+// Bare says why b cannot be shown some patches only, by [Backbone.Embed] and [Backbone.Transform].
+func (b Backbone) Bare() error {
+	if b.Class || b.Learnt || b.Pixels != "" {
+		return fmt.Errorf("nn: a network with a class token, learnt positions or pixels of its own is not shown patches only: leave class_token, learnt_positions and pixels out, or choose another method")
+	}
+	return nil
+}

@@ -25,14 +25,23 @@ func resnet(scope *model.Scope, x *Node, n, width int) []*Node {
 	return maps
 }
 
-// resnet18 is a 3x3 layer and 4 stages of 2 basic blocks, of width to 8*width channels, all but the first of which halve the
-// height and width. Where that changes the shape, shortcuts are projections: option B, as in torchvision's.
-func resnet18(scope *model.Scope, x *Node, width int) []*Node {
-	x = convNormReLU(scope.In("stem"), x, width, 3) // NxHxWxw
+// basicBlocks are those of each of the four stages of the networks that He et al. 2016 made for ImageNet of them (Table 1).
+var basicBlocks = map[string][]int{"resnet18": {2, 2, 2, 2}, "resnet34": {3, 4, 6, 3}}
+
+// imageNetResNet is a stem and 4 stages of so many basic blocks, of width to 8*width channels, all but the first of which halve
+// the height and width. Where that changes the shape, shortcuts are projections: option B, as in torchvision's. The stem is a 3x3
+// layer, or where large the paper's 7x7 layer and max pooling, which halve the height and width each.
+func imageNetResNet(scope *model.Scope, x *Node, blocks []int, width int, large bool) []*Node {
+	if large {
+		stem := scope.In("stem")
+		x = maxPool(relu(BatchNorm(stem.In("norm"), Conv(stem.In("conv"), x, width, 7, 2, false)))) // NxH/4xW/4xw
+	} else {
+		x = convNormReLU(scope.In("stem"), x, width, 3) // NxHxWxw
+	}
 	var maps []*Node
-	for i := range 4 {
+	for i, n := range blocks {
 		stage := scope.In("stage_%d", i+1)
-		for j := range 2 {
+		for j := range n {
 			stride := 1
 			if i > 0 && j == 0 {
 				stride = 2

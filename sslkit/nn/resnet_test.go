@@ -2,6 +2,7 @@ package nn
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -121,4 +122,39 @@ func TestPaperResNetShortcut(t *testing.T) {
 		}
 	}
 	near(t, "shortcut", got, want, 0)
+}
+
+// ResNet-34 has 21,797,672 parameters in torchvision, ResNet-18 11,689,512, both with a 7x7 stem and 1000 classes. With that stem
+// maps of 224 pixels are 56, 28, 14 and 7. Reference: He et al. 2016, Table 1; torchvision's resnet34.
+func TestPaperResNet34(t *testing.T) {
+	for _, test := range []struct {
+		b    Backbone
+		want int
+	}{{ResNet18(64), 11689512}, {ResNet34(64), 21797672}} {
+		test.b.Stem = "imagenet"
+		if trained, _ := count(t, test.b, 3); trained != test.want-513000 {
+			t.Errorf("%s has %d parameters, want %d", test.b.Arch, trained, test.want-513000)
+		}
+	}
+	b := ResNet34(2)
+	b.Stem, b.Pixels = "imagenet", "imagenet"
+	maps := outline(t, goBackend(t), model.NewStore(), shapes.Make(dtypes.Float32, 1, 224, 224, 1), b.Stages) // grey, repeated
+	if want := [][]int{{1, 56, 56, 2}, {1, 28, 28, 4}, {1, 14, 14, 8}, {1, 7, 7, 16}}; !reflect.DeepEqual(maps, want) {
+		t.Errorf("maps %v, want %v", maps, want)
+	}
+}
+
+// What is for others' networks is refused elsewhere, with the field's name.
+func TestPublishedFields(t *testing.T) {
+	for want, b := range map[string]Backbone{
+		"stem":        {Arch: "resnet", Depth: 8, Width: 4, Stem: "imagenet"},
+		"class_token": {Arch: "nin", Depth: 3, Width: 6, Class: true},
+		"heads":       {Arch: "vit", Depth: 1, Width: 32, Patch: 4, Heads: 5},
+		"pixels":      {Arch: "resnet18", Depth: 18, Width: 4, Pixels: "mine"},
+		"34":          {Arch: "resnet34", Depth: 18, Width: 4},
+	} {
+		if err := b.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", b, err, want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package nn
 import (
 	"math"
 
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
@@ -18,16 +19,40 @@ func vit(scope *model.Scope, x *Node, b Backbone, looked bool) (maps []*Node, we
 	}
 	n, grid, p, c := x.Shape().Dim(0), h/b.Patch, b.Patch, x.Shape().Dim(3)
 	x = TransposeAllAxes(Reshape(x, n, grid, p, grid, p, c), 0, 1, 3, 2, 4, 5)
-	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c))                    // NxLxD
-	maps, weights = b.transform(scope, Add(x, Positions(x, grid)), looked) // NxLxD each
+	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c)) // NxLxD
+	first := 0                                          // of the patches
+	variable := func(name string, tokens int) *Node {
+		in := scope.In("%s", name)
+		return in.WithInitializer(initializer.RandomNormalFn(in, 0.02)).VariableWithShape("tokens", shapes.Make(x.DType(), 1, tokens, b.Width)).NodeValue(x.Graph())
+	}
+	if b.Class {
+		first = 1
+		x = Concatenate([]*Node{BroadcastToDims(variable("class", 1), n, 1, b.Width), x}, 1) // Nx1+LxD
+	}
+	switch {
+	case b.Learnt:
+		x = Add(x, variable("positions", first+grid*grid))
+	case b.Class: // whose position is 0, as in MAE's code
+		place := Positions(x, grid)
+		x = Add(x, Concatenate([]*Node{ZerosLike(SliceAxis(place, 1, AxisElem(0))), place}, 1))
+	default:
+		x = Add(x, Positions(x, grid))
+	}
+	maps, weights = b.transform(scope, x, looked) // NxLxD each
 	for i, m := range maps {
+		if first > 0 {
+			m = SliceAxis(m, 1, AxisRange(first))
+		}
 		maps[i] = Reshape(m, n, grid, grid, b.Width)
+	}
+	if first > 0 && weights != nil {
+		weights = Slice(weights, AxisRange(), AxisRange(), AxisRange(first), AxisRange(first))
 	}
 	return maps, weights
 }
 
 // Attention is what the last block of a ViT attends to in image [N, H, W, C], as in Stages, whose scope it takes: [N, heads, L, L],
-// the weight that the token in a row, of L patches row by row, gives to each; rows sum to 1. It panics with an error on another
+// the weight that the token in a row, of L patches row by row, gives to each; rows sum to 1, but for what goes to a class token. It panics with an error on another
 // network, and as Stages does.
 func (b Backbone) Attention(scope *model.Scope, image *Node) *Node {
 	if err := b.Validate(); err != nil {
@@ -37,7 +62,7 @@ func (b Backbone) Attention(scope *model.Scope, image *Node) *Node {
 		exceptions.Panicf("nn.Backbone.Attention: a vit attends to its patches, a %s has none", b.Arch)
 	}
 	checkImage("Backbone.Attention", image)
-	_, weights := vit(scope, Centre(image), b, true)
+	_, weights := vit(scope, b.normalise(image), b, true)
 	return Identity(weights) // the last node: GoMLX v0.28.1's pure-Go backend fails on a result with unused nodes after it
 }
 
@@ -59,18 +84,26 @@ func (b Backbone) Transform(scope *model.Scope, tokens *Node) []*Node {
 
 func (b Backbone) transform(scope *model.Scope, tokens *Node, looked bool) (maps []*Node, weights *Node) {
 	checkTokens("Backbone.Transform", tokens)
-	size := 32
-	if b.Width >= 192 && b.Width%64 == 0 {
-		size = 64
-	}
-	stages := min(b.Depth, 4)
-	for i := range stages {
-		depth := (i+1)*b.Depth/stages - i*b.Depth/stages
-		tokens, weights = blocks(scope.In("stage_%d", i+1), tokens, depth, b.Width/size, false, looked && i == stages-1)
+	heads := b.AttentionHeads()
+	stages := b.Blocks()
+	last := len(stages) - 1
+	for i, depth := range stages {
+		tokens, weights = blocks(scope.In("stage_%d", i+1), tokens, depth, heads, false, looked && i == last)
 		maps = append(maps, tokens)
 	}
-	maps[stages-1] = LayerNorm(scope.In("norm"), tokens)
+	maps[last] = LayerNorm(scope.In("norm"), tokens)
 	return maps, weights
+}
+
+// AttentionHeads are those of a vit, see [ViT].
+func (b Backbone) AttentionHeads() int {
+	switch {
+	case b.Heads > 0:
+		return b.Heads
+	case b.Width >= 192 && b.Width%64 == 0:
+		return b.Width / 64
+	}
+	return b.Width / 32
 }
 
 // Positions are [SinCos2D] as a constant [1, grid*grid, D], for tokens x [N, L, D] and of their dtype.

@@ -198,3 +198,38 @@ func TestViTAttention(t *testing.T) {
 	wantPanic(t, "a nin has none", shapes.Make(dtypes.Float32, 2, 8, 8, 1), NIN(3, 6).Attention)
 	wantPanic(t, "square images", shapes.Make(dtypes.Float32, 2, 8, 9, 1), b.Attention)
 }
+
+// With a class token maps have the patches only, which see it; learnt positions are one parameter a token, and move.
+func TestViTClassToken(t *testing.T) {
+	b := ViT(2, 32, 4)
+	b.Class, b.Learnt = true, true
+	store := newStore(t, 1)
+	x := random[float32](2, 8, 8, 3)
+	last := func(scope *model.Scope, x *Node) *Node { return Last(b.Stages(scope, x)) }
+	before := run(t, goBackend(t), store, false, last, x)
+	if d := before.Shape().Dimensions; !slices.Equal(d, []int{2, 2, 2, 32}) {
+		t.Fatalf("the map is %v", d)
+	}
+	if d := store.GetVariable("/positions/tokens").Shape().Dimensions; !slices.Equal(d, []int{1, 5, 32}) {
+		t.Errorf("positions are %v, want those of 4 patches and the class token", d)
+	}
+	for _, path := range []string{"/class/tokens", "/positions/tokens"} {
+		values := make([]float64, store.GetVariable(path).Shape().Size())
+		for i := range values {
+			values[i] = float64(i%7) / 7
+		}
+		set(t, store, path, values)
+		after := run(t, goBackend(t), store, false, last, x)
+		if slices.Equal(flat(t, before), flat(t, after)) {
+			t.Errorf("%s changes nothing", path)
+		}
+		before = after
+	}
+	if err := b.Bare(); err == nil {
+		t.Error("masked autoencoding would not see the class token")
+	}
+	parts := b.Parts()
+	if !slices.Contains(parts[0], "class") || !slices.Contains(parts[0], "positions") {
+		t.Errorf("fine-tuning from the second stage would train %v", parts[0])
+	}
+}

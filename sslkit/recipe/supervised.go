@@ -32,6 +32,14 @@ func init() {
 			return RandomInit(c), err
 		},
 	})
+	sslkit.Register(sslkit.Registration{
+		Name: "given", Role: sslkit.Untrained,
+		New: func() sslkit.Method { return &eval.Given{Backbone: nn.NIN(4, 24)} },
+		Preset: func(preset, dataset string) (sslkit.Config, error) {
+			c, err := Rotation(preset, dataset)
+			return Given(c, nn.NIN(4, 24), ""), err
+		},
+	})
 }
 
 // SupCon returns the preset's configuration of supervised contrastive learning on a dataset: that of SimCLR in all but the labels.
@@ -89,7 +97,17 @@ func RandomInit(c sslkit.Config) sslkit.Config { return random(c, false) }
 func RandomFitted(c sslkit.Config) sslkit.Config { return random(c, true) }
 
 func random(c sslkit.Config, fitted bool) sslkit.Config {
-	c.Method = &eval.Random{Backbone: *sslkit.Backbone(c.Method), Fitted: fitted}
+	c.Method, c.Init = &eval.Random{Backbone: *sslkit.Backbone(c.Method), Fitted: fitted}, nil
+	return untrained(c)
+}
+
+// Given returns c with its method replaced by an encoder of this backbone and name, out of the file that c's Init names.
+func Given(c sslkit.Config, b nn.Backbone, name string) sslkit.Config {
+	c.Method = &eval.Given{Backbone: b, Name: name}
+	return untrained(c)
+}
+
+func untrained(c sslkit.Config) sslkit.Config {
 	c.Epochs, c.Batch, c.Devices, c.Precision, c.Optimizer = 0, 0, 0, "", sslkit.Optimizer{}
 	return c
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/pjrt"
+	"github.com/sslkit/lab/sslkit/published"
 )
 
 // saveEvery is how much work a killed run may lose; a variable for the tests.
@@ -80,6 +81,11 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 			c.Data.Name = kind + path
 		}
 	}
+	if c.Init != nil {
+		if c.Init, err = pinInit(*c.Init); err != nil {
+			return nil, err
+		}
+	}
 	j := &Job{Config: c, Backend: backend, Method: c.Method, store: s, choice: choice}
 	digest, err := j.digest(ctx)
 	switch {
@@ -97,6 +103,40 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	return j, nil
 }
 
+// pinInit completes what an encoder starts from by the file's digest, and by its full path.
+func pinInit(init sslkit.Init) (_ *sslkit.Init, err error) {
+	if init.File != "" {
+		if init.File, err = filepath.Abs(init.File); err != nil {
+			return nil, fmt.Errorf("runs: %w", err)
+		}
+	}
+	if init.Digest == "" {
+		if init.Digest, err = published.Digest(init.File); err != nil {
+			return nil, fmt.Errorf("runs: --init: %w", err)
+		}
+	}
+	return &init, nil
+}
+
+// given reads the encoder that j starts from.
+func (j *Job) given() (*model.Store, error) {
+	if j.Init.File == "" {
+		return nil, fmt.Errorf("runs: the configuration starts from a file with the digest %s, and does not name it: give its path (init.file)", j.Init.Digest)
+	}
+	file, err := published.Read(j.Init.File)
+	if err != nil {
+		return nil, fmt.Errorf("runs: --init: %w", err)
+	}
+	if file.Digest != j.Init.Digest {
+		return nil, fmt.Errorf("runs: %s has changed: the run starts from a file with the digest %s, and this one has %s; bring the old file back, or begin another run", j.Init.File, j.Init.Digest, file.Digest)
+	}
+	encoder, err := file.As(*sslkit.Backbone(j.Config.Method))
+	if err != nil {
+		return nil, fmt.Errorf("runs: --init: %w", err)
+	}
+	return encoder.Store, nil
+}
+
 // Pin returns c with the digest of its data as they are now: should they change while several runs are made for one table,
 // the next one is refused.
 func (s *Store) Pin(ctx context.Context, c sslkit.Config) (sslkit.Config, error) {
@@ -104,7 +144,7 @@ func (s *Store) Pin(ctx context.Context, c sslkit.Config) (sslkit.Config, error)
 	if err != nil {
 		return c, err
 	}
-	c.Data.Digest = j.Data.Digest
+	c.Data.Digest, c.Init = j.Data.Digest, j.Init
 	return c, nil
 }
 
@@ -393,6 +433,18 @@ func (s *Store) run(ctx context.Context, j *Job) (*sslkit.Run, error) {
 		Resumed:  func(state sslkit.State) { s.resumed(j, state) },
 		Progress: func(p sslkit.Progress) { s.Tell(Progress{Key: j.Key, Name: j.String(), Step: p}) },
 	}
+	if j.Init != nil {
+		run.Init = func(r *sslkit.Run) error {
+			from, err := j.given()
+			if err != nil {
+				return err
+			}
+			if err := sslkit.CopyEncoder(r.Store, from); err != nil {
+				return fmt.Errorf("runs: %s: %w", j.Init.File, err)
+			}
+			return nil
+		}
+	}
 	run.Monitor, err = j.monitor(ctx)
 	return run, err
 }
@@ -468,6 +520,15 @@ func (s *Store) encoder(ctx context.Context, j *Job, record *Record) (*model.Sto
 				return nil, err
 			}
 			return store, eval.FitNorms(ctx, j.Backend, store, j.Method, shuffled)
+		}
+		if j.Init != nil && err == nil {
+			from, err := j.given()
+			if err != nil {
+				return nil, err
+			}
+			if err := sslkit.CopyEncoder(store, from); err != nil {
+				return nil, fmt.Errorf("runs: %s: %w", j.Init.File, err)
+			}
 		}
 		return store, err
 	}

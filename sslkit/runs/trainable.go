@@ -16,7 +16,7 @@ import (
 // known only then, such as that the batch fits the queue, or patches the tiles. It is nil of a run that is done.
 func (s *Store) Trainable(ctx context.Context, c sslkit.Config) error {
 	j, err := s.Job(ctx, c)
-	if err != nil {
+	if err != nil || j.Role() == sslkit.Untrained {
 		return err
 	}
 	if r, err := s.read(j.Key); err == nil && r.Done {

@@ -1,0 +1,136 @@
+"""What `make doors` checks, by PyTorch, torchvision, timm and TensorBoard themselves: that encoders which leave the laboratory, and those
+which come in, make the same features of 64 images on both sides, and that the curves of a run can be read.
+
+A difference is the largest over the images of |theirs - ours| / |ours|. In float32 it is about 1e-6; what is laid out wrongly, a
+norm, a padding, heads of another size, makes it 1e-2 or more.
+"""
+
+import glob
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+LIMIT, SIDE = 1e-4, 32
+torch.manual_seed(1)
+work = pathlib.Path(tempfile.mkdtemp(prefix="doors-"))
+failed = []
+
+
+def sslkit(*args):
+    command = ["sslkit", *map(str, args), "--runs", work / "runs", "--quiet", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def draw():
+    """Two classes of pictures, noise on bars, 64 of each split."""
+    rng, images = np.random.default_rng(1), []
+    for split in ("train", "test"):
+        for i in range(64):
+            pixels = rng.integers(0, 120, (SIDE, SIDE, 3))
+            at = 4 * (i % 6)
+            pixels[:, at : at + 8, i % 3] += 100 if i % 2 else 40
+            path = work / "images" / split / ("even", "odd")[i % 2] / f"{i:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return f"folder:{work / 'images'}"
+
+
+def pictures(labels, mean, std):
+    """The images of a file of features, in its order, as PyTorch has them."""
+    lines = [line.rsplit(",", 1)[1] for line in pathlib.Path(labels).read_text().splitlines()[1:]]
+    x = np.stack([np.asarray(Image.open(path).convert("RGB"), np.float32) / 255 for path in lines])
+    return torch.tensor(((x - np.float32(mean)) / np.float32(std)).transpose(0, 3, 1, 2))
+
+
+def check(what, theirs, ours):
+    theirs, ours = np.asarray(theirs, np.float64), np.asarray(ours, np.float64)
+    difference = np.inf
+    if theirs.shape == ours.shape == (64, ours.shape[1]):
+        difference = (np.linalg.norm(theirs - ours, axis=1) / np.linalg.norm(ours, axis=1)).max()
+    print(f"{what:64} {difference:.1e}")
+    if not difference < LIMIT or ours.std() < 1e-3:
+        failed.append(what)
+
+
+data = draw()
+with torch.no_grad():
+    # From here to there.
+    for name, flags in {
+        "ViT(5, 96, 4)": ["--arch", "vit", "--depth", 5, "--width", 96],
+        "ViT(4, 192, 8), class token, learnt positions": ["--arch", "vit", "--depth", 4, "--width", 192, "--set", "patch=8", "--set", "class_token=true", "--set", "learnt_positions=true"],
+        "ResNet-18, 7x7 stem": ["--arch", "resnet18", "--depth", 18, "--width", 64, "--set", "stem=imagenet"],
+        "ResNet-18, 3x3 stem, width 16": ["--arch", "resnet18", "--depth", 18, "--width", 16],
+        "ResNet-34, 7x7 stem, width 8": ["--arch", "resnet34", "--depth", 34, "--width", 8, "--set", "stem=imagenet"],
+        "ResNet(14, 16)": ["--arch", "resnet", "--depth", 14, "--width", 16],
+    }.items():
+        run = sslkit("pretrain", "--data", data, "--epochs", 1, "--batch", 16, "--train", 64, *flags)
+        folder, features = work / f"out{len(list(work.glob('out*')))}", work / "features.npy"
+        sslkit("export", run["key"], "--out", folder)
+        sslkit("embed", run["key"], "--out", features)
+        cfg = json.loads((folder / "config.json").read_text())
+        x, ours = pictures(work / "features-labels.csv", cfg["pretrained_cfg"]["mean"], cfg["pretrained_cfg"]["std"]), np.load(features)
+        if "architecture" in cfg:
+            check(f"out: {name}: timm.create_model", timm.create_model(f"local-dir:{folder}", pretrained=True).eval()(x), ours)
+        if (folder / "encoder.py").exists():
+            sys.path.insert(0, str(folder))
+            import encoder
+
+            check(f"out: {name}: encoder.load", encoder.load(folder)(x), ours)
+            sys.path.pop(0)
+        if name == "ResNet-18, 7x7 stem":
+            model = torchvision.models.resnet18()
+            model.fc = torch.nn.Identity()
+            model.load_state_dict(load_file(folder / "model.safetensors"))
+            check(f"out: {name}: torchvision.models.resnet18", model.eval()(x), ours)
+        sslkit("embed", "--init", folder, "--data", data, "--set", f"data.size={SIDE}", "--out", features)
+        check(f"and back: {name}", np.load(features), ours)
+
+    # From there to here: what others trained is not to be had without a network, so that these are random, norms included.
+    def stir(model):
+        for name, v in model.state_dict().items():
+            if v.dtype.is_floating_point:
+                v += 0.05 * torch.randn_like(v)
+                if name.endswith("running_var"):
+                    v.abs_().add_(0.5)
+        return model.eval()
+
+    imagenet, half = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]), ([0.5] * 3, [0.5] * 3)
+    vit = dict(img_size=SIDE, patch_size=8, embed_dim=192, depth=4, num_heads=3)
+    for name, model, (mean, std), read in [
+        ("torchvision's resnet18", torchvision.models.resnet18(), imagenet, lambda m, x: torch.nn.Sequential(*list(m.children())[:-1])(x).flatten(1)),
+        ("torchvision's resnet34", torchvision.models.resnet34(), imagenet, lambda m, x: torch.nn.Sequential(*list(m.children())[:-1])(x).flatten(1)),
+        ("timm's resnet18", timm.create_model("resnet18"), imagenet, lambda m, x: m.forward_features(x).mean((2, 3))),
+        ("timm's ViT with a class token", timm.create_model("vit_tiny_patch16_224", **vit), half, lambda m, x: m.forward_features(x)[:, 1:].mean(1)),
+        ("timm's ViT without one", timm.create_model("vit_tiny_patch16_224", class_token=False, global_pool="avg", fc_norm=False, **vit), imagenet, lambda m, x: m.forward_features(x).mean(1)),
+    ]:
+        folder, features = work / f"in{len(list(work.glob('in*')))}", work / "features.npy"
+        folder.mkdir()
+        save_file({k: v.contiguous() for k, v in stir(model).state_dict().items()}, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps({"pretrained_cfg": {"mean": mean, "std": std}}))
+        sslkit("embed", "--init", folder, "--data", data, "--set", f"data.size={SIDE}", "--out", features)
+        check(f"in: {name}", read(model, pictures(work / "features-labels.csv", mean, std)), np.load(features))
+
+for record in glob.glob(str(work / "runs" / run["key"] / "record.json")):
+    read = EventAccumulator(str(pathlib.Path(record).parent))
+    read.Reload()
+    loss = [e.value for e in read.Scalars("loss")]
+    if not np.allclose(loss, run["history"]["loss"]):
+        failed.append("TensorBoard")
+    print(f"TensorBoard reads {len(read.Tags()['scalars'])} curves of {len(loss)} epoch")
+if failed:
+    sys.exit(f"not the same: {', '.join(failed)}; the files are in {work}")
+shutil.rmtree(work)

@@ -1,0 +1,44 @@
+package sslkit
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+// Init is a file of parameters, see package published.
+type Init struct {
+	File   string `json:"file,omitempty"`   // of which the key says nothing
+	Digest string `json:"digest,omitempty"` // "sha256:..." of its content; a request without one is about what is there now
+}
+
+// Given is an encoder that is measured as it is: NeedsInit tells whether its parameters come out of a file, or are random.
+type Given interface{ NeedsInit() bool }
+
+// CopyEncoder sets the encoder of a store, whose variables are there, to that of another. Each must have what the other has.
+func CopyEncoder(to, from *model.Store) error {
+	left := make(map[string]*model.Variable)
+	for v := range to.Scope("/encoder").IterVariables() {
+		left[v.Path()] = v
+	}
+	for v := range from.Scope("/encoder").IterVariables() {
+		t := left[v.Path()]
+		if t == nil || !t.Shape().Equal(v.Shape()) {
+			here := "is not there"
+			if t != nil {
+				here = fmt.Sprintf("is %s", t.Shape())
+			}
+			return fmt.Errorf("the store's %s %s is not one of this backbone, where it %s: it holds another encoder, or one of images of other channels or another size", v.Path(), v.Shape(), here)
+		}
+		if err := nn.CopyValue(t, v); err != nil {
+			return err
+		}
+		delete(left, v.Path())
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("the store lacks %d variables of the encoder: load the checkpoint of a method with this backbone, or take the store of RandomInit", len(left))
+	}
+	return nil
+}
