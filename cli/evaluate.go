@@ -7,10 +7,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sslkit/lab/show"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/sslkit/study"
+	"github.com/sslkit/lab/widgets"
 )
 
 func (c *cli) evaluate() *cobra.Command {
@@ -18,6 +20,7 @@ func (c *cli) evaluate() *cobra.Command {
 	o := eval.Defaults()
 	var block int
 	var baselines bool
+	var files resultFiles
 	cmd := &cobra.Command{
 		Use:   "evaluate [KEY]",
 		Short: "Measure an encoder at each of its blocks, beside its baselines",
@@ -39,6 +42,9 @@ With --init and without --method it is an encoder out of a file that is measured
   sslkit evaluate --method random`,
 		Args: count(0, 1, "the key of a run, or flags that say which is meant"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := files.check(); err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("nonlinear") {
 				p := eval.DefaultNonLinear(block)
 				o.NonLinear = &p
@@ -52,7 +58,7 @@ With --init and without --method it is an encoder out of a file that is measured
 			}
 			return c.compute(func(ctx context.Context, store *runs.Store) error {
 				_, given := config.Method.(*eval.Given)
-				return c.measure(ctx, store, config, o, baselines && (given || config.Role() == sslkit.SelfSupervised))
+				return c.measure(ctx, store, config, o, baselines && (given || config.Role() == sslkit.SelfSupervised), files)
 			})
 		},
 	}
@@ -61,6 +67,7 @@ With --init and without --method it is an encoder out of a file that is measured
 	probeFlags(cmd.Flags(), &o)
 	cmd.Flags().IntVar(&block, "nonlinear", 0, "also train a non-linear probe, with the network of RotNet's paper, on this `BLOCK` (1 is the first)")
 	cmd.Flags().BoolVar(&baselines, "baselines", true, "set the same backbone, random and supervised, beside a self-supervised encoder")
+	files.flags(cmd.Flags(), "the accuracies")
 	c.storeFlags(cmd)
 	cmd.Flags().SortFlags = false
 	return cmd
@@ -112,7 +119,7 @@ func (c *cli) chosen(f *configFlags, args []string) (sslkit.Config, error) {
 	return record.Config, nil
 }
 
-func (c *cli) measure(ctx context.Context, store *runs.Store, config sslkit.Config, o eval.Options, baselines bool) error {
+func (c *cli) measure(ctx context.Context, store *runs.Store, config sslkit.Config, o eval.Options, baselines bool, files resultFiles) error {
 	config, err := store.Pin(ctx, config)
 	if err != nil {
 		return err
@@ -142,6 +149,15 @@ func (c *cli) measure(ctx context.Context, store *runs.Store, config sslkit.Conf
 			return err
 		}
 	}
+	table := result.Comparison
+	if table == nil && files != (resultFiles{}) { // of the encoder alone
+		if table, err = study.Measured(ctx, store, config, o); err != nil {
+			return err
+		}
+	}
+	if err := files.write(table, "", func() (*widgets.Figure, error) { return show.Ablation(table) }); err != nil {
+		return err
+	}
 	return c.print(result, func() error {
 		if err := c.printf("run %s: %s, %s, seed %d\n\n", record.Key, sslkit.TitleOf(config.Method), config.Data.Name, config.Seed); err != nil {
 			return err
@@ -156,13 +172,15 @@ func (c *cli) measure(ctx context.Context, store *runs.Store, config sslkit.Conf
 				return err
 			}
 		}
-		if !baselines {
-			return nil
+		if baselines {
+			if err := c.printf("\nBeside the same backbone, untrained and supervised:\n\n"); err != nil {
+				return err
+			}
+			if err := c.printComparison(result.Comparison); err != nil {
+				return err
+			}
 		}
-		if err := c.printf("\nBeside the same backbone, untrained and supervised:\n\n"); err != nil {
-			return err
-		}
-		return c.printComparison(result.Comparison)
+		return c.printWritten(files.md, files.csv, files.svg, files.blocks)
 	})
 }
 

@@ -193,14 +193,30 @@ func (c *cli) printRecord(store *runs.Store, r *runs.Record, last int) error {
 	if len(r.History.Loss) == 0 {
 		return nil
 	}
-	head := []string{"epoch", "loss"}
+	head, rows := curveTable(r, last)
+	if err := c.printf("\n"); err != nil {
+		return err
+	}
+	if err := c.printTable(head, rows); err != nil {
+		return err
+	}
+	for _, warning := range r.Warnings() {
+		if err := c.printf("\n%s\n", warning); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// curveTable is the run's last epochs for people; all where last is 0.
+func curveTable(r *runs.Record, last int) (head []string, rows [][]string) {
+	head = []string{"epoch", "loss"}
 	curves := [][]float64{r.History.Loss}
 	for _, more := range []map[string][]float64{r.History.Reports, r.History.Figures} {
 		for _, name := range slices.Sorted(maps.Keys(more)) {
 			head, curves = append(head, strings.ReplaceAll(name, "_", " ")), append(curves, more[name])
 		}
 	}
-	var rows [][]string
 	for epoch := range r.History.Loss {
 		row := []string{strconv.Itoa(epoch + 1)}
 		for _, curve := range curves {
@@ -215,18 +231,7 @@ func (c *cli) printRecord(store *runs.Store, r *runs.Record, last int) error {
 	if last > 0 {
 		rows = rows[max(0, len(rows)-last):]
 	}
-	if err := c.printf("\n"); err != nil {
-		return err
-	}
-	if err := c.printTable(head, rows); err != nil {
-		return err
-	}
-	for _, warning := range r.Warnings() {
-		if err := c.printf("\n%s\n", warning); err != nil {
-			return err
-		}
-	}
-	return nil
+	return head, rows
 }
 
 func (c *cli) runsCompare() *cobra.Command {

@@ -130,6 +130,16 @@ func Training(r *runs.Record) (*widgets.Figure, error) {
 	return c.Figure()
 }
 
+// Losses draws a run's loss, an epoch each.
+func Losses(r *runs.Record) (*widgets.Figure, error) {
+	c := widgets.Curves{XLabel: "epoch", YLabel: "loss", Note: fmt.Sprintf("%s, %s, seed %d", sslkit.TitleOf(r.Config.Method), r.Config.Data.Name, r.Config.Seed),
+		Series: []widgets.Series{{Name: "loss", Role: widgets.Blue, Y: r.History.Loss}}}
+	if guess := r.Config.GuessLoss(); guess > 0 {
+		c.Guides = []widgets.Guide{{Name: "by guessing", Y: guess}}
+	}
+	return c.Figure()
+}
+
 // Blocks draws the accuracy of the linear probe at each block of the encoders.
 func Blocks(c *study.Comparison) (*widgets.Figure, error) {
 	return blocks(c, "linear probe", func(r study.Row) []eval.Spread { return r.Linear })

@@ -54,7 +54,11 @@ type Row struct {
 // Compare runs c with each of the seeds, probes every block, and sets random-init and supervised rows
 // of the same backbone, data and seeds beside it.
 func Compare(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Options, seeds ...int64) (*Comparison, error) {
-	return Ablate(ctx, s, []Variant{{sslkit.NameOf(c.Method), c}}, o, seeds...)
+	name := sslkit.NameOf(c.Method)
+	if m, ok := c.Method.(*eval.Given); ok {
+		name = m.Title() // which of those that others trained
+	}
+	return Ablate(ctx, s, []Variant{{name, c}}, o, seeds...)
 }
 
 // Ablate is Compare with a row for each of the variants; the baselines are those of the first.
@@ -81,6 +85,14 @@ func Ablate(ctx context.Context, s *runs.Store, variants []Variant, o eval.Optio
 		result.Rows = append(result.Rows, row)
 	}
 	return result, baselines(ctx, s, result)
+}
+
+// Measured is c with its own seed, and nothing beside it.
+func Measured(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Options) (*Comparison, error) {
+	result := &Comparison{Config: c, Options: o, Seeds: []int64{c.Seed}, Origins: make(Origins)}
+	row, tally, err := row(ctx, s, sslkit.TitleOf(c.Method), c, o, result.Seeds, result.Origins)
+	result.Tally, result.Commonest, result.Rows = tally, tally.Commonest(), []Row{row}
+	return result, err
 }
 
 func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
