@@ -72,7 +72,7 @@ bench-gpu: go-present ## Measure on a GPU: smoke runs, paper tests, steps beside
 	@env/lab bench/gpu
 
 doors: go-present backend $(LAB)/doors-venv/ready ## Check encoders that leave and come in by timm and PyTorch, which takes 2 GB of disk.
-	@env/lab go build -o $(LAB)/bin/sslkit ./cmd/sslkit
+	@env/step "sslkit command" env/lab go build -o $(LAB)/doors-venv/bin/sslkit ./cmd/sslkit
 	@env/lab $(LAB)/doors-venv/bin/python env/doors.py
 
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.

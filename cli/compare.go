@@ -29,7 +29,7 @@ var usualBackbones = map[string]nn.Backbone{"nin": nn.NIN(4, 24), "resnet": nn.R
 
 func (c *cli) compare() *cobra.Command {
 	var f configFlags
-	var methods, labels []string
+	var methods, labels, inits []string
 	var by, md, table, svg string
 	var epochs, dense int
 	var memory bool
@@ -53,6 +53,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
   sslkit compare --data photos --seeds 1,2,3 --labels 1%,10% --sort "linear 1%"
   sslkit compare --data scenes --methods colorization,inpainting,rotation --dense 500
   sslkit compare --methods clip,simclr --data emoji --finetune 0
+  sslkit compare --methods simclr,mae --data photos --init resnet18/model.safetensors
   sslkit compare --methods order,cpc --data moving-fashion --label direction`,
 		Args: count(0, 0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +91,13 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 			variants, left, err := f.variants(methods, all)
 			if err != nil {
 				return err
+			}
+			for _, f.init = range inits {
+				v, err := f.givenVariant(variants[0].Config.Data)
+				if err != nil {
+					return err
+				}
+				variants = append(variants, v)
 			}
 			able := func(ctx context.Context, store *runs.Store) (err error) {
 				if all { // what is not asked for by name need not work with every flag
@@ -142,6 +150,9 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	if err := flags.MarkHidden("config"); err != nil {
 		panic(err) // no flag of this name
 	}
+	flags.StringArrayVar(&inits, "init", nil, "also a row for the encoder out of a `FILE` of safetensors, with timm's or torchvision's names; may be repeated")
+	flags.StringVar(&f.initPixels, "init-pixels", "", "how images of these are normalised, where no config.json beside them says so: imagenet or half")
+	flags.IntVar(&f.initHeads, "init-heads", 0, "heads of their attention, where neither config.json nor a usual width says so")
 	f.addSeeds()
 	flags.StringSliceVar(&labels, "labels", []string{"1%", "10%", "10"}, "few labels: shares of them, or numbers of each class; \"\": all only")
 	flags.IntVar(&o.Few.Draws, "draws", o.Few.Draws, "of few labels, which the linear probe is repeated with")

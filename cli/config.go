@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/published"
 	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
 
@@ -62,8 +64,8 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	if seed {
 		s.Int64Var(&f.seed, "seed", 1, "of parameters, order and augmentation")
 	}
-	s.StringVar(&f.arch, "arch", "", "backbone: nin, resnet, or vit, whose patches are 4 pixels wide unless --set patch=N (default the preset's)")
-	s.IntVar(&f.depth, "depth", 0, "of the backbone: 3 to 5 blocks of nin, 6n+2 layers of resnet, blocks of vit (default the preset's)")
+	s.StringVar(&f.arch, "arch", "", "backbone: nin, resnet, resnet18, resnet34, or vit, whose patches are 4 pixels wide unless --set patch=N (default the preset's)")
+	s.IntVar(&f.depth, "depth", 0, "of the backbone: 3 to 5 blocks of nin, 6n+2 layers of resnet, 18, 34, blocks of vit (default the preset's)")
 	s.IntVar(&f.width, "width", 0, "of the backbone: channels, of a vit's tokens a multiple of 32 (default the preset's)")
 	s.IntVar(&f.epochs, "epochs", 0, "passes over the images; drops of the rate move along (default the preset's)")
 	s.IntVar(&f.batch, "batch", 0, "images a step (default the preset's)")
@@ -173,7 +175,7 @@ func (f *configFlags) config() (c sslkit.Config, err error) {
 		c.Optimizer.Rate = f.rate
 	}
 	if f.init != "" && (f.method == "given" || f.asItIs && !given("method") && f.file == "") {
-		c = recipe.Given(c, *sslkit.Backbone(c.Method), filepath.Base(strings.TrimSuffix(f.init, ".safetensors")))
+		c = recipe.Given(c, *sslkit.Backbone(c.Method), initName(f.init))
 	}
 	if given("method") && f.method == "random" && c.Role() == sslkit.SelfSupervised {
 		c = recipe.RandomInit(c)
@@ -222,7 +224,7 @@ func isBaseline(method string) bool {
 // setInit makes the encoder the one of --init, and says what of the file is left out.
 func (f *configFlags) setInit(c sslkit.Config) (sslkit.Config, error) {
 	for _, flag := range []string{"arch", "depth", "width"} {
-		if f.flags.Changed(flag) {
+		if _, alone := c.Method.(*eval.Given); f.flags.Changed(flag) && !alone { // of a table they are about its other rows
 			return c, usagef("--%s: the file of --init says which network it is: leave that out", flag)
 		}
 	}
@@ -271,6 +273,30 @@ func (f *configFlags) setBackbone(b *nn.Backbone) error {
 		b.Width = f.width
 	}
 	return nil
+}
+
+// givenVariant is the encoder of --init as it is, on the data of others.
+func (f *configFlags) givenVariant(data sslkit.Data) (study.Variant, error) {
+	base := sslkit.Config{Method: &eval.Given{}, Data: data, Seed: 1}
+	base.Data.Size = max(data.Size, 1) // which is that of the others, whatever it was trained on
+	c, err := f.setInit(base)
+	if err != nil {
+		return study.Variant{}, err
+	}
+	c.Data = data
+	c = recipe.Given(c, *sslkit.Backbone(c.Method), initName(f.init))
+	return study.Variant{Name: sslkit.TitleOf(c.Method), Config: c}, c.Validate()
+}
+
+// initName is what an encoder out of a file is called: resnet18 of resnet18.safetensors and of resnet18/model.safetensors.
+func initName(path string) string {
+	path = filepath.Clean(path)
+	if filepath.Base(path) == published.TensorsFile {
+		if abs, err := filepath.Abs(path); err == nil {
+			path = filepath.Dir(abs)
+		}
+	}
+	return strings.TrimSuffix(filepath.Base(path), ".safetensors")
 }
 
 func readConfig(path string) (sslkit.Config, error) {

@@ -134,3 +134,28 @@ func TestDoorMistakes(t *testing.T) {
 		{"pretrain --tracker wandb", 2, `no tracker is called "wandb"`},
 	})
 }
+
+// An encoder out of a file is a row of the table of methods.
+func TestCompareInit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains three networks")
+	}
+	t.Setenv("SSLKIT_RUNS", t.TempDir())
+	dir := filepath.Join(t.TempDir(), "theirs")
+	small := []string{"--train", "100", "--test", "60", "--arch", "resnet", "--depth", "8", "--width", "4", "--epochs", "1", "--batch", "50"}
+	out, _ := must(t, "pretrain --json --seed 7", small...)
+	var r runs.Record
+	decode(t, out, &r)
+	must(t, "export "+r.Key+" --out "+dir)
+	out, _ = must(t, "compare --json --methods rotation --seeds 1 --labels= --finetune 0 --l2 0.01 --init "+dir, small...)
+	var table study.TransferTable
+	decode(t, out, &table)
+	var names []string
+	for _, row := range table.Rows {
+		names = append(names, row.Name)
+	}
+	slices.Sort(names)
+	if want := []string{"random init", "random, norms fitted", "rotation", "supervised", "theirs"}; !slices.Equal(names, want) {
+		t.Errorf("rows %q, want %q", names, want)
+	}
+}

@@ -2,12 +2,14 @@
 which come in, make the same features of 64 images on both sides, and that the curves of a run can be read.
 
 A difference is the largest over the images of |theirs - ours| / |ours|. In float32 it is about 1e-6; what is laid out wrongly, a
-norm, a padding, heads of another size, makes it 1e-2 or more.
+norm, a padding, heads of another size, makes it 1e-2 or more. Then it runs what docs/doors.md says, in its order.
 """
 
 import glob
 import json
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 LIMIT, SIDE = 1e-4, 32
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]  # where this sslkit is
 torch.manual_seed(1)
 work = pathlib.Path(tempfile.mkdtemp(prefix="doors-"))
 failed = []
@@ -131,6 +134,14 @@ for record in glob.glob(str(work / "runs" / run["key"] / "record.json")):
     if not np.allclose(loss, run["history"]["loss"]):
         failed.append("TensorBoard")
     print(f"TensorBoard reads {len(read.Tags()['scalars'])} curves of {len(loss)} epoch")
+# The page: what begins with ```sh and ```python, in one folder; the variables of the shell stay.
+page, lines = pathlib.Path(__file__).parent.parent / "docs/doors.md", ["set -euo pipefail"]
+for block in re.finditer(r"^```(sh|python)\n(.*?)^```$", page.read_text(), re.M | re.S):
+    lines.append(f"'{sys.executable}' - <<'END'\n{block[2]}END" if block[1] == "python" else f"set -x\n{block[2]}{{ set +x; }} 2>/dev/null")
+(work / "page").mkdir()
+if subprocess.run(["bash", "-c", "\n".join(lines)], cwd=work / "page", env={**os.environ, "SSLKIT_RUNS": str(work / "page-runs"), "SSLKIT_PRESET": "smoke"}).returncode:
+    failed.append("docs/doors.md")
+
 if failed:
     sys.exit(f"not the same: {', '.join(failed)}; the files are in {work}")
 shutil.rmtree(work)

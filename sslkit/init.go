@@ -19,21 +19,31 @@ type Given interface{ NeedsInit() bool }
 
 // CopyEncoder sets the encoder of a store, whose variables are there, to that of another. Each must have what the other has.
 func CopyEncoder(to, from *model.Store) error {
-	left := make(map[string]*model.Variable)
-	for v := range to.Scope("/encoder").IterVariables() {
-		left[v.Path()] = v
+	if err := FitEncoder(to, from); err != nil {
+		return err
 	}
 	for v := range from.Scope("/encoder").IterVariables() {
-		t := left[v.Path()]
+		if err := nn.CopyValue(to.GetVariable(v.Path()), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FitEncoder says why the encoder of one store cannot be set to that of another.
+func FitEncoder(to, from *model.Store) error {
+	left := make(map[string]bool)
+	for v := range to.Scope("/encoder").IterVariables() {
+		left[v.Path()] = true
+	}
+	for v := range from.Scope("/encoder").IterVariables() {
+		t := to.GetVariable(v.Path())
 		if t == nil || !t.Shape().Equal(v.Shape()) {
 			here := "is not there"
 			if t != nil {
 				here = fmt.Sprintf("is %s", t.Shape())
 			}
 			return fmt.Errorf("the store's %s %s is not one of this backbone, where it %s: it holds another encoder, or one of images of other channels or another size", v.Path(), v.Shape(), here)
-		}
-		if err := nn.CopyValue(t, v); err != nil {
-			return err
 		}
 		delete(left, v.Path())
 	}

@@ -138,6 +138,9 @@ func TestInitMistakes(t *testing.T) {
 	labtest.WantError(t, "nothing", begin(sslkit.Init{}, fits), "names no file")
 	labtest.WantError(t, "another width", begin(sslkit.Init{File: file}, nn.ResNet(8, 8)), "the store's /encoder/", "holds another encoder")
 	labtest.WantError(t, "another depth", begin(sslkit.Init{File: file}, nn.ResNet(14, 4)), "missing: layer1.1.conv1.weight")
+	narrow := recipe.Given(c, nn.ResNet(8, 8), "")
+	narrow.Init = &sslkit.Init{File: file}
+	labtest.WantError(t, "before a table is begun", s.Trainable(t.Context(), narrow), "holds another encoder")
 	random := recipe.RandomInit(c)
 	random.Init = &sslkit.Init{File: file}
 	labtest.WantError(t, "random parameters out of a file", random.Validate(), "leave init out")
