@@ -128,7 +128,7 @@ func TestMethods(t *testing.T) {
 			t.Errorf("%s: looked up %+v, %v", r.Name, found, err)
 		}
 	}
-	if !slices.Equal(got[len(got)-3:], []string{"supervised", "supcon", "random"}) {
+	if !slices.Equal(got[len(got)-4:], []string{"supervised", "supcon", "given", "random"}) {
 		t.Errorf("got %q: the baselines come last", got)
 	}
 
