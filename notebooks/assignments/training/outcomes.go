@@ -3,6 +3,7 @@ package training
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Painting trains by data prediction: three quarters of the pixels of each picture are hidden and painted. loss is the error of the
@@ -169,7 +170,7 @@ func Swapping(codes func(scores [][]float64) [][]float64,
 			q, back := unit(z)
 			s := centers.forward(q)
 			s1, s2 := s[:len(x)], s[len(x):]
-			_, g1, g2 := loss(s1, s2, codes(s1), codes(s2))
+			_, g1, g2 := loss(s1, s2, codes(copied(s1)), codes(copied(s2)))
 			return back(centers.learn(q, append(append([][]float64(nil), g1...), g2...)))
 		})
 	})
@@ -185,6 +186,14 @@ func Swapping(codes func(scores [][]float64) [][]float64,
 		nearest[best] = true
 	}
 	return o, len(nearest)
+}
+
+func copied(rows [][]float64) [][]float64 {
+	out := make([][]float64, len(rows))
+	for i, row := range rows {
+		out[i] = slices.Clone(row)
+	}
+	return out
 }
 
 // Masking trains a small masked autoencoder: pictures are cut into patches of 2 by 2, those that mask hides are left out, and the
