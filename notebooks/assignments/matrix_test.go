@@ -33,6 +33,9 @@ type variant struct {
 // The solution has all points, the empty assignment none, and each of the usual mistakes loses those of the tests that are there
 // for it, and no others. Each test is one that some mistake fails.
 func TestPoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("dozens of trainings")
+	}
 	var all []variant
 	for chapter := 1; chapter <= chapters; chapter++ {
 		n := read(t, chapter)
