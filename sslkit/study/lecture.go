@@ -66,7 +66,7 @@ func puzzlesClaim() (Claim, error) {
 		if err != nil {
 			return c, err
 		}
-		config.Epochs = 24 // of 2,000 images
+		config.Epochs = 24 // of rotation, too
 		c.Arms = append(c.Arms, Variant{name, config})
 		c.Expects = append(c.Expects, above(knn.Name, name, untrained)...)
 	}
@@ -91,7 +91,8 @@ func taskGapClaim() (Claim, error) {
 		return Figure{Name: name, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
 			var accuracy [2]float64
 			for turn := range accuracy {
-				o := eval.Defaults()
+				o := GapOptions() // as TaskGapTurned
+				o.NonLinear, o.Few = nil, nil
 				o.Linear.PerClass, o.Turn = perClass, turn
 				scores, err := s.Evaluate(ctx, c, o)
 				if err != nil {
@@ -183,7 +184,6 @@ func viewsClaim() (Claim, error) {
 	if err != nil {
 		return c, err
 	}
-	config.Epochs = 24
 	all := sslkit.View(config.Method)
 	for _, v := range [][]string{{"crop", "color", "gray"}, {"crop"}, {"color", "gray"}} {
 		changed, err := config.With("view", all.Only(v...))
