@@ -74,8 +74,11 @@ bench-gpu: go-present ## Measure on a GPU: smoke runs, paper tests, steps beside
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)
 
-lab: setup $(LAB)/editor/gopls ## Open JupyterLab on the notebooks.
-	env/lab python -m jupyterlab --ServerApp.root_dir='$(CURDIR)/notebooks' $(if $(filter 0,$(shell id -u)),--allow-root)
+lab: setup ## Open JupyterLab on copies of the notebooks, in .lab/notebooks.
+	@env/lab env/copies
+	@[ -x $(LAB)/editor/gopls ] || { echo '  Completion and help come when gopls is compiled, in some minutes, and the kernel is restarted.'; \
+		$(MAKE) $(LAB)/editor/gopls >$(LAB)/log/gopls.log 2>&1 </dev/null & }
+	env/lab python -m jupyterlab --ServerApp.root_dir='$(CURDIR)/$(LAB)/notebooks' $(if $(filter 0,$(shell id -u)),--allow-root)
 
 setup: go-present $(LAB)/venv/ready $(LAB)/bin/gonb backend ## Set up what is missing.
 	@env/step "sslkit command" env/lab go build -o $(LAB)/bin/sslkit ./cmd/sslkit
