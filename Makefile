@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench bench-gpu notebooks lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu records notebooks lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -70,6 +70,9 @@ bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with
 
 bench-gpu: go-present ## Measure on a GPU: smoke runs, paper tests, steps beside JAX and PyTorch; see bench/gpu.
 	@env/lab bench/gpu
+
+records: setup ## Train what the lecture's claims need and has no record, and keep it in records/.
+	env/lab sslkit claims --train --ship records --md docs/claims.md
 
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)

@@ -3,10 +3,14 @@
 package notebooks
 
 import (
+	"context"
+
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"github.com/janpfeifer/must"
 
+	"github.com/sslkit/lab/show"
+	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
@@ -68,4 +72,11 @@ func If[T any](condition bool, yes, no T) T {
 		return yes
 	}
 	return no
+}
+
+// Claim shows what became of one of the lecture's claims, see study.Lecture: in words, and by its figures. The runs are those of the
+// checkout's records, or are trained here.
+func Claim(ctx context.Context, s *runs.Store, name string, seeds ...int64) {
+	c := must.M1(study.LectureClaim(name))
+	Markdown(show.Table(must.M1(c.Test(ctx, s, true, seeds...))))
 }

@@ -5,7 +5,6 @@ package show
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -124,8 +123,8 @@ func Training(r *runs.Record) (*widgets.Figure, error) {
 			c.Series = append(c.Series, widgets.Series{Name: fmt.Sprintf("class, block %d", block), Y: percents(y)})
 		}
 	}
-	if guess := r.Config.GuessLoss(); guess > 0 && len(r.History.Reports["accuracy"]) > 0 {
-		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 * math.Exp(-guess)}} // of one in exp(loss)
+	if guess := r.Config.GuessAccuracy(); guess > 0 && len(r.History.Reports["accuracy"]) > 0 {
+		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 * guess}}
 	}
 	return c.Figure()
 }
