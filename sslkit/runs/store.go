@@ -34,6 +34,9 @@ type Store struct {
 	// run's: it is kept in the record.
 	Alone bool
 
+	// Tracker is told of each run that is trained or found; nil: none.
+	Tracker *Tracker
+
 	// Shipped is the folder of records that came with the checkout, "" for none: see [Shipment].
 	Shipped string
 	index   sync.Once
@@ -361,7 +364,7 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 		}
 	}
 	if err == nil && ok {
-		if err = os.WriteFile(s.lockFile(key)+".holder", fmt.Appendf(nil, "process %d", os.Getpid()), 0o644); err != nil {
+		if err = os.WriteFile(s.lockFile(key)+".holder", []byte(holding()), 0o644); err != nil {
 			_ = lock.Unlock()
 		}
 	}
@@ -369,6 +372,43 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 		return nil, fmt.Errorf("runs: locking run %s: %w", key, err)
 	}
 	return func() { _ = lock.Unlock() }, nil
+}
+
+// jobs are the environment variables in which schedulers name a job: Slurm (of an array the job and its task), PBS, LSF, Grid
+// Engine, Kubernetes' indexed jobs.
+var jobs = [][]string{{"SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"}, {"SLURM_JOB_ID"}, {"PBS_JOBID"}, {"LSB_JOBID"}, {"JOB_ID"}, {"JOB_COMPLETION_INDEX"}}
+
+// holding says who has a run: "process 20108 on n1, job 45_6". Where many machines share the store a process alone names nobody.
+func holding() string {
+	text := fmt.Sprintf("process %d", os.Getpid())
+	if host, err := os.Hostname(); err == nil {
+		text += " on " + host
+	}
+	for _, names := range jobs {
+		var values []string
+		for _, name := range names {
+			if value := os.Getenv(name); value != "" {
+				values = append(values, value)
+			}
+		}
+		if len(values) == len(names) {
+			return text + ", job " + strings.Join(values, "_")
+		}
+	}
+	return text
+}
+
+// Busy names who is at the run of a key now, "" for nobody.
+func (s *Store) Busy(key string) string {
+	if _, err := os.Stat(s.lockFile(key)); err != nil {
+		return "" // nobody ever was
+	}
+	lock := flock.New(s.lockFile(key))
+	if ok, err := lock.TryLock(); err != nil || ok {
+		_ = lock.Unlock()
+		return ""
+	}
+	return s.holder(key)
 }
 
 // holder names who has the run.
