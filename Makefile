@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench bench-gpu records notebooks lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu records notebooks assignments assignments-check lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,6 +26,8 @@ test: setup examples ## Run all tests, and all notebooks with the smallest prese
 	env/lab go test -timeout 20m ./...
 	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
 	@$(MAKE) fuzz FUZZTIME=300x
+	@if $(LAB)/venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(MAKE) assignments-check ONLY=1; \
+		else echo "assignments are not graded: nbgrader needs Python 3.11"; fi
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
 	@echo "notebooks, two at a time; the output of one that fails is shown:"
 	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
@@ -77,6 +79,12 @@ records: setup ## Train what the lecture's claims need and has no record, and ke
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)
 
+assignments: setup $(LAB)/venv/nbgrader ## Make the students' versions of the assignments in .lab/course, see docs/teaching.md.
+	@env/lab python env/assignments.py $(LAB)/course
+
+assignments-check: setup $(LAB)/venv/nbgrader ## Hand in solved, empty and broken assignments and have nbgrader grade them; ONLY=1,3 for some.
+	@env/lab python env/assignments.py --check --only '$(ONLY)' $(TEST)-course
+
 lab: setup ## Open JupyterLab on copies of the notebooks, in .lab/notebooks.
 	@env/lab env/copies
 	@[ -x $(LAB)/editor/gopls ] || { echo '  Completion and help come when gopls is compiled, in some minutes, and the kernel is restarted.'; \
@@ -98,6 +106,10 @@ go-present:
 
 $(LAB)/venv/ready: env/requirements.txt env/venv
 	@env/step "Jupyter" env PYTHON='$(PYTHON)' env/venv
+	@touch $@
+
+$(LAB)/venv/nbgrader: $(LAB)/venv/ready env/nbgrader.txt
+	@env/step "nbgrader" env/nbgrader
 	@touch $@
 
 $(LAB)/bench-venv/ready: bench/requirements.txt bench/venv
