@@ -86,10 +86,9 @@ assignments-check: setup $(LAB)/venv/nbgrader ## Hand in solved, empty and broke
 	@env/lab python env/assignments.py --check --only '$(ONLY)' $(TEST)-course
 
 lab: setup ## Open JupyterLab on copies of the notebooks, in .lab/notebooks.
-	@env/lab env/copies
 	@[ -x $(LAB)/editor/gopls ] || { echo '  Completion and help come when gopls is compiled, in some minutes, and the kernel is restarted.'; \
 		$(MAKE) $(LAB)/editor/gopls >$(LAB)/log/gopls.log 2>&1 </dev/null & }
-	env/lab python -m jupyterlab --ServerApp.root_dir='$(CURDIR)/$(LAB)/notebooks' $(if $(filter 0,$(shell id -u)),--allow-root)
+	env/lab python -m jupyterlab --ServerApp.root_dir="$$(env/lab env/copies)" $(if $(filter 0,$(shell id -u)),--allow-root)
 
 setup: go-present $(LAB)/venv/ready $(LAB)/bin/gonb backend ## Set up what is missing.
 	@env/step "sslkit command" env/lab go build -o $(LAB)/bin/sslkit ./cmd/sslkit
