@@ -66,6 +66,9 @@ func Markdown(text string, err error) {
 	gonbui.Sync()
 }
 
+// Text shows a text below the cell, in its place among the cell's other outputs, which printed lines need not keep.
+func Text(text string) { Markdown(widgets.EscapeMarkdown(text), nil) }
+
 // If is what a cell needs to do less in a quick look.
 func If[T any](condition bool, yes, no T) T {
 	if condition {
