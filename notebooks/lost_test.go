@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,5 +76,29 @@ func TestChaptersLoseNothing(t *testing.T) {
 				t.Errorf("%s, cell %d: changes %q below %%%%, %v", file, i, names, err)
 			}
 		}
+	}
+}
+
+// Links from one chapter to another lead to one.
+func TestChaptersLinkToChapters(t *testing.T) {
+	files, err := filepath.Glob("*.ipynb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`\]\(([^():]+\.(?:ipynb|md))\)`).FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(found[1]); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+			links++
+		}
+	}
+	if links < 2*len(files)-2 {
+		t.Errorf("%d links between %d chapters", links, len(files))
 	}
 }
