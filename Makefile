@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench bench-gpu records notebooks assignments assignments-check lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu records notebooks assignments assignments-check book lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -85,6 +85,13 @@ assignments: setup $(LAB)/venv/nbgrader ## Make the students' versions of the as
 assignments-check: setup $(LAB)/venv/nbgrader ## Hand in solved, empty and broken assignments and have nbgrader grade them; ONLY=1,3 for some.
 	@env/lab python env/assignments.py --check --only '$(ONLY)' $(TEST)-course
 
+book: setup $(LAB)/book-venv/ready ## Build the chapters, assignments and results as a site, in .lab/book/site.
+	@env/lab python env/book.py $(LAB)/book/pages
+	@cp env/book.yml $(LAB)/book/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(LAB)/book-venv/bin/mkdocs build -q --strict -f $(LAB)/book/mkdocs.yml
+	@env/lab python env/book.py --check $(LAB)/book/site
+	@echo 'to read it: python3 -m http.server --bind 127.0.0.1 --directory $(LAB)/book/site'
+
 lab: setup ## Open JupyterLab on copies of the notebooks, in .lab/notebooks.
 	@[ -x $(LAB)/editor/gopls ] || { echo '  Completion and help come when gopls is compiled, in some minutes, and the kernel is restarted.'; \
 		$(MAKE) $(LAB)/editor/gopls >$(LAB)/log/gopls.log 2>&1 </dev/null & }
@@ -109,6 +116,10 @@ $(LAB)/venv/ready: env/requirements.txt env/venv
 
 $(LAB)/venv/nbgrader: $(LAB)/venv/ready env/nbgrader.txt
 	@env/step "nbgrader" env/nbgrader
+	@touch $@
+
+$(LAB)/book-venv/ready: env/book.txt
+	@env/step "Material for MkDocs" bash -c "python3 -m venv --clear $(@D) && $(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r env/book.txt && $(@D)/bin/python -m pip check"
 	@touch $@
 
 $(LAB)/bench-venv/ready: bench/requirements.txt bench/venv
