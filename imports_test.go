@@ -31,18 +31,20 @@ var mayImport = map[string][]string{
 
 	"sslkit/study":  append([]string{"data", "sslkit/plane", "sslkit/recipe", "sslkit/runs"}, belowRuns...),
 	"sslkit/recipe": append([]string{"data", "internal/shorten"}, belowRuns...),
-	"sslkit/runs":   append([]string{"data", "internal/sealed", "sslkit/pjrt"}, belowRuns...),
+	"sslkit/runs":   append([]string{"data", "internal/mlflow", "internal/sealed", "internal/tfevents", "sslkit/pjrt"}, belowRuns...),
 	"sslkit/eval":   {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
 	"sslkit":        {"internal/sealed", "internal/shard", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
 	"sslkit/nn": {"internal/shard"}, "sslkit/view": {"internal/shard"}, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil, "sslkit/plane": nil,
 	"sslkit/pjrt": {"sslkit/pjrt/conv"}, "sslkit/pjrt/conv": nil,
-	"data":             nil,
-	"widgets":          nil,
-	"internal/sealed":  nil, // files with their checksums
-	"internal/shard":   nil, // batches among devices
-	"internal/shorten": nil, // what tests have less of
-	"internal/labtest": {"data", "internal/sealed", "sslkit", "sslkit/*"},
+	"data":              nil,
+	"widgets":           nil,
+	"internal/sealed":   nil, // files with their checksums
+	"internal/mlflow":   nil, // a tracking server
+	"internal/tfevents": nil, // TensorBoard's files
+	"internal/shard":    nil, // batches among devices
+	"internal/shorten":  nil, // what tests have less of
+	"internal/labtest":  {"data", "internal/sealed", "sslkit", "sslkit/*"},
 }
 
 var belowRuns = []string{"sslkit", "sslkit/eval", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"}

@@ -38,6 +38,10 @@ func TestAblateMistakes(t *testing.T) {
 		{"ablate --vary rate", "write FIELD=VALUE"},
 		{"ablate --vary rats=1,2", `did you mean "optimizer.rate"`},
 		{"ablate --vary rate=0.1,-1", "rate -1: sslkit: learning rate -1"},
+		{"ablate --vary rate=0.1,0.2 --vary width", "write FIELD=VALUE"},
+		{"ablate --vary rate=0.1 --vary optimizer.rate=0.2", "optimizer.rate is varied twice"},
+		{"ablate --vary rate=0.1 --vary depth=3,7", "rate 0.1, depth 7: nn: a nin's depth"},
+		{"ablate --vary rate=0.1 --parallel 0", "--parallel 0: choose at least 1"},
 	} {
 		code, _, errs := call(test.words)
 		if code != exitUsage {

@@ -91,7 +91,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 			if err != nil {
 				return err
 			}
-			return c.compute(func(ctx context.Context, store *runs.Store) error {
+			able := func(ctx context.Context, store *runs.Store) (err error) {
 				if all { // what is not asked for by name need not work with every flag
 					if variants, left, err = trainable(ctx, store, variants, left); err != nil {
 						return err
@@ -99,6 +99,20 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 				}
 				for _, why := range left {
 					c.say("left out: " + oneLine(why))
+				}
+				return nil
+			}
+			if c.planned != nil {
+				return c.writePlan(func(ctx context.Context, store *runs.Store) ([]study.Task, error) {
+					if err := able(ctx, store); err != nil {
+						return nil, err
+					}
+					return study.PlanTransfer(ctx, store, variants, o, seeds...)
+				})
+			}
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
+				if err := able(ctx, store); err != nil {
+					return err
 				}
 				if memory {
 					if err := c.trainAlone(ctx, store, variants, seeds); err != nil {
@@ -269,7 +283,7 @@ func (c *cli) trainAlone(ctx context.Context, store *runs.Store, variants []stud
 			if err != nil {
 				return err
 			}
-			child := exec.Command(self, "pretrain", "--config", file, "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet))
+			child := exec.Command(self, "pretrain", "--config", file, "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet), "--tracker", c.tracker)
 			child.Stdout, child.Stderr = io.Discard, os.Stderr
 			if err := child.Run(); err != nil {
 				if ctx.Err() != nil || child.ProcessState.ExitCode() == exitInterrupted {

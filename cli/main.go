@@ -86,6 +86,8 @@ type cli struct {
 	report      func(runs.Progress) // to standard error
 	json, quiet bool
 	runs        string
+	tracker     string
+	planned     *planner // writes a study's runs down, where that is asked for
 }
 
 func (c *cli) root() *cobra.Command {
@@ -109,7 +111,7 @@ stopped goes on. Environment:
   sslkit runs list                   # what was run`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.track(), c.featureMap(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
+	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.claims(), c.plan(), c.work(), c.track(), c.featureMap(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
 	root.Args = nil // cobra's own check, which comes before that of flags
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print the result as JSON")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -187,6 +189,7 @@ func count(least, most int, what string) cobra.PositionalArgs {
 // storeFlags defines the flags of commands on runs.
 func (c *cli) storeFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.runs, "runs", "", "folder `DIR` of the runs, in place of the usual one")
+	cmd.Flags().StringVar(&c.tracker, "tracker", "", "tell a `SERVER` of each run that is trained or found: mlflow, at $MLFLOW_TRACKING_URI")
 	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress on standard error")
 }
 
@@ -198,6 +201,11 @@ func (c *cli) store() (*runs.Store, error) {
 	store.Report = c.report
 	if c.quiet {
 		store.Report = nil
+	}
+	if c.tracker != "" {
+		if store.Tracker, err = runs.OpenTracker(c.tracker); err != nil {
+			return nil, usageError{err}
+		}
 	}
 	return store, nil
 }

@@ -16,11 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sslkit/lab/internal/shorten"
 	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // TestMain lets the test binary be the command itself, for tests that need a process to kill.
 func TestMain(m *testing.M) {
+	shorten.SupervisedEpochs = 2
 	if os.Getenv("SSLKIT_TEST_RUN") != "" {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}

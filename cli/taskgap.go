@@ -53,6 +53,14 @@ Each run is kept: an interrupted experiment goes on where it was, and one more s
 			if err := o.Validate(); err != nil {
 				return usageError{err}
 			}
+			if c.planned != nil {
+				if turned {
+					return usagef("--turned has the runs of the gap itself: plan that without it")
+				}
+				return c.writePlan(func(ctx context.Context, store *runs.Store) ([]study.Task, error) {
+					return study.PlanTaskGap(ctx, store, config, o, seeds...)
+				})
+			}
 			if turned {
 				if files.csv != "" || files.svg != "" {
 					return usagef("--turned makes a table: --md and --json write it, --csv and --svg do not")

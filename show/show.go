@@ -111,7 +111,7 @@ func read(src data.Source, index []int) (images []widgets.Image, names []string,
 // Training draws a run's accuracy on its pretext task, and beside it how well the features of two
 // blocks, one in the middle and the last, serve to find the class by k-NN, which no loss asks for.
 func Training(r *runs.Record) (*widgets.Figure, error) {
-	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; k-NN on up to 500 test images", r.Config.Data.Name, r.Config.Seed)}
+	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; k-NN on up to 500 test examples", r.Config.Data.Name, r.Config.Seed)}
 	if y := r.History.Reports["accuracy"]; len(y) > 0 {
 		c.Series = append(c.Series, widgets.Series{Name: "pretext task", Role: widgets.Blue, Y: percents(y)})
 	}
@@ -124,8 +124,8 @@ func Training(r *runs.Record) (*widgets.Figure, error) {
 			c.Series = append(c.Series, widgets.Series{Name: fmt.Sprintf("class, block %d", block), Y: percents(y)})
 		}
 	}
-	if guess := r.Config.GuessLoss(); guess > 0 && len(r.History.Reports["accuracy"]) > 0 {
-		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 * math.Exp(-guess)}} // of one in exp(loss)
+	if guess := r.Config.GuessAccuracy(); guess > 0 && len(r.History.Reports["accuracy"]) > 0 {
+		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 * guess}}
 	}
 	return c.Figure()
 }
@@ -155,8 +155,12 @@ func blocks(c *study.Comparison, probe string, of func(study.Row) []eval.Spread)
 	return g.Figure()
 }
 
-// Ablation draws the last block's accuracies for each variant, with those of the baselines as guides.
+// Ablation draws the last block's accuracies for each variant, with those of the baselines as guides; of a grid of two fields, a
+// heat map of the linear probe's.
 func Ablation(c *study.Comparison) (*widgets.Figure, error) {
+	if len(c.Axes) == 2 {
+		return grid(c)
+	}
 	linear := widgets.Series{Name: "linear probe", Role: widgets.Blue}
 	knn := widgets.Series{Name: "k-NN"}
 	b := widgets.Bars{YLabel: "accuracy, %", Dots: true, Note: note(c) + "; last block"}
@@ -182,6 +186,32 @@ func Ablation(c *study.Comparison) (*widgets.Figure, error) {
 	}
 	b.Series = []widgets.Series{linear, knn}
 	return b.Figure()
+}
+
+// grid draws a cell for each variant of two fields; the baselines are in the note.
+func grid(c *study.Comparison) (*widgets.Figure, error) {
+	down, across := c.Axes[0], c.Axes[1]
+	cells := len(down.Values) * len(across.Values)
+	if len(c.Rows) < cells {
+		return nil, fmt.Errorf("show: a grid of %d cells with %d rows", cells, len(c.Rows))
+	}
+	h := widgets.Heatmap{Rows: down.Values, RowLabel: down.Field, Cols: across.Values, ColLabel: across.Field, Decimals: 1,
+		Note: note(c) + "; linear probe, last block, accuracy in %"}
+	last := func(r study.Row) eval.Spread { return r.Linear[len(r.Linear)-1] }
+	for i, r := range c.Rows[:cells] {
+		if i%len(across.Values) == 0 {
+			h.Values, h.Spread = append(h.Values, nil), append(h.Spread, nil)
+		}
+		at, v, spread := len(h.Values)-1, last(r), math.NaN()
+		if v.N > 1 {
+			spread = 100 * v.Std
+		}
+		h.Values[at], h.Spread[at] = append(h.Values[at], 100*v.Mean), append(h.Spread[at], spread)
+	}
+	for _, r := range c.Rows[cells:] {
+		h.Note += fmt.Sprintf("; %s %.1f", r.Name, 100*last(r).Mean)
+	}
+	return h.Figure()
 }
 
 // Gap draws the Task Gap: the non-linear probe on the paper's block for each set of angles, here and
@@ -211,12 +241,12 @@ func note(c *study.Comparison) string {
 	return n + testSet(c.Tally)
 }
 
-// testSet says on how many test images, and what the commonest class alone would have.
+// testSet says on how many test examples, and what the commonest class alone would have.
 func testSet(t eval.Tally) string {
 	if t.Test == 0 {
 		return ""
 	}
-	of := fmt.Sprintf("%d test images", t.Test)
+	of := fmt.Sprintf("%d test examples", t.Test)
 	if t.Groups > 0 {
 		of = fmt.Sprintf("crops of %d test photos", t.Groups)
 	}

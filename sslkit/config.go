@@ -312,6 +312,26 @@ func (o Optimizer) Build(steps, epochs int) optimizer.Interface {
 	return optim.SGD{Rate: rate, Momentum: o.Momentum, Nesterov: o.Nesterov, WeightDecay: o.WeightDecay}
 }
 
+// RateAt is the learning rate after so many passes over the data, to a step of its schedule; 0 of what is not trained.
+func (c Config) RateAt(passes float64) float64 {
+	o := c.Optimizer
+	rate := o.Rate
+	switch {
+	case len(o.Drops) > 0:
+		for _, e := range o.Drops {
+			if passes >= float64(e) {
+				rate *= o.Factor
+			}
+		}
+	case passes < o.Warmup:
+		rate *= passes / o.Warmup
+	case c.Epochs > 0:
+		done := min(1, (passes-o.Warmup)/(float64(c.Epochs)-o.Warmup))
+		rate *= (1 + math.Cos(math.Pi*done)) / 2
+	}
+	return rate
+}
+
 // Key is the name of the run's record: 16 hexadecimal digits of the hash of the configuration, of which the digest of the
 // data is a part, and of the method's revision.
 func (c Config) Key() string { return c.KeyAt(c.Revision()) }

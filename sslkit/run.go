@@ -54,6 +54,8 @@ type Run struct {
 	Monitor func(r *Run, epoch int) (map[string]float64, error)
 	// Progress is called after each step.
 	Progress func(Progress)
+	// Ended is called, if set, after each epoch, with the history up to it.
+	Ended func(History)
 	// Resumed is called, if set, where Pretrain goes on from a checkpoint. Damaged ones that it passed over are named in it.
 	Resumed func(State)
 
@@ -285,18 +287,20 @@ func (l *loop) endEpoch(epoch int) error {
 	}
 	h.EpochSeconds = append(h.EpochSeconds, l.state.Spent)
 	l.state.Sums, l.state.Count, l.state.Spent = nil, 0, 0
-	if l.Monitor == nil {
-		return nil
-	}
-	figures, err := l.Monitor(l.Run, epoch)
-	if err != nil {
-		return fmt.Errorf("sslkit: measuring after epoch %d: %w", epoch+1, err)
-	}
-	for name, v := range figures {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%w: %s is %g after epoch %d", ErrDiverged, name, v, epoch+1)
+	if l.Monitor != nil {
+		figures, err := l.Monitor(l.Run, epoch)
+		if err != nil {
+			return fmt.Errorf("sslkit: measuring after epoch %d: %w", epoch+1, err)
 		}
-		record(&h.Figures, name, v)
+		for name, v := range figures {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("%w: %s is %g after epoch %d", ErrDiverged, name, v, epoch+1)
+			}
+			record(&h.Figures, name, v)
+		}
+	}
+	if l.Ended != nil {
+		l.Ended(*h)
 	}
 	return nil
 }

@@ -128,7 +128,8 @@ func TestFaults(t *testing.T) {
 	source := os.DirFS(s.Dir)
 	var files []string
 	err = fs.WalkDir(source, ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !strings.Contains(path, ".locks") && !strings.HasPrefix(path, keyOf(t, s, other)) {
+		if err == nil && !d.IsDir() && !strings.Contains(path, ".locks") && !strings.HasPrefix(path, keyOf(t, s, other)) &&
+			!strings.Contains(path, "tfevents") && filepath.Base(path) != "metrics.csv" { // never read, see curves
 			files = append(files, path)
 		}
 		return err

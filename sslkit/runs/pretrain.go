@@ -263,7 +263,7 @@ func (s *Store) pretrain(ctx context.Context, j *Job) (*Record, error) {
 		} else {
 			s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: found the finished run %s", j, j.Key)})
 		}
-		return r, nil
+		return r, s.tell(ctx, j, r)
 	}
 	unlock, err := s.lock(ctx, j.Key)
 	if err != nil {
@@ -292,7 +292,17 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r == nil { // what cannot be begun leaves no record
+	curves := &curves{s: s, j: j, began: time.Now(), ctx: context.WithoutCancel(ctx)} // an interrupted run ends its epoch, too
+	if r != nil {
+		curves.began = r.Started
+	}
+	if run != nil {
+		if err := s.track(curves); err != nil {
+			return nil, err
+		}
+	}
+	fresh := r == nil
+	if fresh { // what cannot be begun leaves no record
 		s.announce(j)
 		r = &Record{Key: j.Key, Config: j.Config, Revision: j.Revision(), Version: Version(), Backend: j.choice,
 			Inventory: j.Inventory, Started: time.Now().UTC()}
@@ -302,7 +312,13 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 	}
 	if run != nil {
 		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: compiling", j)})
-		if r.History, err = run.Pretrain(ctx); err != nil {
+		run.Ended = curves.write
+		r.History, err = run.Pretrain(ctx)
+		if err == nil {
+			curves.write(r.History) // of a run that was stopped after its last step
+		}
+		curves.close(err)
+		if err != nil {
 			if errors.Is(err, sslkit.ErrInterrupted) { // show how far it got
 				err = errors.Join(err, s.write(r))
 			}
@@ -319,6 +335,9 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 		r.Parameters = run.Parameters
 		if s.Alone {
 			r.Memory = peakMemory()
+			if fresh {
+				r.CPU = processorTime()
+			}
 		}
 	}
 	r.Done, r.Finished = true, time.Now().UTC()

@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +33,9 @@ type Store struct {
 	// Alone says that this process trains one run and does nothing else, so that its peak memory is the
 	// run's: it is kept in the record.
 	Alone bool
+
+	// Tracker is told of each run that is trained or found; nil: none.
+	Tracker *Tracker
 
 	// Shipped is the folder of records that came with the checkout, "" for none: see [Shipment].
 	Shipped string
@@ -55,6 +60,7 @@ type Record struct {
 	Inventory *data.Inventory `json:"inventory,omitempty"`
 
 	Memory    int64     `json:"memory,omitempty"`  // peak of the process that trained it, in bytes of main memory; 0: not known, see Store.Alone
+	CPU       float64   `json:"cpu,omitempty"`     // seconds of processors of that process, compiling included; 0: not known, as of a run that was resumed
 	Shipped   *Shipment `json:"shipped,omitempty"` // of a record that came with the checkout
 	Unchecked bool      `json:"-"`                 // written before records had checksums and digests of their data
 }
@@ -86,6 +92,24 @@ func peakMemory() int64 {
 		return 0
 	}
 	return kilobytes << 10
+}
+
+// processorTime is what this process has had of the processors, in seconds; 0 where only Linux could tell.
+func processorTime() float64 {
+	text, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // the name before may have spaces; see proc(5)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, err1 := strconv.ParseFloat(fields[11], 64)
+	system, err2 := strconv.ParseFloat(fields[12], 64)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return (user + system) / 100 // of Linux's ticks for programs
 }
 
 // Open returns the store in dir. Without dir it is $SSLKIT_RUNS, or runs within $SSLKIT_HOME, or
@@ -340,7 +364,7 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 		}
 	}
 	if err == nil && ok {
-		if err = os.WriteFile(s.lockFile(key)+".holder", fmt.Appendf(nil, "process %d", os.Getpid()), 0o644); err != nil {
+		if err = os.WriteFile(s.lockFile(key)+".holder", []byte(holding()), 0o644); err != nil {
 			_ = lock.Unlock()
 		}
 	}
@@ -348,6 +372,43 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 		return nil, fmt.Errorf("runs: locking run %s: %w", key, err)
 	}
 	return func() { _ = lock.Unlock() }, nil
+}
+
+// jobs are the environment variables in which schedulers name a job: Slurm (of an array the job and its task), PBS, LSF, Grid
+// Engine, Kubernetes' indexed jobs.
+var jobs = [][]string{{"SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"}, {"SLURM_JOB_ID"}, {"PBS_JOBID"}, {"LSB_JOBID"}, {"JOB_ID"}, {"JOB_COMPLETION_INDEX"}}
+
+// holding says who has a run: "process 20108 on n1, job 45_6". Where many machines share the store a process alone names nobody.
+func holding() string {
+	text := fmt.Sprintf("process %d", os.Getpid())
+	if host, err := os.Hostname(); err == nil {
+		text += " on " + host
+	}
+	for _, names := range jobs {
+		var values []string
+		for _, name := range names {
+			if value := os.Getenv(name); value != "" {
+				values = append(values, value)
+			}
+		}
+		if len(values) == len(names) {
+			return text + ", job " + strings.Join(values, "_")
+		}
+	}
+	return text
+}
+
+// Busy names who is at the run of a key now, "" for nobody.
+func (s *Store) Busy(key string) string {
+	if _, err := os.Stat(s.lockFile(key)); err != nil {
+		return "" // nobody ever was
+	}
+	lock := flock.New(s.lockFile(key))
+	if ok, err := lock.TryLock(); err != nil || ok {
+		_ = lock.Unlock()
+		return ""
+	}
+	return s.holder(key)
 }
 
 // holder names who has the run.

@@ -240,8 +240,15 @@ func TestLockWaits(t *testing.T) {
 	if _, err := s.lock(ctx, keyA); !errors.Is(err, sslkit.ErrInterrupted) {
 		t.Errorf("waiting was cancelled: %v", err)
 	}
-	if want := fmt.Sprintf("process %d is at the same run", os.Getpid()); !strings.Contains(notes.String(), want) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("process %d on %s is at the same run", os.Getpid(), host); !strings.Contains(notes.String(), want) {
 		t.Errorf("news %q, want %q", notes, want)
+	}
+	if s.Busy(keyA) == "" || s.Busy(keyB) != "" {
+		t.Errorf("at the run that is locked is %q, at another one %q", s.Busy(keyA), s.Busy(keyB))
 	}
 	other, err := s.lock(t.Context(), keyB) // another run's is free
 	if err != nil {
@@ -265,6 +272,27 @@ func TestLockWaits(t *testing.T) {
 	unlock()
 	if err := <-got; err != nil {
 		t.Errorf("the lock is free: %v", err)
+	}
+}
+
+// On a cluster a process alone names nobody.
+func TestHolding(t *testing.T) {
+	for _, names := range jobs {
+		for _, name := range names {
+			t.Setenv(name, "")
+		}
+	}
+	if text := holding(); strings.Contains(text, "job") {
+		t.Errorf("without a job: %q", text)
+	}
+	t.Setenv("SLURM_JOB_ID", "47")
+	if text := holding(); !strings.HasSuffix(text, ", job 47") {
+		t.Errorf("in a job: %q", text)
+	}
+	t.Setenv("SLURM_ARRAY_JOB_ID", "45")
+	t.Setenv("SLURM_ARRAY_TASK_ID", "6")
+	if text := holding(); !strings.HasSuffix(text, ", job 45_6") {
+		t.Errorf("in an array: %q", text)
 	}
 }
 

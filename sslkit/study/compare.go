@@ -29,7 +29,8 @@ type Comparison struct {
 	Config  sslkit.Config `json:"config"` // what was asked for; its seed is not used
 	Options eval.Options  `json:"options"`
 	Seeds   []int64       `json:"seeds"`
-	Rows    []Row         `json:"rows"` // the last three are random init, random with fitted norms, and supervised
+	Axes    []Axis        `json:"axes,omitempty"` // of a grid, whose rows come first, see [Grid]
+	Rows    []Row         `json:"rows"`           // the last three are random init, random with fitted norms, and supervised
 
 	Tally     eval.Tally `json:"tally"`     // what was trained and tested on
 	Commonest float64    `json:"commonest"` // accuracy of who always answers the commonest class, see eval.Tally
@@ -83,17 +84,19 @@ func Ablate(ctx context.Context, s *runs.Store, variants []Variant, o eval.Optio
 }
 
 func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
-	for _, base := range []struct {
-		name   string
-		config sslkit.Config
-	}{{"random init", recipe.RandomInit(to.Config)}, {"random, norms fitted", recipe.RandomFitted(to.Config)}, {"supervised", supervised(to.Config, to.Options.Label)}} {
-		row, _, err := row(ctx, s, base.name, base.config, to.Options, to.Seeds, to.Origins)
+	for _, v := range baselineVariants(to.Config, to.Options.Label) {
+		row, _, err := row(ctx, s, v.Name, v.Config, to.Options, to.Seeds, to.Origins)
 		if err != nil {
 			return err
 		}
 		to.Rows = append(to.Rows, row)
 	}
 	return nil
+}
+
+// baselineVariants stand below c.
+func baselineVariants(c sslkit.Config, label string) []Variant {
+	return []Variant{{"random init", recipe.RandomInit(c)}, {"random, norms fitted", recipe.RandomFitted(c)}, {"supervised", supervised(c, label)}}
 }
 
 // supervised is the supervised row beside c, by labels of a kind.
@@ -228,12 +231,12 @@ func newTable(tally eval.Tally, encoders []string) *accuracyTable {
 
 const commonestRow = "commonest class"
 
-// testSet is "2000 test images", or what they are of.
+// testSet is "2000 test examples", or what they are of.
 func testSet(t eval.Tally) string {
 	if t.Groups > 0 {
 		return fmt.Sprintf("%d test photos", t.Groups)
 	}
-	return fmt.Sprintf("%d test images", t.Test)
+	return fmt.Sprintf("%d test examples", t.Test)
 }
 
 // text adds a column that is no accuracy, unless it is empty.
@@ -299,7 +302,7 @@ func (c *Comparison) Caption() string {
 
 // tested says what the last rows of an accuracy table are, and the columns by class.
 func tested(t eval.Tally) string {
-	text := "The last row is the largest standard error over the test images, which more seeds do not lessen. "
+	text := "The last row is the largest standard error over the test examples, which more seeds do not lessen. "
 	if t.Groups > 0 {
 		text = fmt.Sprintf("The last row is the largest standard error over the %d test photos, whose crops go right or wrong together: "+
 			"differences below twice that say nothing. ", t.Groups)
