@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench bench-gpu doors notebooks lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu doors records notebooks assignments assignments-check book lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,6 +26,8 @@ test: setup examples ## Run all tests, and all notebooks with the smallest prese
 	env/lab go test -timeout 20m ./...
 	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
 	@$(MAKE) fuzz FUZZTIME=300x
+	@if $(LAB)/venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(MAKE) assignments-check ONLY=1; \
+		else echo "assignments are not graded: nbgrader needs Python 3.11"; fi
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
 	@echo "notebooks, two at a time; the output of one that fails is shown:"
 	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
@@ -75,11 +77,29 @@ doors: go-present backend $(LAB)/doors-venv/ready ## Check encoders that leave a
 	@env/step "sslkit command" env/lab go build -o $(LAB)/doors-venv/bin/sslkit ./cmd/sslkit
 	@env/lab $(LAB)/doors-venv/bin/python env/doors.py
 
+records: setup ## Train what the lecture's claims need and has no record, and keep it in records/.
+	env/lab sslkit claims --train --ship records --md docs/claims.md
+
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)
 
-lab: setup $(LAB)/editor/gopls ## Open JupyterLab on the notebooks.
-	env/lab python -m jupyterlab --ServerApp.root_dir='$(CURDIR)/notebooks' $(if $(filter 0,$(shell id -u)),--allow-root)
+assignments: setup $(LAB)/venv/nbgrader ## Make the students' versions of the assignments in .lab/course, see docs/teaching.md.
+	@env/lab python env/assignments.py $(LAB)/course
+
+assignments-check: setup $(LAB)/venv/nbgrader ## Hand in solved, empty and broken assignments and have nbgrader grade them; ONLY=1,3 for some.
+	@env/lab python env/assignments.py --check --only '$(ONLY)' $(TEST)-course
+
+book: setup $(LAB)/book-venv/ready ## Build the chapters, assignments and results as a site, in .lab/book/site.
+	@env/lab python env/book.py $(LAB)/book/pages
+	@cp env/book.yml $(LAB)/book/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(LAB)/book-venv/bin/mkdocs build -q --strict -f $(LAB)/book/mkdocs.yml
+	@env/lab python env/book.py --check $(LAB)/book/site
+	@echo 'to read it: python3 -m http.server --bind 127.0.0.1 --directory $(LAB)/book/site'
+
+lab: setup ## Open JupyterLab on copies of the notebooks, in .lab/notebooks.
+	@[ -x $(LAB)/editor/gopls ] || { echo '  Completion and help come when gopls is compiled, in some minutes, and the kernel is restarted.'; \
+		$(MAKE) $(LAB)/editor/gopls >$(LAB)/log/gopls.log 2>&1 </dev/null & }
+	env/lab python -m jupyterlab --ServerApp.root_dir="$$(env/lab env/copies)" $(if $(filter 0,$(shell id -u)),--allow-root)
 
 setup: go-present $(LAB)/venv/ready $(LAB)/bin/gonb backend ## Set up what is missing.
 	@env/step "sslkit command" env/lab go build -o $(LAB)/bin/sslkit ./cmd/sslkit
@@ -96,6 +116,14 @@ go-present:
 
 $(LAB)/venv/ready: env/requirements.txt env/venv
 	@env/step "Jupyter" env PYTHON='$(PYTHON)' env/venv
+	@touch $@
+
+$(LAB)/venv/nbgrader: $(LAB)/venv/ready env/nbgrader.txt
+	@env/step "nbgrader" env/nbgrader
+	@touch $@
+
+$(LAB)/book-venv/ready: env/book.txt
+	@env/step "Material for MkDocs" bash -c "python3 -m venv --clear $(@D) && $(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r env/book.txt && $(@D)/bin/python -m pip check"
 	@touch $@
 
 $(LAB)/bench-venv/ready: bench/requirements.txt bench/venv

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,11 +13,14 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"github.com/sslkit/lab/show"
 	"github.com/sslkit/lab/sslkit"
 	_ "github.com/sslkit/lab/sslkit/recipe" // registers the methods
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
-var update = flag.Bool("update", false, "rewrite what is generated in README.md and sslkit/doc.go")
+var update = flag.Bool("update", false, "rewrite what is generated in README.md, sslkit/doc.go and docs/claims.md")
 
 // What documents say of all methods follows from the registry.
 func TestDocuments(t *testing.T) {
@@ -42,6 +46,35 @@ func TestDocuments(t *testing.T) {
 		default:
 			t.Errorf("%s does not list the methods that are registered (go generate ./sslkit rewrites it):\n%s\nwant\n%s", d.path, was, d.text)
 		}
+	}
+}
+
+// The page of claims is that of the records, and nobody's typing.
+func TestClaimsPage(t *testing.T) {
+	t.Setenv("SSLKIT_RECORDS", "records")
+	store, err := runs.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Report = func(p runs.Progress) {
+		if p.Note != "" {
+			t.Error(p.Note)
+		}
+	}
+	claims, err := study.TestClaims(t.Context(), store, false, []int64{1, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := show.Claims(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "docs/claims.md"
+	if *update {
+		err = os.WriteFile(path, []byte(page), 0o644)
+	}
+	if was, err2 := os.ReadFile(path); err != nil || err2 != nil || string(was) != page {
+		t.Errorf("%s is not what the records say (go generate ./sslkit rewrites it): %v\n%s", path, errors.Join(err, err2), page)
 	}
 }
 

@@ -20,11 +20,14 @@ const module = "github.com/sslkit/lab"
 // sslkit never meet but above both, and widgets draw plain values. A recipe is
 // asked for by studies: the store of runs knows of none.
 var mayImport = map[string][]string{
-	"bench":      {"data", "sslkit", "sslkit/*"},
-	"cmd/sslkit": {"cli"},
-	"cli":        {"data", "show", "sslkit", "sslkit/*", "widgets"},
-	"notebooks":  {"data", "show", "sslkit", "sslkit/*", "widgets"},
-	"show":       {"data", "sslkit", "sslkit/*", "widgets"},
+	"bench":                          {"data", "sslkit", "sslkit/*"},
+	"cmd/sslkit":                     {"cli"},
+	"cli":                            {"data", "show", "sslkit", "sslkit/*", "widgets"},
+	"notebooks":                      {"notebooks/assignments/*", "data", "show", "sslkit", "sslkit/*", "widgets"},
+	"notebooks/assignments":          nil, // tests alone
+	"notebooks/assignments/grade":    nil, // light, since each cell of an assignment is compiled with it
+	"notebooks/assignments/training": {"data"},
+	"show":                           {"data", "sslkit", "sslkit/*", "widgets"},
 
 	"sslkit/study":     append([]string{"data", "sslkit/plane", "sslkit/recipe", "sslkit/runs"}, belowRuns...),
 	"sslkit/recipe":    append([]string{"data", "internal/shorten"}, belowRuns...),
@@ -86,7 +89,11 @@ func TestNotebookImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
+	assignments, err := filepath.Glob("notebooks/assignments/*.ipynb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, assignments...) {
 		for _, path := range cellImports(t, file) {
 			if path != module+"/notebooks" && !slices.Contains(held, path) {
 				t.Errorf("%s imports %q: add it to notebooks/imports.go", file, path)

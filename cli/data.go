@@ -77,7 +77,7 @@ func (c *cli) dataGet() *cobra.Command {
 				}
 			}
 			return c.print(info, func() error {
-				return c.printf("%s: %d training and %d test images of %dx%dx%d, %d classes\n",
+				return c.printf("%s: %d training and %d test examples of %dx%dx%d, %d classes\n",
 					info.Name, info.Train, info.Test, height, width, channels, len(info.Classes))
 			})
 		},

@@ -26,7 +26,7 @@ func TestData(t *testing.T) {
 	}
 
 	out, _ = must(t, "data get fashion-mnist-10k")
-	if want := "fashion-mnist-10k: 10000 training and 2000 test images of 28x28x1, 10 classes\n"; out != want {
+	if want := "fashion-mnist-10k: 10000 training and 2000 test examples of 28x28x1, 10 classes\n"; out != want {
 		t.Errorf("data get: %q, want %q", out, want)
 	}
 	var one data.Info

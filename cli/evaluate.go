@@ -189,5 +189,5 @@ func (c *cli) printScores(s *runs.Scores) error {
 		return err
 	}
 	t := s.EndToEndTested
-	return c.printf("end to end, with the classifier it was trained with: %.1f %% ± %.1f over the test images, mean over classes %.1f %%\n", 100*t.Test, 100*t.Error, 100*t.Balanced)
+	return c.printf("end to end, with the classifier it was trained with: %.1f %% ± %.1f over the test examples, mean over classes %.1f %%\n", 100*t.Test, 100*t.Error, 100*t.Balanced)
 }

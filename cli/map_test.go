@@ -20,7 +20,7 @@ func TestMap(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "map.svg")
 	line := "map " + one.Key[:8] + " " + two.Key[:8] + " --method tsne --images 40 --seed 5 --out " + file
 	out, _ = must(t, line)
-	wantAll(t, "map", out, "rotation 0,90,180,270, seed 1: ", "seed 2: ", "% of the 10 nearest kept", "40 of 100 test images", "t-SNE, perplexity 13, seed 5", "written: "+file)
+	wantAll(t, "map", out, "rotation 0,90,180,270, seed 1: ", "seed 2: ", "% of the 10 nearest kept", "40 of 100 test examples", "t-SNE, perplexity 13, seed 5", "written: "+file)
 	first := read(t, file)
 	wantAll(t, "the figure", first, "<svg", "Ankle boot", "rotation 0,90,180,270, seed 2")
 	if must(t, line); read(t, file) != first {

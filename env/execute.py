@@ -19,6 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer
+from nbformat.sign import NotebookNotary
 
 ENV = Path(__file__).parent
 FAILED = ENV.parent / ".lab" / "out" / "failed"
@@ -217,6 +218,7 @@ def main():
             write(options.out / (source.stem + ".html"), html)
         else:
             write(source, nbformat.writes(notebook))
+            NotebookNotary().sign(notebook)  # what ran here is trusted here
         for text in results(notebook):
             print(f"\n{text}")
         where = options.out / (source.stem + ".html") if options.out else source

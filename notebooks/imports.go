@@ -7,6 +7,8 @@ import (
 	_ "github.com/gomlx/gomlx/ml/model"
 
 	_ "github.com/sslkit/lab/data"
+	_ "github.com/sslkit/lab/notebooks/assignments/grade"
+	_ "github.com/sslkit/lab/notebooks/assignments/training"
 	_ "github.com/sslkit/lab/show"
 	_ "github.com/sslkit/lab/sslkit"
 	_ "github.com/sslkit/lab/sslkit/eval"

@@ -3,10 +3,14 @@
 package notebooks
 
 import (
+	"context"
+
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"github.com/janpfeifer/must"
 
+	"github.com/sslkit/lab/show"
+	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/sslkit/study"
 	"github.com/sslkit/lab/widgets"
 )
@@ -62,10 +66,20 @@ func Markdown(text string, err error) {
 	gonbui.Sync()
 }
 
+// Text shows a text below the cell, in its place among the cell's other outputs, which printed lines need not keep.
+func Text(text string) { Markdown(widgets.EscapeMarkdown(text), nil) }
+
 // If is what a cell needs to do less in a quick look.
 func If[T any](condition bool, yes, no T) T {
 	if condition {
 		return yes
 	}
 	return no
+}
+
+// Claim shows what became of one of the lecture's claims, see study.Lecture: in words, and by its figures. The runs are those of the
+// checkout's records, or are trained here.
+func Claim(ctx context.Context, s *runs.Store, name string, seeds ...int64) {
+	c := must.M1(study.LectureClaim(name))
+	Markdown(show.Table(must.M1(c.Test(ctx, s, true, seeds...))))
 }

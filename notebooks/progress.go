@@ -15,8 +15,10 @@ import (
 )
 
 // Open returns the store of runs, see runs.Open, whose progress is a line below the cell that changes, and stays at the end.
-// Where nobody looks at the cell, under env/execute.py or in a program, it is lines on standard error.
+// Where nobody looks at the cell, under env/execute.py or in a program, it is lines on standard error. Changes that the next cell
+// will not see are said.
 func Open() (*runs.Store, error) {
+	warnLost()
 	store, err := runs.Open("")
 	if err == nil && gonbui.IsNotebook && os.Getenv("SSLKIT_HEADLESS") == "" {
 		store.Report = below.report

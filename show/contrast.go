@@ -81,18 +81,12 @@ func Views(c sslkit.Config, src data.Source, index ...int) (*widgets.Figure, err
 	return g.Figure()
 }
 
-// Projector is a method that compares images by the unit rows which Project makes of them, [N, D].
-type Projector interface {
-	sslkit.Method
-	Project(scope *model.Scope, image *Node) *Node
-}
-
 const comparing = "pairs of images are compared by what projects them"
 
 // Pairs draws two views of some examples of src as c's method does, and returns what it compares of them. c is trained first
 // if need be.
 func Pairs(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (eval.Pairs, error) {
-	m, projector, err := trained[Projector](ctx, s, c, comparing)
+	m, projector, err := trained[study.Projector](ctx, s, c, comparing)
 	if err != nil {
 		return eval.Pairs{}, err
 	}
@@ -207,7 +201,7 @@ func Geometry(ctx context.Context, s *runs.Store, src data.Source, result *study
 // Directions draws where on the circle or the sphere an encoder with projections of two or three dimensions puts examples of
 // src, by their classes.
 func Directions(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source) (*widgets.Figure, error) {
-	m, projector, err := trained[Projector](ctx, s, c, comparing)
+	m, projector, err := trained[study.Projector](ctx, s, c, comparing)
 	if err != nil {
 		return nil, err
 	}

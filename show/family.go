@@ -81,7 +81,7 @@ func Pace(ctx context.Context, s *runs.Store, block int, variants []study.Varian
 			line.X, line.Y, line.Err = append(line.X, eval.Summarize(seconds).Mean), append(line.Y, spread.Mean), append(line.Err, spread.Std)
 		}
 		c.Series = append(c.Series, line)
-		c.Note = fmt.Sprintf("%s, up to 500 test images; %s; a point an epoch", v.Config.Data.Name, counted(seeds))
+		c.Note = fmt.Sprintf("%s, up to 500 test examples; %s; a point an epoch", v.Config.Data.Name, counted(seeds))
 	}
 	return c.Figure()
 }

@@ -16,7 +16,7 @@ func TestMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, err := Map(m)
-	says(t, f, err, "50 of 100 test images", "rotation, seed 1", "of the variance; ", "of the 10 nearest kept", m.Classes[0], m.Classes[9])
+	says(t, f, err, "50 of 100 test examples", "rotation, seed 1", "of the variance; ", "of the 10 nearest kept", m.Classes[0], m.Classes[9])
 }
 
 // Of twelve classes the ten commonest are told apart, in their own order, and the other two are grey.

@@ -111,7 +111,7 @@ func read(src data.Source, index []int) (images []widgets.Image, names []string,
 // Training draws a run's accuracy on its pretext task, and beside it how well the features of two
 // blocks, one in the middle and the last, serve to find the class by k-NN, which no loss asks for.
 func Training(r *runs.Record) (*widgets.Figure, error) {
-	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; k-NN on up to 500 test images", r.Config.Data.Name, r.Config.Seed)}
+	c := widgets.Curves{XLabel: "epoch", YLabel: "accuracy, %", Note: fmt.Sprintf("%s, seed %d; k-NN on up to 500 test examples", r.Config.Data.Name, r.Config.Seed)}
 	if y := r.History.Reports["accuracy"]; len(y) > 0 {
 		c.Series = append(c.Series, widgets.Series{Name: "pretext task", Role: widgets.Blue, Y: percents(y)})
 	}
@@ -124,8 +124,8 @@ func Training(r *runs.Record) (*widgets.Figure, error) {
 			c.Series = append(c.Series, widgets.Series{Name: fmt.Sprintf("class, block %d", block), Y: percents(y)})
 		}
 	}
-	if guess := r.Config.GuessLoss(); guess > 0 && len(r.History.Reports["accuracy"]) > 0 {
-		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 * math.Exp(-guess)}} // of one in exp(loss)
+	if guess := r.Config.GuessAccuracy(); guess > 0 && len(r.History.Reports["accuracy"]) > 0 {
+		c.Guides = []widgets.Guide{{Name: "pretext, by chance", Y: 100 * guess}}
 	}
 	return c.Figure()
 }
@@ -251,12 +251,12 @@ func note(c *study.Comparison) string {
 	return n + testSet(c.Tally)
 }
 
-// testSet says on how many test images, and what the commonest class alone would have.
+// testSet says on how many test examples, and what the commonest class alone would have.
 func testSet(t eval.Tally) string {
 	if t.Test == 0 {
 		return ""
 	}
-	of := fmt.Sprintf("%d test images", t.Test)
+	of := fmt.Sprintf("%d test examples", t.Test)
 	if t.Groups > 0 {
 		of = fmt.Sprintf("crops of %d test photos", t.Groups)
 	}

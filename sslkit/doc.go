@@ -65,4 +65,4 @@
 // Recipes and the store do not know each other. Package data, beside sslkit, yields images; a train.Dataset joins the two.
 package sslkit
 
-//go:generate go test github.com/sslkit/lab -run TestDocuments -update
+//go:generate go test github.com/sslkit/lab -run 'TestDocuments|TestClaimsPage' -update

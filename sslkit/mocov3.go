@@ -118,3 +118,6 @@ func (m *MoCoV3) Encode(scope *model.Scope, image *Node) []*Node {
 
 // GuessLoss is that of a guess, of both views.
 func (m *MoCoV3) GuessLoss(batch int) float64 { return 4 * m.Temperature * math.Log(float64(batch)) }
+
+// GuessAccuracy is that of one key of the batch.
+func (m *MoCoV3) GuessAccuracy(batch int) float64 { return 1 / float64(batch) }

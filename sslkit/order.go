@@ -60,6 +60,9 @@ func (m *Order) GuessLoss(int) float64 {
 	return -p*math.Log(p) - (1-p)*math.Log(1-p)
 }
 
+// GuessAccuracy is that of both classes, see Reports.
+func (m *Order) GuessAccuracy(int) float64 { return 0.5 }
+
 // Loss builds the verification.
 func (m *Order) Loss(scope *model.Scope, b Batch) *Node {
 	if b.Image == nil || b.Image.Rank() != 5 || b.Image.Shape().Dim(1) < 5 {

@@ -60,6 +60,7 @@ func Usual(preset, dataset string, m Method) (Config, error) {
 			c.Data.PerPhoto = 24
 		case dataset == "scenes":
 			c.Data.Train, c.Data.Test = 2000, 1000
+			c.Epochs = 24 // so few examples have to be seen often
 		}
 	case Paper:
 		r, _ := RegistrationOf(m)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -265,6 +266,9 @@ type (
 	// Guesser tells the loss of a network that tells nothing apart, of a batch of so many images: a run that stays there
 	// has not begun to learn, or has collapsed.
 	Guesser interface{ GuessLoss(batch int) float64 }
+
+	// AccuracyGuesser tells what a guess gets right, where that does not follow from GuessLoss.
+	AccuracyGuesser interface{ GuessAccuracy(batch int) float64 }
 	// Reader reads captions, in this vocabulary and length of tokens.
 	Reader interface {
 		Reads() (vocabulary, length int)
@@ -290,6 +294,19 @@ type (
 		Teach(labels []int32, classes int) (Method, error)
 	}
 )
+
+// GuessAccuracy is what a network of c's method that tells nothing apart gets right of what the method reports as accuracy, 0
+// where there is no such figure. Of a method whose loss is no cross-entropy of equally likely answers it is the method's own, see
+// [AccuracyGuesser].
+func (c Config) GuessAccuracy() float64 {
+	if g, ok := c.Method.(AccuracyGuesser); ok {
+		return g.GuessAccuracy(c.Batch)
+	}
+	if guess := c.GuessLoss(); guess > 0 {
+		return math.Exp(-guess)
+	}
+	return 0
+}
 
 // Role of c's method.
 func (c Config) Role() Role {

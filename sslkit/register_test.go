@@ -236,7 +236,7 @@ func TestUsual(t *testing.T) {
 		{sslkit.Class, "fashion-mnist", 10, 5000, 2000, 0},
 		{sslkit.Class, "mnist", 10, 5000, 2000, 0},
 		{sslkit.Class, "photos", 10, 0, 0, 24},
-		{sslkit.Class, "scenes", 10, 2000, 1000, 0},
+		{sslkit.Class, "scenes", 24, 2000, 1000, 0},
 		{sslkit.Class, "folder:x", 10, 0, 0, 0},
 	} {
 		c, err := sslkit.Usual(test.preset, test.dataset, m)

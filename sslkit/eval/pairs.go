@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -13,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
@@ -104,6 +106,34 @@ func (p Pairs) Geometry(backend compute.Backend) (alignment, uniformity float64,
 	}
 	read := func(t *tensors.Tensor) float64 { return shapes.ConvertTo[float64](t.Value()) }
 	return read(both[0]), read(both[1]), nil
+}
+
+// Tolerance is the mean cosine of two rows of A whose labels are equal (Wang & Liu, CVPR 2021, Sec. 4.3): how alike the images of
+// one class are made. Rows are scaled to unit length; without two of any class it is NaN.
+func (p Pairs) Tolerance(label []int32) float64 {
+	// The sum over pairs of one class is that of the class' rows, squared, less each row with itself.
+	sums, count := make([][]float64, slices.Max(label)+1), make([]float64, slices.Max(label)+1)
+	for i, row := range p.A {
+		unit := make([]float64, len(row))
+		for j, v := range row {
+			unit[j] = float64(v)
+		}
+		floats.Scale(1/math.Max(floats.Norm(unit, 2), 1e-12), unit)
+		if sum := sums[label[i]]; sum != nil {
+			floats.Add(unit, sum)
+		}
+		sums[label[i]] = unit
+		count[label[i]]++
+	}
+	total, pairs := 0.0, 0.0
+	for class, sum := range sums {
+		total += floats.Dot(sum, sum) - count[class]
+		pairs += count[class] * (count[class] - 1)
+	}
+	if pairs == 0 {
+		return math.NaN()
+	}
+	return total / pairs
 }
 
 // Correlations are those over the pairs of each feature of A, in rows, with each of B: [D][D], which Barlow Twins makes the identity

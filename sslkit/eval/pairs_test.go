@@ -153,3 +153,26 @@ func TestDrawPairs(t *testing.T) {
 		t.Errorf("%d of 40 pairs are of equal views", same)
 	}
 }
+
+// Tolerance by its definition, over all pairs; images of other classes have no say, and neither have lengths.
+func TestTolerance(t *testing.T) {
+	p := Pairs{A: [][]float32{{3, 0}, {1, 1}, {0, -2}, {-1, 2}, {5, 1}}}
+	label := []int32{2, 2, 0, 0, 2}
+	sum, n := 0.0, 0.0
+	for i, a := range p.A {
+		for j, b := range p.A {
+			if i == j || label[i] != label[j] {
+				continue
+			}
+			dot := float64(a[0]*b[0] + a[1]*b[1])
+			sum += dot / math.Hypot(float64(a[0]), float64(a[1])) / math.Hypot(float64(b[0]), float64(b[1]))
+			n++
+		}
+	}
+	if got := p.Tolerance(label); math.Abs(got-sum/n) > 1e-12 { // sums of eight in another order
+		t.Errorf("tolerance %g, want %g", got, sum/n)
+	}
+	if got := (Pairs{A: p.A[:2]}).Tolerance([]int32{0, 1}); !math.IsNaN(got) {
+		t.Errorf("without two of a class: %g", got)
+	}
+}

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	sslkit.Register(sslkit.Registration{
-		Name: "colorization", Paper: "Zhang et al., 2016", Chapter: 1, Data: "photos",
+		Name: "colorization", Paper: "Zhang et al., 2016", Chapter: 1, Data: "scenes",
 		New:     func() sslkit.Method { return colorful() },
 		Preset:  Colorization,
 		NoPaper: "its network is a VGG of dilated convolutions for ImageNet",
@@ -28,7 +28,9 @@ func colorful() *sslkit.Colorization {
 // Colorization returns the preset's configuration of colorization on a dataset, of images with a side that is a multiple of 4.
 func Colorization(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, colorful())
-	c.Epochs, c.Batch = 6, 32
+	if c.Batch = 32; dataset != "scenes" || preset == sslkit.Smoke {
+		c.Epochs = 6
+	}
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 3e-3, Beta2: 0.99, WeightDecay: 1e-3, Warmup: 0.5}
 	return c, err
 }

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	sslkit.Register(sslkit.Registration{
-		Name: "context", Paper: "Doersch et al., 2015", Chapter: 2, Data: "photos",
+		Name: "context", Paper: "Doersch et al., 2015", Chapter: 2, Data: "scenes",
 		New:     func() sslkit.Method { return deepContext() },
 		Preset:  Context,
 		NoPaper: "its towers are of AlexNet's kind, for ImageNet",

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	sslkit.Register(sslkit.Registration{
-		Name: "inpainting", Paper: "Pathak et al., 2016", Chapter: 1, Data: "photos",
+		Name: "inpainting", Paper: "Pathak et al., 2016", Chapter: 1, Data: "scenes",
 		New:     func() sslkit.Method { return sslkit.InpaintingFeatures(nn.ResNet(8, 16)) },
 		Preset:  InpaintingFeatures,
 		NoPaper: "its networks are an AlexNet for features and one of DCGAN's kind, of 128 pixels and a bottleneck of 4,000, for pictures",

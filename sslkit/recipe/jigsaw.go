@@ -12,7 +12,7 @@ import (
 
 func init() {
 	sslkit.Register(sslkit.Registration{
-		Name: "jigsaw", Paper: "Noroozi & Favaro, 2016", Chapter: 2, Data: "photos",
+		Name: "jigsaw", Paper: "Noroozi & Favaro, 2016", Chapter: 2, Data: "scenes",
 		New:     func() sslkit.Method { return cfn() },
 		Preset:  Jigsaw,
 		NoPaper: "its towers are AlexNet's, for ImageNet",

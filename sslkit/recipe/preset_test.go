@@ -238,3 +238,17 @@ func TestPresetFitsTheUsersImages(t *testing.T) {
 		t.Error("an empty folder: no error")
 	}
 }
+
+// What a guess gets right of the pretext task, as figures draw it.
+func TestGuessAccuracy(t *testing.T) {
+	for name, want := range map[string]float64{"rotation": 0.25, "order": 0.5, "mocov3": 1.0 / 64, "clip": 1.0 / 128, "context": 0.125} {
+		r, err := sslkit.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := r.Preset(sslkit.Smoke, r.Data)
+		if got := c.GuessAccuracy(); err != nil || math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s: %g, %v, want %g", name, got, err, want)
+		}
+	}
+}

@@ -25,6 +25,7 @@ func vicreg() *sslkit.VICReg {
 	m := sslkit.VICRegDefault(nn.ResNet(8, 8))
 	m.View, m.Other = view.SimCLRCIFAR(), view.Recipe{} // without blur, for small images
 	m.Hidden, m.Dim = 256, 256
+	m.View.MinScale = 0.2 // with class and seed 4, k-NN 72.9 and 66.6 % with 100 labels; 69.8 and 60.3 with the paper's 0.08
 	return m
 }
 

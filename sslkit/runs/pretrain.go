@@ -341,7 +341,8 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 			return nil, err
 		}
 	}
-	if r == nil { // what cannot be begun leaves no record
+	fresh := r == nil
+	if fresh { // what cannot be begun leaves no record
 		s.announce(j)
 		r = &Record{Key: j.Key, Config: j.Config, Revision: j.Revision(), Version: Version(), Backend: j.choice,
 			Inventory: j.Inventory, Started: time.Now().UTC()}
@@ -374,6 +375,9 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 		r.Parameters = run.Parameters
 		if s.Alone {
 			r.Memory = peakMemory()
+			if fresh {
+				r.CPU = processorTime()
+			}
 		}
 	}
 	r.Done, r.Finished = true, time.Now().UTC()

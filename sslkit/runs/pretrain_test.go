@@ -401,5 +401,7 @@ func TestEpochSeconds(t *testing.T) {
 	c.Seed, s.Alone = 2, true
 	if r := pretrain(t, s, c); peakMemory() > 0 && (r.Memory < 10<<20 || r.Memory > peakMemory()) {
 		t.Errorf("peak memory %d, of the process %d", r.Memory, peakMemory())
+	} else if processorTime() > 0 && (r.CPU <= 0 || r.CPU > processorTime()) {
+		t.Errorf("%g s of processors, of the process %g", r.CPU, processorTime())
 	}
 }

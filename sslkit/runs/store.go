@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +60,7 @@ type Record struct {
 	Inventory *data.Inventory `json:"inventory,omitempty"`
 
 	Memory    int64     `json:"memory,omitempty"`  // peak of the process that trained it, in bytes of main memory; 0: not known, see Store.Alone
+	CPU       float64   `json:"cpu,omitempty"`     // seconds of processors of that process, compiling included; 0: not known, as of a run that was resumed
 	Shipped   *Shipment `json:"shipped,omitempty"` // of a record that came with the checkout
 	Unchecked bool      `json:"-"`                 // written before records had checksums and digests of their data
 }
@@ -89,6 +92,24 @@ func peakMemory() int64 {
 		return 0
 	}
 	return kilobytes << 10
+}
+
+// processorTime is what this process has had of the processors, in seconds; 0 where only Linux could tell.
+func processorTime() float64 {
+	text, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // the name before may have spaces; see proc(5)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, err1 := strconv.ParseFloat(fields[11], 64)
+	system, err2 := strconv.ParseFloat(fields[12], 64)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return (user + system) / 100 // of Linux's ticks for programs
 }
 
 // Open returns the store in dir. Without dir it is $SSLKIT_RUNS, or runs within $SSLKIT_HOME, or

@@ -243,12 +243,12 @@ func newTable(tally eval.Tally, encoders []string) *accuracyTable {
 
 const commonestRow = "commonest class"
 
-// testSet is "2000 test images", or what they are of.
+// testSet is "2000 test examples", or what they are of.
 func testSet(t eval.Tally) string {
 	if t.Groups > 0 {
 		return fmt.Sprintf("%d test photos", t.Groups)
 	}
-	return fmt.Sprintf("%d test images", t.Test)
+	return fmt.Sprintf("%d test examples", t.Test)
 }
 
 // text adds a column that is no accuracy, unless it is empty.
@@ -314,7 +314,7 @@ func (c *Comparison) Caption() string {
 
 // tested says what the last rows of an accuracy table are, and the columns by class.
 func tested(t eval.Tally) string {
-	text := "The last row is the largest standard error over the test images, which more seeds do not lessen. "
+	text := "The last row is the largest standard error over the test examples, which more seeds do not lessen. "
 	if t.Groups > 0 {
 		text = fmt.Sprintf("The last row is the largest standard error over the %d test photos, whose crops go right or wrong together: "+
 			"differences below twice that say nothing. ", t.Groups)

@@ -152,9 +152,9 @@ func (m *FeatureMap) Caption() string {
 	if m.Options.By == "pca" {
 		by = "PCA"
 	}
-	of := fmt.Sprintf("%d test images", len(m.Class))
+	of := fmt.Sprintf("%d test examples", len(m.Class))
 	if len(m.Class) < m.Test {
-		of = fmt.Sprintf("%d of %d test images", len(m.Class), m.Test)
+		of = fmt.Sprintf("%d of %d test examples", len(m.Class), m.Test)
 	}
 	return fmt.Sprintf("%s, %s, the same for all; pooled features of the last stage, scaled to length 1; %s", m.Data.Name, of, by)
 }

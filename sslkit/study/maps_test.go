@@ -53,7 +53,7 @@ func TestMap(t *testing.T) {
 		}
 		caption := m.Caption()
 		for _, part := range map[string][]string{"pca": {"PCA"}, "tsne": {"t-SNE, perplexity 7.667, seed 3"}, "umap": {"UMAP, 15 neighbours, seed 3"}}[by] {
-			if !strings.Contains(caption, part) || !strings.Contains(caption, "24 of 40 test images") {
+			if !strings.Contains(caption, part) || !strings.Contains(caption, "24 of 40 test examples") {
 				t.Errorf("%s: the caption is %q", by, caption)
 			}
 		}

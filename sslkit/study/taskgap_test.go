@@ -83,7 +83,7 @@ func TestTaskGapGoesOn(t *testing.T) {
 		t.Errorf("last row %+v", last)
 	}
 	head, rows := gap.Table()
-	if len(rows) != len(gap.Rows)+2 || rows[len(rows)-2][0] != "commonest class" || rows[len(rows)-1][0] != "± over 40 test images" {
+	if len(rows) != len(gap.Rows)+2 || rows[len(rows)-2][0] != "commonest class" || rows[len(rows)-1][0] != "± over 40 test examples" {
 		t.Errorf("%d rows in the table of %d: %q", len(rows), len(gap.Rows), rows)
 	}
 	for _, row := range rows {
@@ -209,7 +209,7 @@ func TestTable(t *testing.T) {
 		{"4 rotations", "89.06", "75.0 ± 1.0", "62.5", "10.0 ± 2.0", "20.0", "0.0", "50.0 ± 12.5"},
 		{"random init", "", "60.0 ± 2.0", "0.0", "30.0 ± 2.0", "", "", ""},
 		{"commonest class", "", "80.0", "50.0", "80.0", "80.0", "50.0", ""},
-		{"± over 10 test images", "", "± 3.5", "", "± 0.0", "± 0.0", "", ""},
+		{"± over 10 test examples", "", "± 3.5", "", "± 0.0", "± 0.0", "", ""},
 	}
 	if !reflect.DeepEqual(head, wantHead) || !reflect.DeepEqual(rows, wantRows) {
 		t.Errorf("%q\n%q\nwant\n%q\n%q", head, rows, wantHead, wantRows)
@@ -261,7 +261,7 @@ func TestFinding(t *testing.T) {
 	}{
 		"as in the paper": {gapOf(c, 0.01, four, of(0.7), of(0.7), of(0.7), random, supervised),
 			[]string{"block 2, over 3 seeds, four rotations beat 8 (+10.0, p < 0.001); 0 and 180 (+10.0, p < 0.001); 90 and 270 (+10.0, p < 0.001), as in the paper.",
-				"They beat the better of the random encoders, random init (+20.0, p < 0.001)", "4 comparisons", "the 400 test images"}, "unlike"},
+				"They beat the better of the random encoders, random init (+20.0, p < 0.001)", "4 comparisons", "the 400 test examples"}, "unlike"},
 		// 2.0 points are sure by the seeds, and less than twice the error of two accuracies, 1.41 points.
 		"within the test error": {gapOf(c, 0.01, four, of(0.78), of(0.7), of(0.7), random, supervised), []string{"beat 0 and 180 (", "cannot be told from 8 (+2.0"}, "beat 8"},
 		// 10 points that are different each time.

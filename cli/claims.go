@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/sslkit/lab/show"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
+)
+
+func (c *cli) claims() *cobra.Command {
+	var train bool
+	var md, ship string
+	var seeds []int64
+	cmd := &cobra.Command{
+		Use:   "claims [CLAIM...]",
+		Short: "Which of the lecture's claims hold here, and by what figures",
+		Long: `claims tests what the lecture says: for each claim an experiment, whose arms, figures and expectations are fixed
+in the code. Without --train it tells what the records say, those of this checkout included, and trains nothing.
+
+Each run is kept: an interrupted experiment goes on where it was.`,
+		Example: `  sslkit claims
+  sslkit claims temperature head --train
+  sslkit claims --md docs/claims.md
+  sslkit claims temperature --ship records`,
+		Args: count(0, -1, "names of claims"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+			all, _ := study.Lecture()
+			for _, claim := range all {
+				names = append(names, claim.Name)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := writable(md); err != nil {
+				return err
+			}
+			for _, name := range args {
+				if _, err := study.LectureClaim(name); err != nil {
+					return usageError{err}
+				}
+			}
+			if len(seeds) < 3 {
+				return usagef("--seeds: give at least three: fewer decide nothing")
+			}
+			if len(args) == 0 {
+				args = nil
+			}
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
+				claims, err := study.TestClaims(ctx, store, train, seeds, args...)
+				if err != nil {
+					return err
+				}
+				if md != "" {
+					page, err := show.Claims(claims)
+					if err == nil {
+						err = renameio.WriteFile(md, []byte(page), 0o644)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				if ship != "" {
+					for _, t := range claims.Tested {
+						if err := store.Ship(ctx, ship, t.Keys...); err != nil {
+							return err
+						}
+					}
+				}
+				return c.print(claims, func() error {
+					for _, t := range claims.Tested {
+						if err := c.printf("%s (%s)\n", t.Name, t.Item); err != nil {
+							return err
+						}
+						if err := c.printCaptioned(t); err != nil {
+							return err
+						}
+						if err := c.printf("\n"); err != nil {
+							return err
+						}
+					}
+					if err := c.printf("%s\n", claims.Caption()); err != nil {
+						return err
+					}
+					return c.printWritten(md)
+				})
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&train, "train", false, "train what has no record")
+	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds that every arm is trained with")
+	flags.StringVar(&md, "md", "", "write the page of claims as Markdown to `FILE`")
+	flags.StringVar(&ship, "ship", "", "copy their runs to the records of a checkout in `DIR`, see 'sslkit runs ship'")
+	c.storeFlags(cmd)
+	flags.SortFlags = false
+	return cmd
+}

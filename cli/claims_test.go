@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/sslkit/lab/sslkit/study"
+)
+
+// Without records nothing is trained, and what is missing is named.
+func TestClaims(t *testing.T) {
+	t.Setenv("SSLKIT_RUNS", t.TempDir())
+	t.Setenv("SSLKIT_RECORDS", "")
+	page := filepath.Join(t.TempDir(), "claims.md")
+	out, progress := must(t, "claims --md "+page)
+	wantAll(t, "claims", out, "Without records: puzzles, task-gap, few-labels", "p below 5 %", "written: "+page)
+	if progress != "" {
+		t.Errorf("it works: %s", progress)
+	}
+	wantAll(t, "the page", read(t, page), "# The lecture's claims", "Without records: puzzles")
+
+	var claims study.Claims
+	out, _ = must(t, "claims temperature --json")
+	decode(t, out, &claims)
+	if len(claims.Missing) != 1 || claims.Missing[0] != "temperature" {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestClaimsMistakes(t *testing.T) {
+	t.Setenv("SSLKIT_RUNS", t.TempDir())
+	wantMistakes(t, []mistake{
+		{"claims temprature", 2, `no claim is called "temprature": choose one of`},
+		{"claims --seeds 1,2", 2, "--seeds: give at least three"},
+		{"claims --md nowhere/claims.md", 2, "there is no folder for nowhere/claims.md"},
+		{"claims --trane", 2, "(did you mean --train?)"},
+	})
+}

@@ -1,0 +1,88 @@
+package notebooks
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// warnLost says below the cell, once, which of its changes the next cell will not see. It is for what a cell's program calls when
+// it starts.
+var warnLost = sync.OnceFunc(func() {
+	folder := os.Getenv("GONB_TMP_DIR") // where GoNB compiles cells
+	for skip := 1; folder != "" && skip < 12; skip++ {
+		_, file, _, ok := runtime.Caller(skip)
+		if inside, err := filepath.Rel(folder, file); !ok || err != nil || strings.HasPrefix(inside, "..") {
+			continue
+		}
+		if names, err := lost(file, nil); err == nil && names != nil {
+			fmt.Printf("Changed below %%%%, and lost at the end of this cell: %s. The next cell has what was declared; change it there.\n", strings.Join(names, ", "))
+		}
+		return
+	}
+})
+
+// lost are the variables that a Go program's main changes, in whole or in part, and that are declared outside of it: GoNB keeps
+// what cells declare, each cell is a program of its own, and what is below %% is its main. It reads file, or text if there is any.
+func lost(file string, text []byte) ([]string, error) {
+	var source any
+	if text != nil {
+		source = text
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, source, 0)
+	if err != nil {
+		return nil, fmt.Errorf("notebooks: %w", err)
+	}
+	outside := make(map[*ast.Object]bool)
+	for _, o := range parsed.Scope.Objects {
+		outside[o] = o.Kind == ast.Var
+	}
+	var names []string
+	changed := func(e ast.Expr) {
+		name := ""
+		for {
+			switch x := e.(type) {
+			case *ast.SelectorExpr:
+				name, e = "."+x.Sel.Name+name, x.X
+			case *ast.IndexExpr:
+				name, e = "[...]"+name, x.X
+			case *ast.StarExpr:
+				e = x.X
+			case *ast.ParenExpr:
+				e = x.X
+			case *ast.Ident:
+				if name = x.Name + name; outside[x.Obj] && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+				return
+			default:
+				return
+			}
+		}
+	}
+	for _, d := range parsed.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "main" && f.Body != nil {
+			ast.Inspect(f.Body, func(n ast.Node) bool {
+				switch s := n.(type) {
+				case *ast.AssignStmt:
+					if s.Tok != token.DEFINE {
+						for _, e := range s.Lhs {
+							changed(e)
+						}
+					}
+				case *ast.IncDecStmt:
+					changed(s.X)
+				}
+				return true
+			})
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,25 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sslkit/lab/sslkit/study"
+)
+
+// Claims is a page of Markdown: which of the lecture's claims hold here, and each with its figures.
+func Claims(c *study.Claims) (string, error) {
+	text, err := Table(c)
+	if err != nil {
+		return "", err
+	}
+	var page strings.Builder
+	fmt.Fprintf(&page, "# The lecture's claims\n\nGenerated from records, by `sslkit claims --md`.\n\n%s\n", text)
+	for _, t := range c.Tested {
+		if text, err = Table(t); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&page, "\n## %s (%s)\n\n%s\n", t.Name, t.Item, text)
+	}
+	return page.String(), nil
+}
