@@ -1,6 +1,6 @@
 //go:build ignore
 
-// Command tops_gen writes what recipes come to at the tops of their files, of the runs in the store: for each preset those of
+// Command tops_gen writes what recipes, of the methods named or of all, come to at the tops of their files, of the runs in the store: for each preset those of
 // the seeds 1, 2 and 3 that are finished, 'sslkit pretrain' each, which keeps their times. It trains nothing; what it lacks it
 // says. Encoders are measured by k-NN.
 package main
@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
@@ -30,7 +31,8 @@ func main() {
 		log.Fatal(err)
 	}
 	for _, r := range sslkit.Registered() {
-		if r.Role != sslkit.SelfSupervised || r.Name == "tracking" { // whose measure is another, see its file
+		if r.Role != sslkit.SelfSupervised || r.Name == "tracking" || // whose measure is another, see its file
+			len(os.Args) > 1 && !slices.Contains(os.Args[1:], r.Name) {
 			continue
 		}
 		if err := rewrite(store, r); err != nil {
