@@ -18,8 +18,8 @@ func vit(scope *model.Scope, x *Node, b Backbone, looked bool) (maps []*Node, we
 	}
 	n, grid, p, c := x.Shape().Dim(0), h/b.Patch, b.Patch, x.Shape().Dim(3)
 	x = TransposeAllAxes(Reshape(x, n, grid, p, grid, p, c), 0, 1, 3, 2, 4, 5)
-	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c))                    // NxLxD
-	maps, weights = b.transform(scope, Add(x, Positions(x, grid)), looked) // NxLxD each
+	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c))                                    // NxLxD
+	maps, weights = b.transform(scope, Add(x, Positions(x, grid)), seeing{looked: looked}) // NxLxD each
 	for i, m := range maps {
 		maps[i] = Reshape(m, n, grid, grid, b.Width)
 	}
@@ -53,11 +53,11 @@ func (b Backbone) Embed(scope *model.Scope, patches *Node) *Node {
 // Transform runs the blocks of a ViT on tokens [N, L, Width], positions added. It returns the tokens after each quarter of
 // the blocks, or after each block where there are fewer than four, the last after the final layer norm.
 func (b Backbone) Transform(scope *model.Scope, tokens *Node) []*Node {
-	maps, _ := b.transform(scope, tokens, false)
+	maps, _ := b.transform(scope, tokens, seeing{})
 	return maps
 }
 
-func (b Backbone) transform(scope *model.Scope, tokens *Node, looked bool) (maps []*Node, weights *Node) {
+func (b Backbone) transform(scope *model.Scope, tokens *Node, see seeing) (maps []*Node, weights *Node) {
 	checkTokens("Backbone.Transform", tokens)
 	size := 32
 	if b.Width >= 192 && b.Width%64 == 0 {
@@ -66,7 +66,9 @@ func (b Backbone) transform(scope *model.Scope, tokens *Node, looked bool) (maps
 	stages := min(b.Depth, 4)
 	for i := range stages {
 		depth := (i+1)*b.Depth/stages - i*b.Depth/stages
-		tokens, weights = blocks(scope.In("stage_%d", i+1), tokens, depth, b.Width/size, false, looked && i == stages-1)
+		stage := see
+		stage.looked = see.looked && i == stages-1
+		tokens, weights = blocks(scope.In("stage_%d", i+1), tokens, depth, b.Width/size, stage)
 		maps = append(maps, tokens)
 	}
 	maps[stages-1] = LayerNorm(scope.In("norm"), tokens)
