@@ -20,8 +20,8 @@ import (
 // BERT hides some words of a text, and says from all the others which they are.
 //
 // Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", NAACL 2019, arXiv:1810.04805.
-// Loss is the cross-entropy of Sec. 3.1, "Task #1: Masked LM", over the chosen words of the batch, with the head of google-research/bert,
-// run_pretraining.py, get_masked_lm_output: its last matrix is the table of the words' vectors.
+// Loss is the cross-entropy of Sec. 3.1, "Task #1: Masked LM", over the chosen words of the batch, with the head of
+// google-research/bert, run_pretraining.py, get_masked_lm_output: its last matrix is the table of the words' vectors.
 //
 // It departs from the paper: there is no next-sentence task, and words are hidden anew each time a text is seen (Liu et al. 2019,
 // "RoBERTa", Sec. 4.1 and 4.2); norms stand before the layers; tokens are whole words, of which the unknown are all one, and neither
@@ -80,8 +80,9 @@ func (m *BERT) Loss(scope *model.Scope, b Batch) *Node {
 	return l
 }
 
-// choose draws places [N, K] int32 of words, and 1 for those that are chosen [N, K]: of each text the share Mask of its words, rounded and at
-// least one, as in create_pretraining_data.py. There a text has no more than so many; neither padding nor its ends nor unknown words are.
+// choose draws places [N, K] int32 of words, and 1 for those that are chosen [N, K]: of each text the share Mask of its words,
+// rounded and at least one, as in create_pretraining_data.py. There a text has no more than so many; neither padding nor its ends
+// nor unknown words are.
 func (m *BERT) choose(scope *model.Scope, text *Node) (at, chosen *Node) {
 	word := nn.IsWord(text)
 	words := ReduceAndKeep(ConvertDType(word, dtypes.Float32), ReduceSum, 1) // Nx1
@@ -98,15 +99,15 @@ func (m *BERT) show(scope *model.Scope, text, at, chosen *Node) (shown, masked *
 	here := Equal(InsertAxes(at, 2), Iota(g, shapes.Make(dtypes.Int32, n, k, l), 2))                                               // NxKxL
 	is := GreaterThan(ReduceSum(Mul(ConvertDType(here, dtypes.Float32), InsertAxes(chosen, 2)), 1), ScalarZero(g, dtypes.Float32)) // NxL
 	fate := scope.RandomUniform(g, shapes.Make(dtypes.Float32, n, l))
-	any := MulScalar(scope.RandomUniform(g, shapes.Make(dtypes.Float32, n, l)), float64(m.Backbone.Words-nn.FirstWord))
-	any = AddScalar(ConvertDType(any, dtypes.Int32), nn.FirstWord)
+	word := MulScalar(scope.RandomUniform(g, shapes.Make(dtypes.Float32, n, l)), float64(m.Backbone.Words-nn.FirstWord))
+	word = AddScalar(ConvertDType(word, dtypes.Int32), nn.FirstWord)
 	masked = LogicalAnd(is, LessThan(fate, ConstAs(fate, m.Hidden)))
 	swapped := LogicalAnd(is, LogicalAnd(LogicalNot(masked), LessThan(fate, ConstAs(fate, m.Hidden+m.Random))))
-	return Where(swapped, any, text), masked
+	return Where(swapped, word, text), masked
 }
 
-// wordLogits are scores of the vocabulary for states h [M, D]: a dense layer, GELU and a norm, the table [V, D] and a bias. What is no word
-// is never said.
+// wordLogits are scores of the vocabulary for states h [M, D]: a dense layer, GELU and a norm, the table [V, D] and a bias. What is
+// no word is never said.
 func wordLogits(scope *model.Scope, h, table *Node) *Node {
 	g, v, d := h.Graph(), table.Shape().Dim(0), table.Shape().Dim(1)
 	dense := scope.In("dense")

@@ -79,10 +79,9 @@ func TestBERTValidate(t *testing.T) {
 	}
 }
 
-// "The training data generator chooses 15% of the token positions at random for prediction": neither padding nor the ends nor an unknown word,
-// each of the others as often as the next, and of a text at least one, if it has any. "If the i-th token is chosen, we replace the i-th token with
-// (1) the [MASK] token 80% of the time (2) a random token 10% of the time (3) the unchanged i-th token 10% of the time."
-// Reference: Devlin et al. 2019, Sec. 3.1, "Task #1: Masked LM".
+// Of the words 15 % are chosen at random: neither padding nor the ends nor an unknown word, each of the others as often as the
+// next, and of a text at least one, if it has any. A chosen one is shown as [MASK] in 80 % of the cases, as a random word in 10 %,
+// as it is in 10 %. Reference: Devlin et al. 2019, Sec. 3.1, "Task #1: Masked LM" (a paraphrase).
 func TestBERTChooses(t *testing.T) {
 	m, store, texts := toyBERT(), seeded(t), readable()
 	var fates [3]float64 // hidden, another word, as it is
@@ -143,8 +142,9 @@ func TestBERTChooses(t *testing.T) {
 	}
 }
 
-// "We only predict the masked words rather than reconstructing the entire input": the mean is over the chosen words of the batch. As mistakes it is over
-// all places that could be chosen, and over the texts, whose numbers of chosen words differ. Reference: Devlin et al. 2019, Sec. 3.1.
+// "We only predict the masked words rather than reconstructing the entire input": the mean is over the chosen words of the batch.
+// As mistakes it is over all places that could be chosen, and over the texts, whose numbers of chosen words differ. Reference:
+// Devlin et al. 2019, Sec. 3.1.
 func TestBERTLossIsOnTheChosen(t *testing.T) {
 	m, texts := toyBERT(), readable()
 	m.Dropout = 0
@@ -223,8 +223,8 @@ func jitter(t *testing.T, store *model.Store) {
 	}
 }
 
-// Padding enters neither attention nor what is pooled: whatever the vector of padding and the positions after a text's end, its features are the same, bit for bit. As mistakes
-// attention sees it, or the mean is over all places.
+// Padding enters neither attention nor what is pooled: whatever the vector of padding and the positions after a text's end, its
+// features are the same, bit for bit. As mistakes attention sees it, or the mean is over all places.
 func TestBERTSeesNoPadding(t *testing.T) {
 	texts := readable()
 	for _, causal := range []bool{false, true} {

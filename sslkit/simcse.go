@@ -14,14 +14,15 @@ import (
 	"github.com/sslkit/lab/sslkit/nn"
 )
 
-// SimCSE reads each text of a batch twice, and what dropout makes of it is all that tells the two readings apart: each is to find the other.
+// SimCSE reads each text of a batch twice, and what dropout makes of it is all that tells the two readings apart: each is to find
+// the other.
 //
 // Gao, Yao and Chen, "SimCSE: Simple Contrastive Learning of Sentence Embeddings", EMNLP 2021, arXiv:2104.08821. Loss is Eq. 4, the
 // unsupervised one: cosines over a temperature, among the second readings of the N texts of the batch.
 //
-// The paper starts from BERT as released; this starts from nothing. There a text's embedding is the state of [CLS], in training behind one more
-// layer; here it is the mean of its words' states, as what is kept, and that layer is before the loss alone, as there. The attention's weights
-// are not dropped.
+// The paper starts from BERT as released; this starts from nothing. There a text's embedding is the state of [CLS], in training
+// behind one more layer; here it is the mean of its words' states, as what is kept, and that layer is before the loss alone, as
+// there. The attention's weights are not dropped.
 type SimCSE struct {
 	Backbone    nn.Backbone `json:"backbone"`    // "text"
 	Dropout     float64     `json:"dropout"`     // 0.1, Sec. 3
@@ -79,7 +80,8 @@ func (m *SimCSE) embed(scope *model.Scope, text *Node) *Node {
 	return L2Normalize(Tanh(nn.Dense(scope.In("head"), nn.MeanWord(x, text), true, m.Backbone.Width)), -1)
 }
 
-// Encode is the mean over a text's words of their vectors, and of their states, nothing dropped: tokens [N, L] int32 to [N, 1, 1, D] each.
+// Encode is the mean over a text's words of their vectors, and of their states, nothing dropped: tokens [N, L] int32 to [N, 1, 1,
+// D] each.
 func (m *SimCSE) Encode(scope *model.Scope, text *Node) []*Node {
 	return m.Backbone.Stages(scope.In("encoder"), text)
 }

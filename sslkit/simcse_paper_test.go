@@ -35,9 +35,10 @@ func TestSimCSEValidate(t *testing.T) {
 	}
 }
 
-// "We simply feed the same input to the encoder twice and get two embeddings with different dropout masks z, z'", and each is to find its other among the N others of the batch, by cosines over tau. As mistakes
-// all 2N-1 other readings are told apart, as in SimCLR; and both readings have the same mask, with which there is nothing to be learned.
-// Reference: Gao et al. 2021, Sec. 3, Eq. 4, and there "Fixed 0.1".
+// A text is read twice with different dropout, and each is to
+// find its other among the N others of the batch, by cosines over tau. As mistakes all 2N-1 other readings are told apart, as in
+// SimCLR; and both readings have the same mask, with which there is nothing to be learned. Reference: Gao et al. 2021, Sec. 3, Eq.
+// 4, and there "Fixed 0.1" (a paraphrase).
 func TestSimCSELossIsEquation4(t *testing.T) {
 	m, texts, store := toySimCSE(), readable()[1:], seeded(t)
 	n := len(texts)

@@ -29,9 +29,9 @@ func CrossEntropy(logits, label *Node) *Node {
 	return Neg(ReduceAllMean(logp))
 }
 
-// MaskedCrossEntropy is [CrossEntropy] over those of the N examples where mask [N], of logits' dtype, is 1 and not 0, and the fraction of
-// them whose largest logit is at the label, which has no gradient. Both are 0 where there are none. What the others' labels are does not
-// matter.
+// MaskedCrossEntropy is [CrossEntropy] over those of the N examples where mask [N], of logits' dtype, is 1 and not 0, and the
+// fraction of them whose largest logit is at the label, which has no gradient. Both are 0 where there are none. What the others'
+// labels are does not matter.
 func MaskedCrossEntropy(logits, label, mask *Node) (loss, accuracy *Node) {
 	checkClassify("MaskedCrossEntropy", logits, label)
 	g, n, k := logits.Graph(), logits.Shape().Dim(0), logits.Shape().Dim(1)

@@ -91,8 +91,8 @@ func TestTextStages(t *testing.T) {
 	})
 }
 
-// What is not there is not seen: whatever stands in its place, the states of what is there are those without it; and where a text is causal, of what comes later
-// neither, bit for bit. On all backends, and with products in bfloat16.
+// What is not there is not seen: whatever stands in its place, the states of what is there are those without it; and where a text
+// is causal, of what comes later neither, bit for bit. On all backends, and with products in bfloat16.
 func TestTransformerOver(t *testing.T) {
 	onBackends(t, func(t *testing.T, backend compute.Backend) {
 		for _, precision := range []string{"float32", "bf16"} {

@@ -29,9 +29,10 @@ func Transformer(scope *model.Scope, x *Node, depth, heads int, causal bool) *No
 	return x
 }
 
-// TransformerOver is Transformer in which nothing sees the positions where there, bool [N, L], is false, nor do those teach anything
-// to others: padding. At least one of each row must be there. In training so much of what each layer adds is dropped at random, and the
-// rest is scaled up (Vaswani et al. 2017, "Attention Is All You Need", Sec. 5.4); the weights of the attention are left whole.
+// TransformerOver is Transformer in which nothing sees the positions where there, bool [N, L], is false, nor do those teach
+// anything to others: padding. At least one of each row must be there. In training so much of what each layer adds is dropped at
+// random, and the rest is scaled up (Vaswani et al. 2017, "Attention Is All You Need", Sec. 5.4); the weights of the attention are
+// left whole.
 func TransformerOver(scope *model.Scope, x, there *Node, depth, heads int, causal bool, dropout float64) *Node {
 	x, _ = blocks(scope, x, depth, heads, seeing{there: there, causal: causal, dropout: dropout})
 	return x
