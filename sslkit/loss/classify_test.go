@@ -188,6 +188,17 @@ func ExampleCrossEntropy() {
 	// Output: 0.4100
 }
 
+func ExampleMaskedCrossEntropy() {
+	logits := [][]float32{{2, 0, 0}, {0, 0, 5}} // the second has nothing to say
+	out := MustExecOnceN(pureGo(), func(logits, label, mask *Node) []*Node {
+		loss, accuracy := MaskedCrossEntropy(logits, label, mask)
+		return []*Node{loss, accuracy}
+	}, logits, []int32{0, 1}, []float32{1, 0})
+	fmt.Printf("%.4f, %v right\n", out[0].Value(), out[1].Value())
+	// Output:
+	// 0.2395, 1 right
+}
+
 func ExampleAccuracy() {
 	logits := [][]float32{{2, 0}, {0, 1}, {3, 1}, {0, 5}}
 	label := []int32{0, 1, 1, 1}
