@@ -29,6 +29,27 @@ func CrossEntropy(logits, label *Node) *Node {
 	return Neg(ReduceAllMean(logp))
 }
 
+// MaskedCrossEntropy is [CrossEntropy] over those of the N examples where mask [N], of logits' dtype, is 1 and not 0, and the
+// fraction of them whose largest logit is at the label, which has no gradient. Both are 0 where there are none. What the others'
+// labels are does not matter.
+func MaskedCrossEntropy(logits, label, mask *Node) (loss, accuracy *Node) {
+	checkClassify("MaskedCrossEntropy", logits, label)
+	g, n, k := logits.Graph(), logits.Shape().Dim(0), logits.Shape().Dim(1)
+	if !mask.Shape().Equal(shapes.Make(logits.DType(), n)) {
+		exceptions.Panicf("loss.MaskedCrossEntropy: mask must be [%d] of the dtype of logits %s, got %s", n, logits.Shape(), mask.Shape())
+	}
+	hit := Equal(InsertAxes(label, -1), Iota(g, shapes.Make(dtypes.Int32, 1, k), 1)) // NxK
+	logp := LogSoftmax(logits)
+	logp = ReduceSum(Where(hit, logp, ZerosLike(logp)), -1) // N
+	logp = Where(LogicalAny(hit, -1), logp, AddScalar(ZerosLike(logp), math.NaN()))
+	on := GreaterThan(mask, ZerosLike(mask)) // Where, not a product: an example that is none may have the loss NaN
+	right := ConvertDType(Equal(ArgMax(StopGradient(logits), -1), label), logits.DType())
+	mean := func(x *Node) *Node {
+		return Div(ReduceAllSum(Where(on, x, ZerosLike(x))), MaxScalar(ReduceAllSum(mask), 1))
+	}
+	return Neg(mean(logp)), mean(right)
+}
+
 // Accuracy is the fraction of the N rows whose largest logit is at the label (the first one among equals): logits are
 // [N, K] float32 or float64, label is [N] int32, the result is a scalar of logits' dtype in [0, 1]. It has no gradient.
 // Panics with an error on other shapes and dtypes.

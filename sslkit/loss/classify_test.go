@@ -3,6 +3,7 @@ package loss
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,15 @@ func float32s(x [][]float64) [][]float32 {
 func call(t *testing.T, fn func(a, b *Node) *Node, a, b any) any {
 	t.Helper()
 	out, err := CallOnce(open(t), fn, a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Value()
+}
+
+func call3(t *testing.T, fn func(a, b, c *Node) *Node, a, b, c any) any {
+	t.Helper()
+	out, err := CallOnce(open(t), fn, a, b, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,9 +188,87 @@ func ExampleCrossEntropy() {
 	// Output: 0.4100
 }
 
+func ExampleMaskedCrossEntropy() {
+	logits := [][]float32{{2, 0, 0}, {0, 0, 5}} // the second has nothing to say
+	out := MustExecOnceN(pureGo(), func(logits, label, mask *Node) []*Node {
+		loss, accuracy := MaskedCrossEntropy(logits, label, mask)
+		return []*Node{loss, accuracy}
+	}, logits, []int32{0, 1}, []float32{1, 0})
+	fmt.Printf("%.4f, %v right\n", out[0].Value(), out[1].Value())
+	// Output:
+	// 0.2395, 1 right
+}
+
 func ExampleAccuracy() {
 	logits := [][]float32{{2, 0}, {0, 1}, {3, 1}, {0, 5}}
 	label := []int32{0, 1, 1, 1}
 	fmt.Println(MustExecOnce(pureGo(), Accuracy, logits, label).Value())
 	// Output: 0.75
+}
+
+// Examples that are masked count for nothing, whatever they are: the rest has the loss that it has alone, and their gradient is 0.
+func TestMaskedCrossEntropy(t *testing.T) {
+	masked := func(logits, label, mask *Node) *Node {
+		l, _ := MaskedCrossEntropy(logits, label, mask)
+		return l
+	}
+	for name, c := range cases {
+		mask, nothing := make([]float64, len(c.label)), make([]float64, len(c.label))
+		var logits [][]float64
+		var label []int32
+		right := 0.
+		for i := range mask {
+			if i%2 == 0 {
+				mask[i] = 1
+				logits, label = append(logits, c.logits[i]), append(label, c.label[i])
+			}
+		}
+		for i, row := range logits {
+			if slices.Index(row, slices.Max(row)) == int(label[i]) {
+				right++
+			}
+		}
+		want := naive(logits, label)
+		if got := call3(t, masked, c.logits, c.label, mask).(float64); !(math.Abs(got-want) <= 1e-12*max(1, want)) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+		accuracy := func(logits, label, mask *Node) *Node {
+			_, a := MaskedCrossEntropy(logits, label, mask)
+			return a
+		}
+		if got := call3(t, accuracy, c.logits, c.label, mask).(float64); math.Abs(got-right/float64(len(label))) > 1e-12 {
+			t.Errorf("%s: accuracy %v of %v right", name, got, right)
+		}
+		if got := call3(t, masked, c.logits, c.label, nothing).(float64); got != 0 {
+			t.Errorf("%s: of nothing %v", name, got)
+		}
+		gradient := func(logits, label, mask *Node) *Node { return Gradient(masked(logits, label, mask), logits)[0] }
+		alone := func(logits, label *Node) *Node { return Gradient(CrossEntropy(logits, label), logits)[0] }
+		got, each := call3(t, gradient, c.logits, c.label, mask).([][]float64), call(t, alone, logits, label).([][]float64)
+		for i, row := range got {
+			for j, v := range row {
+				want := 0.
+				if i%2 == 0 {
+					want = each[i/2][j]
+				}
+				if !(math.Abs(v-want) <= 1e-12) {
+					t.Errorf("%s: d/d logits[%d][%d] = %v, want %v", name, i, j, v, want)
+				}
+			}
+		}
+	}
+	// A label that is none makes it NaN, unless it is masked.
+	two := [][]float64{{1, 2}, {3, 4}}
+	for _, c := range []struct {
+		mask []float64
+		nan  bool
+	}{{[]float64{1, 0}, false}, {[]float64{0, 1}, true}} {
+		if got := call3(t, masked, two, []int32{0, 7}, c.mask).(float64); math.IsNaN(got) != c.nan {
+			t.Errorf("mask %v: %v", c.mask, got)
+		}
+	}
+	_, err := CallOnce(open(t), masked, two, []int32{0, 1}, []float32{1, 1})
+	if err == nil || !strings.Contains(err.Error(), "mask must be [2]") {
+		t.Errorf("a mask of another dtype: %v", err)
+	}
 }

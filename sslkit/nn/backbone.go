@@ -32,14 +32,16 @@ import (
 
 // Backbone says which network encodes the images, the clips or the texts. It is plain data, for configurations.
 type Backbone struct {
-	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "resnet34", "nin" or "vit"; of clips "frames"; of texts "words"
-	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; resnet34: 34; nin: 3 to 5 blocks of 3 layers; vit: blocks; frames: layers; words: 1
-	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's tokens, of 32; of a frame or a word
+	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "resnet34", "nin" or "vit"; of clips "frames"; of texts "words" or "text"
+	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; resnet34: 34; nin: 3 to 5 blocks of 3 layers; vit and text: blocks; frames: layers; words: 1
+	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's and text's tokens, of 32; of a frame or a word
 	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple
 
 	State  int `json:"state,omitempty"`  // frames: units of the GRU that goes over them; 0: there is none
-	Words  int `json:"words,omitempty"`  // words: size of the vocabulary, with the four tokens that are no words
-	Length int `json:"length,omitempty"` // words: tokens of a text, with its start and end; what is longer is cut off
+	Words  int `json:"words,omitempty"`  // words and text: size of the vocabulary, with the four tokens that are no words
+	Length int `json:"length,omitempty"` // words and text: tokens of a text, with its start and end; what is longer is cut off
+
+	Causal bool `json:"causal,omitempty"` // text: no word sees a later one
 
 	// As others build and publish networks. What is left out is as it was before there were these fields.
 	Stem   string `json:"stem,omitempty"`             // resnet18 and resnet34: "imagenet", a 7x7 layer of stride 2 and max pooling; "": a 3x3 layer
@@ -86,7 +88,7 @@ func (b Backbone) Validate() error {
 	if b.Arch != "vit" && b.Patch != 0 {
 		return fmt.Errorf("nn: patches of %d pixels are for a vit, not for a %s: leave them out", b.Patch, b.Arch)
 	}
-	if b.Arch != "frames" && b.State != 0 || b.Arch != "words" && (b.Words != 0 || b.Length != 0) {
+	if b.Arch != "frames" && b.State != 0 || b.Input() != Texts && (b.Words != 0 || b.Length != 0) {
 		return fmt.Errorf("nn: a state of %d is for frames, %d words in texts of %d for words, not for a %s: leave them out", b.State, b.Words, b.Length, b.Arch)
 	}
 	if _, known := PixelNorms[b.Pixels]; b.Pixels != "" && !known || b.Pixels != "" && b.Input() != Images {
@@ -98,7 +100,15 @@ func (b Backbone) Validate() error {
 	if b.Arch != "vit" && (b.Class || b.Learnt || b.Heads != 0) {
 		return fmt.Errorf("nn: class_token, learnt_positions and heads are of a vit, not of a %s: leave them out", b.Arch)
 	}
+	if b.Arch != "text" && b.Causal {
+		return fmt.Errorf("nn: only a text is causal, a %s is not: leave it out", b.Arch)
+	}
 	switch b.Arch {
+	case "text":
+		if b.Depth < 1 || b.Width < 32 || b.Width%32 != 0 || b.Words <= FirstWord || b.Length < 3 {
+			return fmt.Errorf("nn: a text has at least 1 block, a width of a multiple of 32, a vocabulary above %d and at least 3 tokens, not %d, %d, %d and %d",
+				FirstWord, b.Depth, b.Width, b.Words, b.Length)
+		}
 	case "frames":
 		if b.Depth < 1 || b.Depth > 8 || b.Width < 1 || b.State < 0 {
 			return fmt.Errorf("nn: frames have 1 to 8 layers, a width of at least 1 and a state of at least 0, not %d, %d and %d", b.Depth, b.Width, b.State)
@@ -143,7 +153,7 @@ func (b Backbone) Validate() error {
 			return fmt.Errorf("nn: a vit's patch is at least 1 pixel (16 in ViT-B; 4 for images of 32), not %d", b.Patch)
 		}
 	default:
-		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "resnet34", "nin" or "vit", of clips "frames", of texts "words"`, b.Arch)
+		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "resnet34", "nin" or "vit", of clips "frames", of texts "words" or "text"`, b.Arch)
 	}
 	return nil
 }
@@ -155,7 +165,7 @@ func (b Backbone) Validate() error {
 //
 // Of clips, [N, T, H, W, C] in [0, 1], and texts, tokens [N, L] int32, what can be probed is a map of one position [N, 1, 1, c], into
 // which neither frames after the end of a sound nor padding go: of [Frames] the mean over the frames, and where there is a state its
-// last and its mean, else the frames side by side; of [Words] the mean over the words.
+// last and its mean, else the frames side by side; of [Words] the mean over the words, and of [Text] that, of their vectors and of the states.
 //
 // It panics with the error of Validate, or where image is no float image or, with a ViT, its side no multiple of Patch.
 func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
@@ -191,7 +201,7 @@ func (b Backbone) Parts() [][]string {
 		stages = 4
 	case "nin":
 		stages, name = b.Depth, "block_%d"
-	case "vit":
+	case "vit", "text":
 		stages = min(b.Depth, 4)
 	}
 	switch b.Arch {
@@ -223,6 +233,10 @@ func (b Backbone) Parts() [][]string {
 			parts[0] = append(parts[0], "positions")
 		}
 		parts[stages-1] = append(parts[stages-1], "norm")
+	case "text":
+		parts[0] = append(parts[0], "positions", "begin")
+		parts[stages-1] = append(parts[stages-1], "norm")
+		return append([][]string{{"words"}}, parts...)
 	}
 	return parts
 }
@@ -230,13 +244,13 @@ func (b Backbone) Parts() [][]string {
 // Centre maps pixels in [0, 1] to [-2, 2], mid-grey to 0.
 func Centre(image *Node) *Node { return MulScalar(AddScalar(image, -0.5), 1/0.25) }
 
-// Blocks are those of each stage, of a residual network or a vit.
+// Blocks are those of each stage, of a residual network, a vit or a text.
 func (b Backbone) Blocks() []int {
 	switch b.Arch {
 	case "resnet":
 		n := (b.Depth - 2) / 6
 		return []int{n, n, n}
-	case "vit":
+	case "vit", "text":
 		var blocks []int
 		stages := min(b.Depth, 4)
 		for i := range stages {

@@ -40,7 +40,7 @@ func (b Backbone) Input() Input {
 	switch b.Arch {
 	case "frames":
 		return Clips
-	case "words":
+	case "words", "text":
 		return Texts
 	}
 	return Images
@@ -120,24 +120,46 @@ func IsWord(tokens *Node) *Node {
 	return GreaterOrEqual(tokens, Scalar(tokens.Graph(), dtypes.Int32, FirstWord))
 }
 
-// Vectors are those of tokens [N, L] int32, by a backbone of [Words]: [N, L, Width] float32. They start uniform in +-1/(2 Width), as
-// in the code of word2vec.
-func (b Backbone) Vectors(scope *model.Scope, tokens *Node) *Node {
+// Table has a vector for each token of the vocabulary, by a backbone of [Words] or [Text]: [Words, Width] float32. Those of words start
+// uniform in +-1/(2 Width), as in the code of word2vec, those of a text normal with a deviation of 0.02, as in BERT's.
+func (b Backbone) Table(scope *model.Scope, g *Graph) *Node {
 	if err := b.Validate(); err != nil {
 		panic(err)
 	}
-	if s := tokens.Shape(); b.Arch != "words" || s.Rank() != 2 || s.DType != dtypes.Int32 || s.Dim(1) != b.Length {
-		exceptions.Panicf(`nn.Backbone.Vectors: need tokens [N, %d] int32 and a backbone "words", got %s and %q`, b.Length, s, b.Arch)
-	}
 	bound := 0.5 / float64(b.Width)
-	table := scope.WithInitializer(initializer.RandomUniformFn(scope, -bound, bound)).VariableWithShape("words", shapes.Make(dtypes.Float32, b.Words, b.Width))
-	return Gather(table.NodeValue(tokens.Graph()), InsertAxes(tokens, -1))
+	start := initializer.RandomUniformFn(scope, -bound, bound)
+	switch b.Arch {
+	case "words":
+	case "text":
+		start = initializer.RandomNormalFn(scope, 0.02)
+	default:
+		exceptions.Panicf(`nn.Backbone.Table: a %s has no words: "words" and "text" have`, b.Arch)
+	}
+	return scope.WithInitializer(start).VariableWithShape("words", shapes.Make(dtypes.Float32, b.Words, b.Width)).NodeValue(g)
 }
 
-// wordStages is the mean over the words that are known.
+// Vectors are those of tokens [N, L] int32 in the [Backbone.Table]: [N, L, Width] float32.
+func (b Backbone) Vectors(scope *model.Scope, tokens *Node) *Node {
+	if s := tokens.Shape(); s.Rank() != 2 || s.DType != dtypes.Int32 || b.Input() == Texts && s.Dim(1) != b.Length {
+		exceptions.Panicf("nn.Backbone.Vectors: need tokens [N, %d] int32, got %s", b.Length, s)
+	}
+	return Gather(b.Table(scope, tokens.Graph()), InsertAxes(tokens, -1))
+}
+
+// wordStages is the mean over the words that are known: of their vectors, and of a [Text] of its states after each quarter, too.
 func (b Backbone) wordStages(scope *model.Scope, tokens *Node) []*Node {
-	v := b.Vectors(scope, tokens)
-	known := ConvertDType(IsWord(tokens), v.DType())
-	sum := Einsum("nld,nl->nd", v, known)
-	return []*Node{Reshape(Div(sum, MaxScalar(ReduceAndKeep(known, ReduceSum, 1), 1)), -1, 1, 1, b.Width)}
+	maps := []*Node{b.Vectors(scope, tokens)}
+	if b.Arch == "text" {
+		maps = append(maps, b.Contexts(scope, maps[0], IsToken(tokens), 0)...)
+	}
+	for i, x := range maps {
+		maps[i] = Reshape(MeanWord(x, tokens), -1, 1, 1, b.Width)
+	}
+	return maps
+}
+
+// MeanWord is the mean of x [N, L, D] over those of tokens [N, L] that are known words: [N, D].
+func MeanWord(x, tokens *Node) *Node {
+	known := ConvertDType(IsWord(tokens), x.DType())
+	return Div(Einsum("nld,nl->nd", x, known), MaxScalar(ReduceAndKeep(known, ReduceSum, 1), 1))
 }

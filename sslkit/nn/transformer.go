@@ -3,6 +3,7 @@ package nn
 import (
 	"math"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/activation"
@@ -24,28 +25,67 @@ import (
 //
 // It panics with an error where heads does not divide D or a number is below 1.
 func Transformer(scope *model.Scope, x *Node, depth, heads int, causal bool) *Node {
-	x, _ = blocks(scope, x, depth, heads, causal, false)
+	x, _ = blocks(scope, x, depth, heads, seeing{causal: causal})
 	return x
+}
+
+// TransformerOver is Transformer in which nothing sees the positions where there, bool [N, L], is false, nor do those teach
+// anything to others: padding. At least one of each row must be there. In training so much of what each layer adds is dropped at
+// random, and the rest is scaled up (Vaswani et al. 2017, "Attention Is All You Need", Sec. 5.4); the weights of the attention are
+// left whole.
+func TransformerOver(scope *model.Scope, x, there *Node, depth, heads int, causal bool, dropout float64) *Node {
+	x, _ = blocks(scope, x, depth, heads, seeing{there: there, causal: causal, dropout: dropout})
+	return x
+}
+
+// seeing is what positions of a transformer see, and what is seen of them.
+type seeing struct {
+	there   *Node // bool [N, L], nil where all are
+	causal  bool
+	looked  bool // the weights of the last block are wanted
+	dropout float64
+}
+
+// mask tells which of L positions each sees: bool, as broad as it needs to be of [N, heads, L, L], nil for all.
+func (s seeing) mask(g *Graph, l int) *Node {
+	var mask *Node
+	if s.causal {
+		mask = Reshape(LowerTriangular(g, l), 1, 1, l, l)
+	}
+	if s.there == nil {
+		return mask
+	}
+	n := s.there.Shape().Dim(0)
+	there := BroadcastToDims(Reshape(s.there, n, 1, 1, l), n, 1, l, l)
+	if mask == nil {
+		return there
+	}
+	return LogicalAnd(there, BroadcastToDims(mask, n, 1, l, l))
 }
 
 // blocks is Transformer, and where looked at, what the last block attends to: [N, heads, L, L], from each position (in rows, which
 // sum to 1) to each.
-func blocks(scope *model.Scope, x *Node, depth, heads int, causal, looked bool) (y, weights *Node) {
+func blocks(scope *model.Scope, x *Node, depth, heads int, see seeing) (y, weights *Node) {
 	checkTokens("Transformer", x)
 	d := x.Shape().Dim(2)
 	if depth < 1 || heads < 1 || d%heads != 0 {
 		exceptions.Panicf("nn.Transformer: depth %d, %d heads of %d dimensions: all must be at least 1 and the heads equal in size",
 			depth, heads, d)
 	}
+	if s := x.Shape(); see.there != nil && !see.there.Shape().Equal(shapes.Make(dtypes.Bool, s.Dim(0), s.Dim(1))) {
+		exceptions.Panicf("nn.Transformer: what is there of %s must be told as bool [N, L], got %s", s, see.there.Shape())
+	}
 	scope = scope.WithInitializer(initializer.XavierUniformFn(scope))
 	for i := range depth {
+		see := see
+		see.looked = see.looked && i == depth-1
 		block := scope.In("block_%d", i+1)
 		h := LayerNorm(block.In("norm_1"), x)
-		h, weights = attend(block.In("attention"), h, heads, causal, looked && i == depth-1)
-		x = Add(x, h)
+		h, weights = attend(block.In("attention"), h, heads, see)
+		x = Add(x, Dropout(block, h, see.dropout))
 		h = LayerNorm(block.In("norm_2"), x)
 		h = activation.Gelu(Dense(block.In("mlp_1"), h, true, 4*d)) // NxLx4D
-		x = Add(x, Dense(block.In("mlp_2"), h, true, d))
+		x = Add(x, Dropout(block, Dense(block.In("mlp_2"), h, true, d), see.dropout))
 	}
 	return x, weights
 }
@@ -53,7 +93,7 @@ func blocks(scope *model.Scope, x *Node, depth, heads int, causal, looked bool) 
 // attend is attention.SelfAttention of GoMLX with UseQKVProjection, in value and in its variables, but with the heads before
 // the positions: in GoMLX's order XLA transposes the scores and their gradients. On the CPU a training step of SmallMAE
 // takes 5 % less time. The weights are nil unless they are looked at.
-func attend(scope *model.Scope, x *Node, heads int, causal, looked bool) (y, weights *Node) {
+func attend(scope *model.Scope, x *Node, heads int, see seeing) (y, weights *Node) {
 	n, l, d := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
 	scope = scope.In("MultiHeadAttention")
 	in := scope.In("qkv")
@@ -62,25 +102,29 @@ func attend(scope *model.Scope, x *Node, heads int, causal, looked bool) (y, wei
 	}
 	projection, biasQ, biasK, biasV := variable("weights_qkv", d, 3*d), variable("biases_q", d), variable("biases_k", d), variable("biases_v", d)
 	split := func(x *Node) *Node { return TransposeAllAxes(Reshape(x, n, l, heads, d/heads), 0, 2, 1, 3) }
-	if mixed(scope, x) && !looked { // what is looked at is no training
+	if mixed(scope, x) && !see.looked { // what is looked at is no training
 		qkv := products(scope, func(xs []*Node) *Node { return DotProduct(xs[0], xs[1]) }, Reshape(x, n*l, d), projection) // NLx3D
 		qkv = Add(qkv, InsertAxes(Concatenate([]*Node{biasQ, biasK, biasV}, 0), 0))
 		part := func(i int) *Node { return split(Slice(qkv, AxisRange(), AxisRange(i*d, (i+1)*d))) }
-		y = mixedAttention(scope, part(0), part(1), part(2), causal)
+		y = mixedAttention(scope, part(0), part(1), part(2), see)
 	} else {
 		q, k, v := attention.QKVProjection(x, projection, biasQ, biasK, biasV, d, d) // NxLxD
-		y, weights = attention.Core(split(q), split(k), split(v), attention.LayoutBHSD, attention.CoreOptions{UseCausalMask: causal, WantCoefficients: looked})
+		o := attention.CoreOptions{UseCausalMask: see.causal, WantCoefficients: see.looked}
+		if see.there != nil { // one mask of both: GoMLX takes no other beside its causal one
+			o.UseCausalMask, o.AttentionMask = false, BroadcastToDims(see.mask(x.Graph(), l), n, heads, l, l)
+		}
+		y, weights = attention.Core(split(q), split(k), split(v), attention.LayoutBHSD, o)
 	}
 	return Dense(scope.In("output"), Reshape(TransposeAllAxes(y, 0, 2, 1, 3), n, l, d), true, d), weights
 }
 
 // mixedAttention is attention.Core of q, k, v [N, heads, L, D] with products in bfloat16 and a softmax in float32.
-func mixedAttention(scope *model.Scope, q, k, v *Node, causal bool) *Node {
+func mixedAttention(scope *model.Scope, q, k, v *Node, see seeing) *Node {
 	l, d := q.Shape().Dim(2), q.Shape().Dim(3)
 	scores := products(scope, func(xs []*Node) *Node { return Einsum("nhqd,nhkd->nhqk", xs[0], xs[1]) }, MulScalar(q, 1/math.Sqrt(float64(d))), k)
-	var seen *Node
-	if causal {
-		seen = BroadcastToDims(Reshape(LowerTriangular(q.Graph(), l), 1, 1, l, l), scores.Shape().Dimensions...)
+	seen := see.mask(q.Graph(), l)
+	if seen != nil {
+		seen = BroadcastToDims(seen, scores.Shape().Dimensions...)
 	}
 	return products(scope, func(xs []*Node) *Node { return Einsum("nhqk,nhkd->nhqd", xs[0], xs[1]) }, MaskedSoftmax(scores, seen, -1), v)
 }
@@ -93,6 +137,19 @@ func LayerNorm(scope *model.Scope, x *Node) *Node {
 		exceptions.Panicf("nn.LayerNorm: need floats [N, ..., D], got %s", x.Shape())
 	}
 	return norm.LayerNorm(scope, x, -1).Epsilon(1e-6).Done()
+}
+
+// Dropout sets so much of x to 0 in training, and divides the rest by what is left of it (Srivastava et al. 2014, "Dropout: A Simple
+// Way to Prevent Neural Networks from Overfitting"); otherwise, and with a rate of 0, it is x.
+func Dropout(scope *model.Scope, x *Node, rate float64) *Node {
+	if !(rate >= 0 && rate < 1) {
+		exceptions.Panicf("nn.Dropout: a rate of %g is not in [0, 1)", rate)
+	}
+	if rate == 0 || !scope.IsTraining(x.Graph()) {
+		return x
+	}
+	kept := GreaterOrEqual(scope.RandomUniform(x.Graph(), x.Shape()), ConstAs(x, rate))
+	return Where(kept, DivScalar(x, 1-rate), ZerosLike(x))
 }
 
 func checkTokens(name string, x *Node) {

@@ -144,7 +144,7 @@ func TestAttendIsGoMLXs(t *testing.T) {
 				return attention.SelfAttention(scope, x, heads, d/heads).UseQKVProjection().WithCausalMask(causal).Done()
 			}
 			ours := func(scope *model.Scope, x *Node) *Node {
-				y, _ := attend(scope, x, heads, causal, false)
+				y, _ := attend(scope, x, heads, seeing{causal: causal})
 				return y
 			}
 			store, fresh, x := newStore(t, 1), newStore(t, 1), random[float64](2, 5, d)

@@ -38,7 +38,7 @@ func vit(scope *model.Scope, x *Node, b Backbone, looked bool) (maps []*Node, we
 	default:
 		x = Add(x, Positions(x, grid))
 	}
-	maps, weights = b.transform(scope, x, looked) // NxLxD each
+	maps, weights = b.transform(scope, x, seeing{looked: looked}) // NxLxD each
 	for i, m := range maps {
 		if first > 0 {
 			m = SliceAxis(m, 1, AxisRange(first))
@@ -78,17 +78,19 @@ func (b Backbone) Embed(scope *model.Scope, patches *Node) *Node {
 // Transform runs the blocks of a ViT on tokens [N, L, Width], positions added. It returns the tokens after each quarter of
 // the blocks, or after each block where there are fewer than four, the last after the final layer norm.
 func (b Backbone) Transform(scope *model.Scope, tokens *Node) []*Node {
-	maps, _ := b.transform(scope, tokens, false)
+	maps, _ := b.transform(scope, tokens, seeing{})
 	return maps
 }
 
-func (b Backbone) transform(scope *model.Scope, tokens *Node, looked bool) (maps []*Node, weights *Node) {
+func (b Backbone) transform(scope *model.Scope, tokens *Node, see seeing) (maps []*Node, weights *Node) {
 	checkTokens("Backbone.Transform", tokens)
 	heads := b.AttentionHeads()
 	stages := b.Blocks()
 	last := len(stages) - 1
 	for i, depth := range stages {
-		tokens, weights = blocks(scope.In("stage_%d", i+1), tokens, depth, heads, false, looked && i == last)
+		stage := see
+		stage.looked = see.looked && i == last
+		tokens, weights = blocks(scope.In("stage_%d", i+1), tokens, depth, heads, stage)
 		maps = append(maps, tokens)
 	}
 	maps[last] = LayerNorm(scope.In("norm"), tokens)

@@ -402,6 +402,10 @@ func shrunk(c sslkit.Config) sslkit.Config {
 		b.Depth, b.Width = 3, 6
 	case "words":
 		b.Words, b.Width = 100, 8
+	case "text":
+		b.Depth, b.Words, b.Width = 1, 100, 32
+	case "tubes":
+		b.Depth, b.Width = 1, 32
 	case "frames":
 		b.Depth, b.Width = 2, 8
 	default:

@@ -158,6 +158,17 @@ func ExampleRandomMask() {
 	// Output: [[9 5 1 0] [14 7 8 4]]
 }
 
+// One of the words is to be hidden, and none of the padding.
+func ExampleRandomOrder() {
+	order, err := model.CallOnce(pureGo(), model.NewStore(), view.RandomOrder, [][]bool{{true, true, false, false}})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(order.Value().([][]int32)[0][0] < 2)
+	// Output:
+	// true
+}
+
 func ExamplePick() {
 	patches := [][][]float32{{{1, 2}, {3, 4}, {5, 6}}}
 	fmt.Println(MustExecOnce(pureGo(), view.Pick, patches, [][]int32{{2, 0}}).Value())

@@ -23,6 +23,16 @@ func RandomMask(scope *model.Scope, patches *Node) *Node {
 	return argsort(scope.RandomUniform(patches.Graph(), shapes.Make(dtypes.Float32, n, l)))
 }
 
+// RandomOrder draws, as [RandomMask] does, a random order of the places of each row of among, bool [N, L], in which those where it is
+// true come first: [N, L] int32. To choose k of these is to take the first k.
+func RandomOrder(scope *model.Scope, among *Node) *Node {
+	if among.Rank() != 2 || among.Shape().Size() == 0 || among.DType() != dtypes.Bool {
+		exceptions.Panicf("view.RandomOrder: the places to order must be bool [N, L], none of them 0, got %s", among.Shape())
+	}
+	noise := scope.RandomUniform(among.Graph(), shapes.Make(dtypes.Float32, among.Shape().Dimensions...)) // in [0, 1)
+	return argsort(Where(among, noise, AddScalar(noise, 1)))
+}
+
 // argsort counts, for each number of x [N, L], the lower ones, and of equal ones those before it. For some hundred numbers
 // that is as quick as sorting, and much quicker on the pure Go backend, if sums run along the first of the two axes.
 func argsort(x *Node) *Node {

@@ -146,3 +146,38 @@ func TestMaskRejects(t *testing.T) {
 		return Pick(x, Const(x.Graph(), [][]int32{{0}, {0}, {0}}))
 	}, [][][]float32{{{1}}, {{2}}})
 }
+
+// Where it is true comes first, in any order; the rest follows.
+func TestRandomOrder(t *testing.T) {
+	among := [][]bool{{false, true, true, false, true}, {false, false, false, false, false}, {true, true, true, true, true}}
+	store := model.NewStore()
+	exec := model.MustNewExec(pureGo(t), store, RandomOrder)
+	defer exec.Finalize()
+	first := map[int32]int{}
+	for range 300 {
+		order := exec.MustCall1(among).Value().([][]int32)
+		for i, row := range order {
+			sorted := slices.Sorted(slices.Values(row))
+			count := 0
+			for _, is := range among[i] {
+				if is {
+					count++
+				}
+			}
+			for k, place := range row {
+				if sorted[k] != int32(k) || among[i][place] != (k < count) {
+					t.Fatalf("the order of %v is %v", among[i], row)
+				}
+			}
+		}
+		first[order[0][0]]++
+	}
+	for _, place := range []int32{1, 2, 4} {
+		if n := first[place]; math.Abs(float64(n)-100) > 33 { // four deviations of 100 of 300
+			t.Errorf("place %d comes first %d times of 300, want 100", place, n)
+		}
+	}
+	if _, err := model.CallOnce(pureGo(t), store, RandomOrder, [][]float32{{1}}); err == nil {
+		t.Error("floats are ordered")
+	}
+}

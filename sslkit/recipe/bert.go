@@ -1,0 +1,33 @@
+// sslkit pretrain --method bert --preset smoke
+//
+// glosses, 2,000 training and 1,000 test examples, 3 epochs of batches of 128. k-NN of the last stage on the test set 31.0 ±
+// 1.0 %, seeds 1, 2 and 3; untrained 36.9 ± 0.8 %: so short a run is worse than none.
+
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "bert", Paper: "Devlin et al., 2019", Chapter: 6, Needs: sslkit.Written, Data: "glosses",
+		New:     func() sslkit.Method { return bert() },
+		Preset:  BERT,
+		NoPaper: "its text is books and all of Wikipedia, 3.3 billion words",
+	})
+}
+
+func bert() *sslkit.BERT {
+	m := sslkit.PaperBERT(nn.Text(2, 96, 4000, 24))
+	m.Dropout = 0 // so few epochs do not overfit: after five of class, seed 1, the loss is 4.49, with 0.1 it is 4.86
+	return m
+}
+
+// BERT returns the preset's configuration of masked words on a dataset of texts.
+func BERT(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, bert())
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}
+	return c, err
+}

@@ -1,0 +1,36 @@
+// sslkit pretrain --method gpt --preset smoke
+//
+// glosses, 2,000 training and 1,000 test examples, 3 epochs of batches of 128; some 20 CPU-seconds, compiling included. k-NN of the
+// last stage on the test set 25.1 ± 0.6 %, seeds 1, 2 and 3; untrained 42.0 ± 0.6 %: so short a run is worse than none.
+
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "gpt", Paper: "Radford et al., 2018", Chapter: 6, Needs: sslkit.Written, Data: "glosses",
+		New:     func() sslkit.Method { return gpt() },
+		Preset:  GPT,
+		NoPaper: "its text, 7,000 unpublished books, is not public",
+	})
+}
+
+func gpt() *sslkit.GPT {
+	m := sslkit.PaperGPT(nn.Text(2, 96, 4000, 24))
+	m.Dropout = 0 // as bert's
+	return m
+}
+
+// GPT returns the preset's configuration of next words on a dataset of texts.
+func GPT(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, gpt())
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}
+	if preset == sslkit.Class {
+		c.Epochs = 4 // each word of a text is guessed, where bert guesses one in seven
+	}
+	return c, err
+}

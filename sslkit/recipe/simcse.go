@@ -1,0 +1,29 @@
+// sslkit pretrain --method simcse --preset smoke
+//
+// glosses, 2,000 training and 1,000 test examples, 3 epochs of batches of 128. k-NN of the last stage on the test set 42.4 ±
+// 0.7 %, seeds 1, 2 and 3; untrained 36.9 ± 0.8 %.
+
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "simcse", Paper: "Gao et al., 2021", Chapter: 6, Needs: sslkit.Written, Data: "glosses",
+		New:     func() sslkit.Method { return simcse() },
+		Preset:  SimCSE,
+		NoPaper: "it starts from BERT as released, and its text is a million sentences of Wikipedia",
+	})
+}
+
+func simcse() *sslkit.SimCSE { return sslkit.PaperSimCSE(nn.Text(2, 96, 4000, 24)) }
+
+// SimCSE returns the preset's configuration of dropout as the only view on a dataset of texts.
+func SimCSE(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, simcse())
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}
+	return c, err
+}
