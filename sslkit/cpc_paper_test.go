@@ -23,6 +23,7 @@ import (
 type tones struct {
 	n, batch int
 	mixed    bool
+	pace     int // of all, where it is not 0
 }
 
 const toneFrames, toneWidth = 8, 6
@@ -40,6 +41,9 @@ func (d tones) Epoch(epoch, skip int) iter.Seq2[train.Batch, error] {
 				index[i] = int32(n)
 				rnd := rand.New(rand.NewPCG(9, uint64(n)))
 				length, at, pace := 5+rnd.IntN(4), rnd.IntN(toneWidth), 1+rnd.IntN(2)
+				if d.pace > 0 {
+					pace = d.pace
+				}
 				frames := make([][]uint8, length)
 				for t := range frames {
 					for f := range toneWidth {
@@ -279,7 +283,7 @@ func TestCPCLearnsWhatComes(t *testing.T) {
 	for _, mixed := range []bool{false, true} {
 		m := toyCPC()
 		m.Ahead, m.Anchors, m.Negatives = []int{1, 2}, 3, "same"
-		r := &Run{Method: m, Backend: goBackend(t), Train: tones{64, 16, mixed}, Epochs: 30, Seed: 1, Optimizer: optim.AdamW{Rate: optim.Constant(0.01)}}
+		r := &Run{Method: m, Backend: goBackend(t), Train: tones{64, 16, mixed, 0}, Epochs: 30, Seed: 1, Optimizer: optim.AdamW{Rate: optim.Constant(0.01)}}
 		h, err := r.Pretrain(context.Background())
 		if err != nil {
 			t.Fatal(err)

@@ -32,15 +32,16 @@ import (
 
 // Backbone says which network encodes the images, the clips or the texts. It is plain data, for configurations.
 type Backbone struct {
-	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "resnet34", "nin" or "vit"; of clips "frames"; of texts "words" or "text"
-	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; resnet34: 34; nin: 3 to 5 blocks of 3 layers; vit and text: blocks; frames: layers; words: 1
-	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's and text's tokens, of 32; of a frame or a word
-	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple
+	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "resnet34", "nin" or "vit"; of clips "frames" or "tubes"; of texts "words" or "text"
+	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; resnet34: 34; nin: 3 to 5 blocks of 3 layers; vit, tubes and text: blocks; frames: layers; words: 1
+	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's, tubes' and text's tokens, of 32; of a frame or a word
+	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple; tubes: that of a frame's, or 0 for the whole frame
 
 	State  int `json:"state,omitempty"`  // frames: units of the GRU that goes over them; 0: there is none
 	Words  int `json:"words,omitempty"`  // words and text: size of the vocabulary, with the four tokens that are no words
 	Length int `json:"length,omitempty"` // words and text: tokens of a text, with its start and end; what is longer is cut off
 
+	Span   int  `json:"span,omitempty"`   // tubes: frames of a token
 	Causal bool `json:"causal,omitempty"` // text: no word sees a later one
 
 	// As others build and publish networks. What is left out is as it was before there were these fields.
@@ -85,8 +86,11 @@ func ViT(blocks, width, patch int) Backbone {
 
 // Validate says what is wrong with b, if anything.
 func (b Backbone) Validate() error {
-	if b.Arch != "vit" && b.Patch != 0 {
+	if b.Arch != "vit" && b.Arch != "tubes" && b.Patch != 0 {
 		return fmt.Errorf("nn: patches of %d pixels are for a vit, not for a %s: leave them out", b.Patch, b.Arch)
+	}
+	if b.Arch != "tubes" && b.Span != 0 {
+		return fmt.Errorf("nn: a span of %d frames is for tubes, not for a %s: leave it out", b.Span, b.Arch)
 	}
 	if b.Arch != "frames" && b.State != 0 || b.Input() != Texts && (b.Words != 0 || b.Length != 0) {
 		return fmt.Errorf("nn: a state of %d is for frames, %d words in texts of %d for words, not for a %s: leave them out", b.State, b.Words, b.Length, b.Arch)
@@ -104,6 +108,11 @@ func (b Backbone) Validate() error {
 		return fmt.Errorf("nn: only a text is causal, a %s is not: leave it out", b.Arch)
 	}
 	switch b.Arch {
+	case "tubes":
+		if b.Depth < 1 || b.Width < 32 || b.Width%32 != 0 || b.Patch < 0 || b.Span < 1 {
+			return fmt.Errorf("nn: tubes have at least 1 block, a width of a multiple of 32, a patch of at least 0 pixels and a span of at least 1 frame, not %d, %d, %d and %d",
+				b.Depth, b.Width, b.Patch, b.Span)
+		}
 	case "text":
 		if b.Depth < 1 || b.Width < 32 || b.Width%32 != 0 || b.Words <= FirstWord || b.Length < 3 {
 			return fmt.Errorf("nn: a text has at least 1 block, a width of a multiple of 32, a vocabulary above %d and at least 3 tokens, not %d, %d, %d and %d",
@@ -153,7 +162,7 @@ func (b Backbone) Validate() error {
 			return fmt.Errorf("nn: a vit's patch is at least 1 pixel (16 in ViT-B; 4 for images of 32), not %d", b.Patch)
 		}
 	default:
-		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "resnet34", "nin" or "vit", of clips "frames", of texts "words" or "text"`, b.Arch)
+		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "resnet34", "nin" or "vit", of clips "frames" or "tubes", of texts "words" or "text"`, b.Arch)
 	}
 	return nil
 }
@@ -163,9 +172,10 @@ func (b Backbone) Validate() error {
 // deep, as the next one gets it. A ViT's are its tokens after each quarter of its blocks, the last after the final layer
 // norm. There is no classifier: that is the method's.
 //
-// Of clips, [N, T, H, W, C] in [0, 1], and texts, tokens [N, L] int32, what can be probed is a map of one position [N, 1, 1, c], into
-// which neither frames after the end of a sound nor padding go: of [Frames] the mean over the frames, and where there is a state its
-// last and its mean, else the frames side by side; of [Words] the mean over the words, and of [Text] that, of their vectors and of the states.
+// Of clips, [N, T, H, W, C] in [0, 1], and texts, tokens [N, L] int32, what can be probed is a map of one position [N, 1, 1, c],
+// into which neither frames after the end of a sound nor padding go: of [Frames] the mean over the frames, and where there is a
+// state its last and its mean, else the frames side by side; of [Words] the mean over the words, and of [Text] that, of their
+// vectors and of the states; of [Tubes] the means over the tokens.
 //
 // It panics with the error of Validate, or where image is no float image or, with a ViT, its side no multiple of Patch.
 func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
@@ -174,6 +184,9 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 	}
 	switch b.Input() {
 	case Clips:
+		if b.Arch == "tubes" {
+			return b.tubeStages(scope, image)
+		}
 		return b.sequenceStages(scope, image)
 	case Texts:
 		return b.wordStages(scope, image)
@@ -201,7 +214,7 @@ func (b Backbone) Parts() [][]string {
 		stages = 4
 	case "nin":
 		stages, name = b.Depth, "block_%d"
-	case "vit", "text":
+	case "vit", "tubes", "text":
 		stages = min(b.Depth, 4)
 	}
 	switch b.Arch {
@@ -224,7 +237,7 @@ func (b Backbone) Parts() [][]string {
 	switch b.Arch {
 	case "resnet", "resnet18", "resnet34":
 		parts[0] = append(parts[0], "stem")
-	case "vit":
+	case "vit", "tubes":
 		parts[0] = append(parts[0], "patch")
 		if b.Class {
 			parts[0] = append(parts[0], "class")
@@ -250,7 +263,7 @@ func (b Backbone) Blocks() []int {
 	case "resnet":
 		n := (b.Depth - 2) / 6
 		return []int{n, n, n}
-	case "vit", "text":
+	case "vit", "text", "tubes":
 		var blocks []int
 		stages := min(b.Depth, 4)
 		for i := range stages {

@@ -38,7 +38,7 @@ func (i Input) String() string { return [...]string{"images", "clips", "texts"}[
 // Input is what b reads.
 func (b Backbone) Input() Input {
 	switch b.Arch {
-	case "frames":
+	case "frames", "tubes":
 		return Clips
 	case "words", "text":
 		return Texts
@@ -120,8 +120,8 @@ func IsWord(tokens *Node) *Node {
 	return GreaterOrEqual(tokens, Scalar(tokens.Graph(), dtypes.Int32, FirstWord))
 }
 
-// Table has a vector for each token of the vocabulary, by a backbone of [Words] or [Text]: [Words, Width] float32. Those of words start
-// uniform in +-1/(2 Width), as in the code of word2vec, those of a text normal with a deviation of 0.02, as in BERT's.
+// Table has a vector for each token of the vocabulary, by a backbone of [Words] or [Text]: [Words, Width] float32. Those of words
+// start uniform in +-1/(2 Width), as in the code of word2vec, those of a text normal with a deviation of 0.02, as in BERT's.
 func (b Backbone) Table(scope *model.Scope, g *Graph) *Node {
 	if err := b.Validate(); err != nil {
 		panic(err)
