@@ -33,7 +33,9 @@
 //	                             CPC                van den Oord et al., 2018               cpc.go           6_beyond
 //	                             GPT                Radford et al., 2018                    gpt.go           6_beyond
 //	                             BERT               Devlin et al., 2019                     bert.go          6_beyond
+//	                             Wav2Vec2           Baevski et al., 2020                    wav2vec2.go      6_beyond
 //	                             SimCSE             Gao et al., 2021                        simcse.go        6_beyond
+//	                             VideoMAE           Tong et al., 2022                       videomae.go      6_beyond
 //
 // # From a command to a figure
 //

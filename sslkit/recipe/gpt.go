@@ -26,6 +26,9 @@ func gpt() *sslkit.GPT {
 }
 
 // GPT returns the preset's configuration of next words on a dataset of texts.
+//
+// With smoke, seed 1: perplexity of the test texts 260.0; by counts of the same training texts 313.1 of single words and 190.0 of pairs
+// (perplexity_gen.go). The preset class was not measured.
 func GPT(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, gpt())
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}

@@ -58,7 +58,7 @@ func say(preset string, seed int64) error {
 	train, test := texts(j.Train), texts(j.Test)
 	v := c.Method.(*sslkit.GPT).Backbone.Words
 	best, alpha := math.Inf(1), 0.
-	for _, a := range []float64{1, 3, 10, 30, 100, 300} {
+	for _, a := range []float64{1, 3, 10, 30, 100, 300, 1000, 3000} {
 		if p := pairs(train[len(train)/10:], train[:len(train)/10], v, a); p < best {
 			best, alpha = p, a
 		}

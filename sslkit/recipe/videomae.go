@@ -1,0 +1,34 @@
+// sslkit pretrain --method videomae --preset smoke
+//
+// moving-fashion, 600 training and 300 test examples, 3 epochs of batches of 64; 25 CPU-seconds, compiling included. k-NN of the last
+// stage on the test set, by direction, 25.7 ± 1.9 %, seeds 1 and 2; untrained 36.0 ± 7.1 %: so short a run, of 27 steps, is worse
+// than none.
+
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "videomae", Paper: "Tong et al., 2022", Chapter: 6, Needs: sslkit.Moving, Data: "moving-fashion",
+		New:     func() sslkit.Method { return videomae() },
+		Preset:  VideoMAE,
+		NoPaper: "its films are Kinetics-400 and Something-Something V2, for 800 and more epochs",
+	})
+}
+
+func videomae() *sslkit.VideoMAE { return sslkit.SmallVideoMAE(nn.Tubes(3, 64, 4, 2)) }
+
+// VideoMAE returns the preset's configuration of painting films on a dataset of films.
+//
+// With smoke, seeds 1 and 2, a linear probe of the direction (all 600 labels, penalty 0.01), last stage, has 41.2 ± 7.8 %, untrained
+// 57.7 ± 0.9; nothing of what is hidden is explained yet. The preset class was not measured.
+func VideoMAE(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, videomae())
+	c.Batch = 64
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, Beta2: 0.95, WeightDecay: 0.05, Warmup: 0.5}
+	return short(preset, c), err
+}
