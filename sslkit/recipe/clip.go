@@ -1,7 +1,9 @@
 // sslkit pretrain --method clip --preset smoke
 //
-// emoji, 4 epochs of batches of 128. k-NN of the last stage on the test set 44.6 ± 0.9 %, seeds 1 and 2; untrained 44.4 ± 0.4
-// %.
+// emoji; seconds of processors, compiling included; k-NN of the last block on the test set in %.
+//
+//	preset  examples  epochs  batch  seconds   k-NN          untrained     seeds
+//	smoke       2232       4    128       32   45.3 ± 1.4    44.1 ± 0.6    1, 2, 3
 
 package recipe
 

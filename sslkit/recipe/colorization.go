@@ -1,7 +1,9 @@
 // sslkit pretrain --method colorization --preset smoke
 //
-// photos, 6 epochs of batches of 32. k-NN of the last stage on the test set 51.4 ± 0.7 %, seeds 1 and 2; untrained 47.2 ± 1.8
-// %.
+// scenes; seconds of processors, compiling included; k-NN of the last block on the test set in %.
+//
+//	preset  examples  epochs  batch  seconds   k-NN          untrained     seeds
+//	smoke       2000       6     32       68   39.8 ± 0.7    33.4 ± 4.1    1, 2, 3
 
 package recipe
 

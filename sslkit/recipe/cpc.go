@@ -1,7 +1,9 @@
 // sslkit pretrain --method cpc --preset smoke
 //
-// spoken-digits, 8 epochs of batches of 64. k-NN of the last stage on the test set 93.5 ± 0.7 %, seeds 1 and 2; untrained 91.7
-// ± 0.0 %.
+// spoken-digits; seconds of processors, compiling included; k-NN of the last block on the test set in %.
+//
+//	preset  examples  epochs  batch  seconds   k-NN          untrained     seeds
+//	smoke       2700       8     64       76   94.3 ± 1.5    91.4 ± 0.4    1, 2, 3
 
 package recipe
 

@@ -1,7 +1,9 @@
 // sslkit pretrain --method jigsaw --preset smoke
 //
-// photos, 3 epochs of batches of 64. k-NN of the last stage on the test set 46.4 ± 1.1 %, seeds 1 and 2; untrained 48.1 ± 1.3
-// %.
+// scenes; seconds of processors, compiling included; k-NN of the last block on the test set in %.
+//
+//	preset  examples  epochs  batch  seconds   k-NN          untrained     seeds
+//	smoke       2000       3     64       15   38.8 ± 4.3    33.4 ± 4.1    1, 2, 3
 
 package recipe
 

@@ -1,7 +1,9 @@
 // sslkit pretrain --method mocov3 --preset smoke
 //
-// fashion-mnist-10k, 2,000 training and 1,000 test examples, 3 epochs of batches of 64. k-NN of the last stage on the test set
-// 51.8 ± 1.0 %, seeds 1 and 2; untrained 53.1 ± 2.0 %.
+// fashion-mnist-10k; seconds of processors, compiling included; k-NN of the last block on the test set in %.
+//
+//	preset  examples  epochs  batch  seconds   k-NN          untrained     seeds
+//	smoke       2000       3     64       68   50.6 ± 0.4    52.6 ± 1.7    1, 2, 3
 
 package recipe
 

@@ -1,7 +1,9 @@
 // sslkit pretrain --method order --preset smoke
 //
-// moving-fashion, 600 training and 300 test examples, 3 epochs of batches of 64. k-NN of the last stage on the test set 21.8 ±
-// 0.2 %, seeds 1 and 2; untrained 21.8 ± 1.2 %.
+// moving-fashion; seconds of processors, compiling included; k-NN of the last block on the test set in %.
+//
+//	preset  examples  epochs  batch  seconds   k-NN          untrained     seeds
+//	smoke        600       3     64        6   22.3 ± 0.9    22.3 ± 1.2    1, 2, 3
 
 package recipe
 

@@ -106,6 +106,9 @@ func measure(store *runs.Store, c sslkit.Config) (string, error) {
 			seconds = append(seconds, record.CPU)
 		}
 		seeds, examples = append(seeds, fmt.Sprint(seed)), record.Inventory.Train
+		if n := record.Config.Data.Train; n > 0 {
+			examples = min(n, examples)
+		}
 	}
 	if seeds == nil {
 		return "", nil
