@@ -188,7 +188,8 @@ func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o Transfer
 	}
 	t := &TransferTable{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns(), Origins: make(Origins)}
 	for _, v := range append(variants[:len(variants):len(variants)], baselinesBy(variants, o.Label)...) {
-		row := TransferRow{Name: v.Name, Backbone: *sslkit.Backbone(v.Config.Method), Baseline: (v.Config.Role() == sslkit.Labelled || v.Config.Role() == sslkit.Untrained), Values: make(map[string]eval.Spread)}
+		_, given := v.Config.Method.(*eval.Given)
+		row := TransferRow{Name: v.Name, Backbone: *sslkit.Backbone(v.Config.Method), Baseline: v.Config.Role() == sslkit.Labelled || v.Config.Role() == sslkit.Untrained && !given, Values: make(map[string]eval.Spread)}
 		values := make(map[string][]eval.Tested)
 		for _, seed := range seeds {
 			v.Config.Seed = seed
@@ -448,7 +449,7 @@ func (t *TransferTable) Caption() string {
 		"stage where it is highest, chosen by the test set. %v.", t.Data.Name, t.Tally, over(t.Seeds), tested(t.Tally), o.Options)
 	told := make(map[nn.Backbone]bool)
 	for _, r := range t.Rows {
-		if told[r.Backbone] {
+		if told[r.Backbone] || !r.Baseline { // every backbone has its rows, but those of files
 			continue
 		}
 		told[r.Backbone] = true
