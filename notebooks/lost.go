@@ -40,10 +40,43 @@ func lost(file string, text []byte) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notebooks: %w", err)
 	}
-	outside := make(map[*ast.Object]bool)
-	for _, o := range parsed.Scope.Objects {
-		outside[o] = o.Kind == ast.Var
+	outside := make(map[string]bool)
+	var main *ast.FuncDecl
+	for _, d := range parsed.Decls {
+		switch d := d.(type) {
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				if v, ok := spec.(*ast.ValueSpec); ok && d.Tok == token.VAR {
+					for _, name := range v.Names {
+						outside[name.Name] = true
+					}
+				}
+			}
+		case *ast.FuncDecl:
+			if d.Recv == nil && d.Name.Name == "main" {
+				main = d
+			}
+		}
 	}
+	if main == nil || main.Body == nil {
+		return nil, nil
+	}
+	// What main declares under the same name, anywhere, is taken for that: better to miss a change than to warn of none.
+	ast.Inspect(main.Body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for _, e := range n.Lhs {
+				if id, ok := e.(*ast.Ident); ok && n.Tok == token.DEFINE {
+					delete(outside, id.Name)
+				}
+			}
+		case *ast.ValueSpec:
+			for _, name := range n.Names {
+				delete(outside, name.Name)
+			}
+		}
+		return true
+	})
 	var names []string
 	changed := func(e ast.Expr) {
 		name := ""
@@ -58,7 +91,7 @@ func lost(file string, text []byte) ([]string, error) {
 			case *ast.ParenExpr:
 				e = x.X
 			case *ast.Ident:
-				if name = x.Name + name; outside[x.Obj] && !slices.Contains(names, name) {
+				if name = x.Name + name; outside[x.Name] && !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 				return
@@ -67,22 +100,16 @@ func lost(file string, text []byte) ([]string, error) {
 			}
 		}
 	}
-	for _, d := range parsed.Decls {
-		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "main" && f.Body != nil {
-			ast.Inspect(f.Body, func(n ast.Node) bool {
-				switch s := n.(type) {
-				case *ast.AssignStmt:
-					if s.Tok != token.DEFINE {
-						for _, e := range s.Lhs {
-							changed(e)
-						}
-					}
-				case *ast.IncDecStmt:
-					changed(s.X)
-				}
-				return true
-			})
+	ast.Inspect(main.Body, func(n ast.Node) bool {
+		switch s := n.(type) {
+		case *ast.AssignStmt:
+			for _, e := range s.Lhs {
+				changed(e)
+			}
+		case *ast.IncDecStmt:
+			changed(s.X)
 		}
-	}
+		return true
+	})
 	return names, nil
 }

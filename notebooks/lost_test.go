@@ -17,19 +17,20 @@ import "fmt"
 
 var config, other = struct{ Epochs int; Data struct{ Name string } }{}, map[string]int{}
 var pointer *int
+var shadow = 3
 
 func changes() { config.Epochs = 3 } // is called by who wants it each time
 
 func main() {
 	config.Epochs = 4
-	config.Data.Name, mine := "x", 1
+	var mine int
 	mine = 2
 	other["a"]++
 	*pointer = 2
 	{
-		config := 1
-		config = 2
-		fmt.Println(config, mine)
+		shadow := 1
+		shadow = 2
+		fmt.Println(shadow, mine)
 	}
 	fmt.Print(1)
 	func() { config.Epochs += 1 }()
