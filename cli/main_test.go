@@ -36,7 +36,7 @@ func inFreshHome(m *testing.M) int {
 	}
 	defer os.RemoveAll(home)
 	for name, value := range map[string]string{
-		"SSLKIT_HOME": home, "SSLKIT_RUNS": "", "SSLKIT_PRESET": "",
+		"SSLKIT_HOME": home, "SSLKIT_RUNS": "", "SSLKIT_RECORDS": "", "SSLKIT_PRESET": "",
 		"GOMLX_BACKEND": "go", // compiles at once
 	} {
 		if err := os.Setenv(name, value); err != nil {
