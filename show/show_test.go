@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Setenv("GOMLX_BACKEND", "go") // compiles at once; what is drawn does not depend on it
-	os.Setenv("SSLKIT_RECORDS", "") // what is drawn is trained here
+	os.Setenv("SSLKIT_RECORDS", "")  // what is drawn is trained here
 	os.Exit(m.Run())
 }
 
