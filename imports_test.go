@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"bench":                          {"data", "sslkit", "sslkit/*"},
 	"cmd/sslkit":                     {"cli"},
 	"cli":                            {"data", "show", "sslkit", "sslkit/*", "widgets"},
-	"notebooks":                      {"notebooks/assignments/*", "data", "show", "sslkit", "sslkit/*", "widgets"},
+	"notebooks":                      {"internal/cell", "notebooks/assignments/*", "data", "show", "sslkit", "sslkit/*", "widgets"},
 	"notebooks/assignments":          nil, // tests alone
 	"notebooks/assignments/grade":    nil, // light, since each cell of an assignment is compiled with it
 	"notebooks/assignments/training": {"data"},
@@ -34,12 +34,13 @@ var mayImport = map[string][]string{
 	"sslkit/runs":      append([]string{"data", "internal/mlflow", "internal/sealed", "internal/tfevents", "sslkit/pjrt", "sslkit/published"}, belowRuns...),
 	"sslkit/published": {"sslkit/nn"},
 	"sslkit/eval":      {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
-	"sslkit":           {"internal/sealed", "internal/shard", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
+	"sslkit":           {"internal/cell", "internal/sealed", "internal/shard", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 
 	"sslkit/nn": {"internal/shard"}, "sslkit/view": {"internal/shard"}, "sslkit/loss": nil, "sslkit/optim": nil, "sslkit/cluster": nil, "sslkit/plane": nil,
 	"sslkit/pjrt": {"sslkit/pjrt/conv"}, "sslkit/pjrt/conv": nil,
 	"data":              nil,
 	"widgets":           nil,
+	"internal/cell":     nil, // of notebooks
 	"internal/sealed":   nil, // files with their checksums
 	"internal/mlflow":   nil, // a tracking server
 	"internal/tfevents": nil, // TensorBoard's files

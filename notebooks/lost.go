@@ -5,23 +5,17 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/sslkit/lab/internal/cell"
 )
 
 // warnLost says below the cell, once, which of its changes the next cell will not see. It is for what a cell's program calls when
 // it starts.
 var warnLost = sync.OnceFunc(func() {
-	folder := os.Getenv("GONB_TMP_DIR") // where GoNB compiles cells
-	for skip := 1; folder != "" && skip < 12; skip++ {
-		_, file, _, ok := runtime.Caller(skip)
-		if inside, err := filepath.Rel(folder, file); !ok || err != nil || strings.HasPrefix(inside, "..") {
-			continue
-		}
+	for file := range cell.Files() {
 		if names, err := lost(file, nil); err == nil && names != nil {
 			fmt.Printf("Changed below %%%%, and lost at the end of this cell: %s. The next cell has what was declared; change it there.\n", strings.Join(names, ", "))
 		}

@@ -8,30 +8,18 @@ import (
 	"go/printer"
 	"go/token"
 	"maps"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/sslkit/lab/internal/cell"
 )
 
-// cellFolder is the variable with the folder in which GoNB compiles the cells of a notebook.
-const cellFolder = "GONB_TMP_DIR"
-
 // cellDigest is the digest of the source of a type that is declared in a notebook's cell, "" elsewhere: of its declaration, its
-// methods and all that they use of the cells. GoNB compiles what the cells declare as one program, which lies there while it
-// runs.
+// methods and all that they use of the cells.
 func cellDigest(name string) string {
-	folder := os.Getenv(cellFolder)
-	for skip := 1; folder != "" && skip < 12; skip++ {
-		_, file, _, ok := runtime.Caller(skip)
-		if !ok {
-			break
-		}
-		if inside, err := filepath.Rel(folder, file); err == nil && !strings.HasPrefix(inside, "..") {
-			if digest := sourceDigest(file, name); digest != "" {
-				return digest
-			}
+	for file := range cell.Files() {
+		if digest := sourceDigest(file, name); digest != "" {
+			return digest
 		}
 	}
 	return ""

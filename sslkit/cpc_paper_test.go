@@ -73,7 +73,7 @@ func TestCPCValidate(t *testing.T) {
 	if err := toyCPC().Validate(); err != nil {
 		t.Error(err)
 	}
-	for want, change := range map[string]func(*CPC){
+	wantInvalid(t, toyCPC, map[string]func(*CPC){
 		`not "nin"`:       func(m *CPC) { m.Backbone = nn.NIN(3, 6) },
 		"with 0":          func(m *CPC) { m.Backbone.State = 0 },
 		"at least one":    func(m *CPC) { m.Ahead = nil },
@@ -81,13 +81,7 @@ func TestCPCValidate(t *testing.T) {
 		"rising":          func(m *CPC) { m.Ahead = []int{3, 1} },
 		"-1 anchors":      func(m *CPC) { m.Anchors = -1 },
 		`called "others"`: func(m *CPC) { m.Negatives = "others" },
-	} {
-		m := toyCPC()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // Each prediction W_k c_t tells z_{t+k} from the other frames by their inner products, in a softmax over all of them.

@@ -41,20 +41,14 @@ func TestDeepClusterValidate(t *testing.T) {
 	if err := DeepClusterV1(nn.NIN(3, 24)).Validate(); err != nil {
 		t.Error(err)
 	}
-	for want, change := range map[string]func(m *DeepCluster){
+	wantInvalid(t, tinyDeepCluster, map[string]func(*DeepCluster){
 		"got 1":              func(m *DeepCluster) { m.Clusters = 1 },
 		"to -1 dimensions":   func(m *DeepCluster) { m.PCA = -1 },
 		"classifier_rate -1": func(m *DeepCluster) { m.ClassifierRate = -1 },
 		"0 iterations":       func(m *DeepCluster) { m.Iterations = 0 },
 		"min_scale":          func(m *DeepCluster) { m.View.MinScale = 2 },
 		"multiple of 6":      func(m *DeepCluster) { m.Backbone.Width = 7 },
-	} {
-		m := tinyDeepCluster()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // values are a variable's, as float64.

@@ -28,18 +28,12 @@ func TestGPTValidate(t *testing.T) {
 	if err := toyGPT().Validate(); err != nil {
 		t.Error(err)
 	}
-	for want, change := range map[string]func(*GPT){
+	wantInvalid(t, toyGPT, map[string]func(*GPT){
 		`not "words"`:    func(m *GPT) { m.Backbone = nn.Words(9, 8, 8) },
 		"sees the next":  func(m *GPT) { m.Backbone.Causal = false },
 		"dropout 1":      func(m *GPT) { m.Dropout = 1 },
 		"multiple of 32": func(m *GPT) { m.Backbone.Width = 33 },
-	} {
-		m := toyGPT()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // The sum of log P(u_i | u_{i-k}, ..., u_{i-1}): of the words of a text, each after those before it, and of its end. As mistakes a

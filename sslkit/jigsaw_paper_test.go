@@ -22,7 +22,7 @@ func TestJigsawValidate(t *testing.T) {
 	if err := CFN(nn.ResNet(8, 4)).Validate(); err != nil {
 		t.Error(err)
 	}
-	for want, change := range map[string]func(m *Jigsaw){
+	wantInvalid(t, func() *Jigsaw { return CFN(nn.ResNet(8, 4)) }, map[string]func(*Jigsaw){
 		"2 to 10000":       func(m *Jigsaw) { m.Permutations = 1 },
 		"0 to 9 apart":     func(m *Jigsaw) { m.Distance = 10 },
 		"at least 1":       func(m *Jigsaw) { m.Puzzles = 0 },
@@ -33,13 +33,7 @@ func TestJigsawValidate(t *testing.T) {
 		"guarded by":       func(m *Jigsaw) { m.Guards.Colors = "grey" },
 		"downsample":       func(m *Jigsaw) { m.Guards.Downsample = 2 },
 		"6n+2":             func(m *Jigsaw) { m.Backbone.Depth = 9 },
-	} {
-		m := CFN(nn.ResNet(8, 4))
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // panics wants f, which builds a graph on images of side s, to panic with an error that says want.

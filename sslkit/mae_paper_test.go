@@ -36,7 +36,7 @@ func TestMAEValidate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for want, change := range map[string]func(m *MAE){
+	wantInvalid(t, tinyMAE, map[string]func(*MAE){
 		`only the backbone "vit" can, not "nin"`: func(m *MAE) { m.Backbone = nn.NIN(3, 24) },
 		"mask 1: the share":                      func(m *MAE) { m.Mask = 1 },
 		"mask -0.1: the share":                   func(m *MAE) { m.Mask = -0.1 },
@@ -47,13 +47,7 @@ func TestMAEValidate(t *testing.T) {
 		"min_scale 1.5":                          func(m *MAE) { m.MinScale = 1.5 },
 		"set one of them to 0":                   func(m *MAE) { m.Pad, m.MinScale = 2, 0.2 },
 		"a vit's width":                          func(m *MAE) { m.Backbone.Width = 33 },
-	} {
-		m := tinyMAE()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // What depends on the images' side is said when the step is built.

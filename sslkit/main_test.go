@@ -141,3 +141,15 @@ func variables(t testing.TB, store *model.Store) map[string]string {
 	}
 	return out
 }
+
+// wantInvalid checks that a method which was changed is refused, in words that say what of it.
+func wantInvalid[M interface{ Validate() error }](t *testing.T, fresh func() M, changes map[string]func(M)) {
+	t.Helper()
+	for want, change := range changes {
+		m := fresh()
+		change(m)
+		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}

@@ -26,7 +26,7 @@ func TestMoCoV3Validate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for want, change := range map[string]func(m *MoCoV3){
+	wantInvalid(t, tinyMoCoV3, map[string]func(*MoCoV3){
 		"set freeze_patch to false": func(m *MoCoV3) { m.Backbone = nn.ResNet(8, 4) },
 		"0 hidden units":            func(m *MoCoV3) { m.Hidden = 0 },
 		"-1 dimensions":             func(m *MoCoV3) { m.Dim = -1 },
@@ -34,13 +34,7 @@ func TestMoCoV3Validate(t *testing.T) {
 		"temperature 0":             func(m *MoCoV3) { m.Temperature = 0 },
 		"min_scale":                 func(m *MoCoV3) { m.View.MinScale = 2 },
 		"a vit's width":             func(m *MoCoV3) { m.Backbone.Width = 33 },
-	} {
-		m := tinyMoCoV3()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // mistakenMoCoV3 is MoCoV3 whose loss is changed, and whose key has a gradient where it says so.

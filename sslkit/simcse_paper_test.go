@@ -20,19 +20,13 @@ func TestSimCSEValidate(t *testing.T) {
 	if err := toySimCSE().Validate(); err != nil {
 		t.Error(err)
 	}
-	for want, change := range map[string]func(*SimCSE){
+	wantInvalid(t, toySimCSE, map[string]func(*SimCSE){
 		`not "words"`:          func(m *SimCSE) { m.Backbone = nn.Words(9, 8, 8) },
 		"dropout 0: it is all": func(m *SimCSE) { m.Dropout = 0 },
 		"dropout 1":            func(m *SimCSE) { m.Dropout = 1 },
 		"above 0 (0.05":        func(m *SimCSE) { m.Temperature = 0 },
 		"multiple of 32":       func(m *SimCSE) { m.Backbone.Width = 33 },
-	} {
-		m := toySimCSE()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // A text is read twice with different dropout, and each is to

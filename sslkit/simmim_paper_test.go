@@ -26,7 +26,7 @@ func TestSimMIMValidate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for want, change := range map[string]func(m *SimMIM){
+	wantInvalid(t, tinySimMIM, map[string]func(*SimMIM){
 		`only the backbone "vit" has, not "nin"`: func(m *SimMIM) { m.Backbone = nn.NIN(3, 24) },
 		"mask 1: the share":                      func(m *SimMIM) { m.Mask = 1 },
 		"mask 0: the share":                      func(m *SimMIM) { m.Mask = 0 },
@@ -36,13 +36,7 @@ func TestSimMIMValidate(t *testing.T) {
 		"min_scale 1.5":                          func(m *SimMIM) { m.MinScale = 1.5 },
 		"min_scale 0.5 and pad 2":                func(m *SimMIM) { m.MinScale, m.Pad = 0.5, 2 },
 		"a vit's width":                          func(m *SimMIM) { m.Backbone.Width = 33 },
-	} {
-		m := tinySimMIM()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // Units of the image are masked at random, of a size that is a multiple of the patch: so many for each, whole (a paraphrase).

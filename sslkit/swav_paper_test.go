@@ -36,7 +36,7 @@ func TestSwAVValidate(t *testing.T) {
 	if err := SwAVMultiCrop(nn.NIN(3, 24), 28).Validate(); err != nil {
 		t.Error(err)
 	}
-	for want, change := range map[string]func(m *SwAV){
+	wantInvalid(t, tinySwAV, map[string]func(*SwAV){
 		"0 features":        func(m *SwAV) { m.Dim = 0 },
 		"-1 hidden units":   func(m *SwAV) { m.Hidden = -1 },
 		"got 1":             func(m *SwAV) { m.Prototypes = 1 },
@@ -56,13 +56,7 @@ func TestSwAVValidate(t *testing.T) {
 		"queue -8":          func(m *SwAV) { m.Queue = -8 },
 		"queue_start -2":    func(m *SwAV) { m.QueueStart = -2 },
 		"multiple of 6":     func(m *SwAV) { m.Backbone.Width = 7 },
-	} {
-		m := tinySwAV()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // symmetric images [n, s, s, 1] look the same in a mirror, so that a view of the whole image is the image.

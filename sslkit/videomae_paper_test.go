@@ -30,20 +30,14 @@ func TestVideoMAEValidate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for want, change := range map[string]func(*VideoMAE){
+	wantInvalid(t, toyVideoMAE, map[string]func(*VideoMAE){
 		`not "frames"`:           func(m *VideoMAE) { m.Backbone = nn.Frames(1, 8, 0) },
 		"mask 0: the share":      func(m *VideoMAE) { m.Mask = 0 },
 		"mask 1: the share":      func(m *VideoMAE) { m.Mask = 1 },
 		"depth 0 and width 32":   func(m *VideoMAE) { m.DecoderDepth = 0 },
 		"depth 1 and width 33":   func(m *VideoMAE) { m.DecoderWidth = 33 },
 		"span of at least 1 fra": func(m *VideoMAE) { m.Backbone.Span = 0 },
-	} {
-		m := toyVideoMAE()
-		change(m)
-		if err := m.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
+	})
 }
 
 // noiseFilms are films of random pixels.

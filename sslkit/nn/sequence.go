@@ -99,11 +99,7 @@ func (b Backbone) Sequence(scope *model.Scope, clip *Node) (z, c, valid *Node) {
 func (b Backbone) sequenceStages(scope *model.Scope, clip *Node) []*Node {
 	z, c, valid := b.Sequence(scope, clip)
 	n, t := z.Shape().Dim(0), z.Shape().Dim(1)
-	there := ConvertDType(valid, z.DType())
-	mean := func(x *Node) *Node {
-		count := MaxScalar(ReduceAndKeep(there, ReduceSum, 1), 1) // Nx1
-		return Div(Einsum("ntc,nt->nc", x, there), count)         // NxC
-	}
+	mean := func(x *Node) *Node { return meanWhere(x, valid) }
 	one := func(x *Node) *Node { return Reshape(x, n, 1, 1, -1) }
 	if c == nil {
 		return []*Node{one(mean(z)), one(z)}
@@ -160,6 +156,11 @@ func (b Backbone) wordStages(scope *model.Scope, tokens *Node) []*Node {
 
 // MeanWord is the mean of x [N, L, D] over those of tokens [N, L] that are known words: [N, D].
 func MeanWord(x, tokens *Node) *Node {
-	known := ConvertDType(IsWord(tokens), x.DType())
-	return Div(Einsum("nld,nl->nd", x, known), MaxScalar(ReduceAndKeep(known, ReduceSum, 1), 1))
+	return meanWhere(x, IsWord(tokens))
+}
+
+// meanWhere is the mean of x [N, L, D] over the positions where on, bool [N, L], is true: [N, D], 0 where there is none.
+func meanWhere(x, on *Node) *Node {
+	on = ConvertDType(on, x.DType())
+	return Div(Einsum("nld,nl->nd", x, on), MaxScalar(ReduceAndKeep(on, ReduceSum, 1), 1))
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/layers/attention"
 	"github.com/gomlx/gomlx/ml/layers/norm"
@@ -145,11 +146,7 @@ func Dropout(scope *model.Scope, x *Node, rate float64) *Node {
 	if !(rate >= 0 && rate < 1) {
 		exceptions.Panicf("nn.Dropout: a rate of %g is not in [0, 1)", rate)
 	}
-	if rate == 0 || !scope.IsTraining(x.Graph()) {
-		return x
-	}
-	kept := GreaterOrEqual(scope.RandomUniform(x.Graph(), x.Shape()), ConstAs(x, rate))
-	return Where(kept, DivScalar(x, 1-rate), ZerosLike(x))
+	return layers.DropoutStatic(scope, x, rate)
 }
 
 func checkTokens(name string, x *Node) {

@@ -86,10 +86,8 @@ func (b Backbone) tubeStages(scope *model.Scope, clip *Node) []*Node {
 	x := b.Embed(scope, pieces)
 	l := x.Shape().Dim(1)
 	maps := b.TransformOver(scope, Add(x, TubePositions(x, l/(grid*grid), grid)), there, 0)
-	on := ConvertDType(there, x.DType())
 	for i, m := range maps {
-		mean := Div(Einsum("nld,nl->nd", m, on), MaxScalar(ReduceAndKeep(on, ReduceSum, 1), 1))
-		maps[i] = Reshape(mean, -1, 1, 1, b.Width)
+		maps[i] = Reshape(meanWhere(m, there), -1, 1, 1, b.Width)
 	}
 	return maps
 }

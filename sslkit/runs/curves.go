@@ -116,8 +116,8 @@ func (c *curves) append(h sslkit.History) (err error) {
 			return err
 		}
 	}
-	for ; c.written < len(h.Loss); c.written++ {
-		if err := c.events.Scalars(c.at(h, c.written), c.written+1, epochOf(Metrics(c.j.Config, h), c.written)); err != nil {
+	for all := Metrics(c.j.Config, h); c.written < len(h.Loss); c.written++ {
+		if err := c.events.Scalars(c.at(h, c.written), c.written+1, epochOf(all, c.written)); err != nil {
 			return err
 		}
 	}
@@ -129,8 +129,8 @@ func (c *curves) log(h sslkit.History) error {
 	if c.tracked == nil {
 		return nil
 	}
-	for ; c.logged < len(h.Loss); c.logged++ {
-		if err := c.tracked.Log(c.ctx, c.at(h, c.logged), c.logged+1, epochOf(Metrics(c.j.Config, h), c.logged)); err != nil {
+	for all := Metrics(c.j.Config, h); c.logged < len(h.Loss); c.logged++ {
+		if err := c.tracked.Log(c.ctx, c.at(h, c.logged), c.logged+1, epochOf(all, c.logged)); err != nil {
 			return err
 		}
 	}
