@@ -109,7 +109,8 @@ func (s *Store) ship(ctx context.Context, dir string, r *Record) error {
 	}
 	out := *r
 	out.Shipped = shipped
-	return write(filepath.Join(to, "record.json"), &out) // last: without it there is no run
+	out.Backend.Config, out.Backend.Tried = r.Backend.Kind, nil // without the paths of that machine
+	return write(filepath.Join(to, "record.json"), &out)        // last: without it there is no run
 }
 
 // shippedPath is that of a file of a shipped run.

@@ -10,6 +10,7 @@ import (
 	"github.com/sslkit/lab/internal/labtest"
 	"github.com/sslkit/lab/internal/sealed"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/pjrt"
 )
 
 // shippedRun trains and ships a small run.
@@ -191,4 +192,21 @@ func contents(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// What is shipped names no path of the machine that made it.
+func TestShippedRecordsHaveNoPaths(t *testing.T) {
+	s, _, r, _ := shippedRun(t)
+	r.Backend.Config = "xla:/home/somebody/plugin_cpu.so"
+	r.Backend.Tried = []pjrt.Attempt{{Candidate: "xla:/home/somebody/broken.so"}}
+	if err := s.write(r); err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	if err := s.Ship(t.Context(), to, r.Key); err != nil {
+		t.Fatal(err)
+	}
+	if text := contents(t, to); strings.Contains(text, "somebody") || !strings.Contains(text, r.Key) {
+		t.Errorf("shipped is %.2000s", text)
+	}
 }
