@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sslkit/lab/internal/labtest"
 )
 
 const module = "github.com/sslkit/lab"
@@ -139,25 +141,9 @@ var (
 // cellImports returns the paths that the notebook's cells import, without the standard library.
 func cellImports(t *testing.T, file string) []string {
 	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var notebook struct {
-		Cells []struct {
-			Type   string   `json:"cell_type"`
-			Source []string `json:"source"`
-		} `json:"cells"`
-	}
-	if err := json.Unmarshal(content, &notebook); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
 	var paths []string
-	for _, cell := range notebook.Cells {
-		if cell.Type != "code" {
-			continue
-		}
-		for _, declaration := range importDecl.FindAllStringSubmatch(strings.Join(cell.Source, ""), -1) {
+	for _, source := range labtest.CodeCells(t, file) {
+		for _, declaration := range importDecl.FindAllStringSubmatch(source, -1) {
 			for _, path := range importPath.FindAllStringSubmatch(declaration[1]+declaration[2], -1) {
 				paths = append(paths, path[1])
 			}

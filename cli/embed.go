@@ -263,11 +263,7 @@ middle square is taken, or test:N, the N-th test image of the run's data, counte
 				return usagef("say where to draw: --out FILE, which ends with .svg or .png, or --json for the numbers")
 			}
 			return c.compute(func(ctx context.Context, store *runs.Store) error {
-				record, err := store.Get(args[0])
-				if err != nil {
-					return err
-				}
-				j, err := store.Trained(ctx, record.Config)
+				j, err := trainedRun(ctx, store, args[0])
 				if err != nil {
 					return err
 				}

@@ -39,11 +39,7 @@ For residual networks there is encoder.py in the folder as well, which loads the
 				return err
 			}
 			return c.compute(func(ctx context.Context, store *runs.Store) error {
-				record, err := store.Get(args[0])
-				if err != nil {
-					return err
-				}
-				j, err := store.Trained(ctx, record.Config)
+				j, err := trainedRun(ctx, store, args[0])
 				if err != nil {
 					return err
 				}
@@ -53,7 +49,7 @@ For residual networks there is encoder.py in the folder as well, which loads the
 				if err != nil {
 					return err
 				}
-				if err := published.Write(out, tensors, published.Origin{Key: record.Key, Method: sslkit.NameOf(j.Method), Data: j.Data.Name,
+				if err := published.Write(out, tensors, published.Origin{Key: j.Key, Method: sslkit.NameOf(j.Method), Data: j.Data.Name,
 					Backbone: b, Channels: channels, Size: side}); err != nil {
 					return err
 				}
@@ -71,9 +67,9 @@ For residual networks there is encoder.py in the folder as well, which loads the
 					Tensors int      `json:"tensors"`
 					Numbers int      `json:"numbers"`
 					Files   []string `json:"files"`
-				}{record.Key, len(tensors), numbers, files}
+				}{j.Key, len(tensors), numbers, files}
 				return c.print(result, func() error {
-					if err := c.printf("%s of run %s: %d tensors, %d numbers\n", fmt.Sprintf("%s of depth %d and width %d", b.Arch, b.Depth, b.Width), record.Key, len(tensors), numbers); err != nil {
+					if err := c.printf("%s of run %s: %d tensors, %d numbers\n", fmt.Sprintf("%s of depth %d and width %d", b.Arch, b.Depth, b.Width), j.Key, len(tensors), numbers); err != nil {
 						return err
 					}
 					return c.printWritten(files...)
@@ -85,4 +81,13 @@ For residual networks there is encoder.py in the folder as well, which loads the
 	cmd.Flags().StringVar(&out, "out", "", "a new folder `DIR`")
 	c.storeFlags(cmd)
 	return cmd
+}
+
+// trainedRun is the run whose key begins with key, with what it has learnt.
+func trainedRun(ctx context.Context, store *runs.Store, key string) (*runs.Job, error) {
+	record, err := store.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return store.Trained(ctx, record.Config)
 }

@@ -1,13 +1,14 @@
 package notebooks
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sslkit/lab/internal/labtest"
 )
 
 func TestLost(t *testing.T) {
@@ -50,31 +51,15 @@ func TestChaptersLoseNothing(t *testing.T) {
 		t.Fatalf("%q, %v", files, err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var notebook struct {
-			Cells []struct {
-				Type   string   `json:"cell_type"`
-				Source []string `json:"source"`
-			} `json:"cells"`
-		}
-		if err := json.Unmarshal(text, &notebook); err != nil {
-			t.Fatal(err)
-		}
 		declared := ""
-		for i, c := range notebook.Cells {
-			if c.Type != "code" {
-				continue
-			}
-			above, below, _ := strings.Cut(strings.Join(c.Source, "")+"\n", "%%\n")
+		for i, source := range labtest.CodeCells(t, file) {
+			above, below, _ := strings.Cut(source+"\n", "%%\n")
 			if !strings.HasPrefix(above, "import") {
 				declared += above
 			}
 			names, err := lost(file, []byte("package main\n"+declared+"\nfunc main() {\n"+below+"}\n"))
 			if err != nil || names != nil {
-				t.Errorf("%s, cell %d: changes %q below %%%%, %v", file, i, names, err)
+				t.Errorf("%s, cell of code %d: changes %q below %%%%, %v", file, i, names, err)
 			}
 		}
 	}

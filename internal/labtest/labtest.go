@@ -4,6 +4,7 @@ package labtest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -190,4 +191,28 @@ func Faults(t testing.TB, few int) int {
 		t.Fatalf("SSLKIT_FAULTS=%s: give a number", text)
 	}
 	return n
+}
+
+// CodeCells are the sources of a notebook's cells of code.
+func CodeCells(t testing.TB, file string) (sources []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var notebook struct {
+		Cells []struct {
+			Type   string   `json:"cell_type"`
+			Source []string `json:"source"`
+		} `json:"cells"`
+	}
+	if err := json.Unmarshal(text, &notebook); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	for _, c := range notebook.Cells {
+		if c.Type == "code" {
+			sources = append(sources, strings.Join(c.Source, ""))
+		}
+	}
+	return sources
 }
