@@ -61,7 +61,7 @@ func TestClaimsPage(t *testing.T) {
 			t.Error(p.Note)
 		}
 	}
-	claims, err := study.TestClaims(t.Context(), store, false, []int64{1, 2, 3})
+	claims, err := study.TestClaims(t.Context(), store, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 //	make bench
 //	go run ./bench -steps simclr -rounds 9 -with go,jax
 //	go run ./bench -steps epoch,knn,probe,kmeans,grow-batch
+//	go run ./bench -steps mae,moco,simclr,swav -parts
 //
 // Besides steps there are: a whole epoch over a folder, as users train, beside lightly; evaluations of features beside
 // scikit-learn and faiss; steps of which one size grows; and, with -steps gpu, those of `make bench-gpu`. See bench/README.md.
@@ -53,6 +54,7 @@ func main() {
 	flag.StringVar(&o.with, "with", "", "the workers, of "+workerNames+"; ratios are of the first to the others (default those that suit the step)")
 	flag.StringVar(&o.device, "device", "", "of PyTorch: cuda or, empty, the CPU")
 	flag.BoolVar(&o.tiny, "tiny", false, "the least work that is still that step, to see that it runs; its figures say nothing")
+	flag.BoolVar(&o.inParts, "parts", false, "where the time of this library's steps goes, instead of a comparison")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of measurement")
 	flag.IntVar(&o.each, "each", 3, "steps a round")
 	flag.StringVar(&o.python, "python", ".lab/bench-venv/bin/python", "with JAX and PyTorch; make bench installs it")
@@ -73,7 +75,7 @@ const workerNames = "go, go-xla (with XLA's own convolutions), jax, torch, torch
 type options struct {
 	names, with, python, device string
 	rounds, each                int
-	tiny                        bool
+	tiny, inParts               bool
 
 	peak map[string]float64 // of products by precision, in operations a second, once they were measured
 }
@@ -88,13 +90,19 @@ func (o options) run(out io.Writer) error {
 		r := all[name]
 		var grown [][]*worker
 		for _, s := range r.steps {
+			if o.inParts {
+				if err := o.parts(s, out); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				continue
+			}
 			workers, err := o.compare(s, cmp.Or(o.with, r.with), out)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			grown = append(grown, workers)
 		}
-		if r.grows != "" {
+		if r.grows != "" && !o.inParts {
 			reportGrowth(out, r, grown, o.each)
 		}
 	}

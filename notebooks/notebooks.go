@@ -77,9 +77,8 @@ func If[T any](condition bool, yes, no T) T {
 	return no
 }
 
-// Claim shows what became of one of the lecture's claims, see study.Lecture: in words, and by its figures. The runs are those of the
-// checkout's records, or are trained here.
-func Claim(ctx context.Context, s *runs.Store, name string, seeds ...int64) {
-	c := must.M1(study.LectureClaim(name))
-	Markdown(show.Table(must.M1(c.Test(ctx, s, true, seeds...))))
+// Claims shows what became of what the lecture says in one of its chapters, see study.Lecture: all in one table, and below it, folded,
+// each with its figures. Nothing is trained: the runs are those that come with the checkout, or that are in the store.
+func Claims(ctx context.Context, s *runs.Store, chapter int) {
+	Markdown(show.ChapterClaims(must.M1(study.TestClaims(ctx, s, false, nil, must.M1(study.ClaimsOf(chapter))...))))
 }

@@ -23,3 +23,20 @@ func Claims(c *study.Claims) (string, error) {
 	}
 	return page.String(), nil
 }
+
+// ChapterClaims is Claims below a cell: the table, and each claim with its figures, folded.
+func ChapterClaims(c *study.Claims) (string, error) {
+	text, err := Table(c)
+	if err != nil {
+		return "", err
+	}
+	var page strings.Builder
+	page.WriteString(text)
+	for _, t := range c.Tested {
+		if text, err = Table(t); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&page, "\n\n<details><summary>%s</summary>\n\n%s\n\n</details>", t.Name, text)
+	}
+	return page.String(), nil
+}

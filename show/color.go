@@ -14,6 +14,7 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/pjrt"
 	"github.com/sslkit/lab/sslkit/runs"
 	"github.com/sslkit/lab/sslkit/study"
@@ -35,14 +36,10 @@ func coloured(t *runs.Job, images []widgets.Image, build func(scope *model.Scope
 	return out, nil
 }
 
-// judged are, for each of images x, the PSNR in dB of what was painted, the mean distance of its colours from the true ones in the
-// plane of a and b, and its mean chroma, the distance from grey there: [3, N].
+// judged are the figures of [eval.Painted] of each image: [3, N].
 func judged(x, painted *Node) *Node {
-	ab := func(x *Node) *Node { return SliceAxis(view.RGBToLab(x), -1, AxisRange(1)) }
-	length := func(ab *Node) *Node { return ReduceMean(Sqrt(ReduceSum(Square(ab), -1)), 1, 2) }
-	mse := ReduceMean(Square(Sub(x, painted)), 1, 2, 3)
-	psnr := MulScalar(Log(MaxScalar(mse, 1e-10)), -10/math.Ln10)
-	return Stack([]*Node{psnr, length(Sub(ab(x), ab(painted))), length(ab(painted))}, 0)
+	psnr, wrong, chroma := eval.Painted(x, painted)
+	return Stack([]*Node{psnr, wrong, chroma}, 0)
 }
 
 // grey is x without its colours.

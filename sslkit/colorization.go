@@ -55,6 +55,9 @@ func (m *Colorization) Validate() error {
 // NeedsColor is true: of grey images there is nothing to predict.
 func (m *Colorization) NeedsColor() bool { return true }
 
+// SeesLightness is true, see Encode.
+func (m *Colorization) SeesLightness() bool { return true }
+
 // Reports lists the share of places whose likeliest bin is that of their colour; "ab_error", the mean distance in the plane of a and
 // b; and "psnr" of the painted images in dB, 100 where they are the same.
 func (m *Colorization) Reports() []string { return []string{"accuracy", "ab_error", "psnr"} }

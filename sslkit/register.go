@@ -287,6 +287,8 @@ type (
 		EmbedImage(scope *model.Scope, image *graph.Node) *graph.Node
 		EmbedText(scope *model.Scope, text *graph.Node) *graph.Node
 	}
+	// Colorblind is a method whose encoder is given the lightness of images alone, so that it is compared with such an untrained one.
+	Colorblind interface{ SeesLightness() bool }
 	// Diagnoser says what a history shows to have gone wrong, "" for nothing.
 	Diagnoser interface{ Diagnose(h History) string }
 	// Taught is handed the labels of the training images.

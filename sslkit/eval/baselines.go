@@ -152,6 +152,8 @@ func argmax(rows [][]float32) []int32 {
 type Random struct {
 	Backbone nn.Backbone `json:"backbone"`
 	Fitted   bool        `json:"fitted,omitempty"` // with the running statistics of its batch norms fitted, see FitNorms
+
+	Lightness bool `json:"lightness,omitempty"` // it sees no colours, see [sslkit.Colorblind]
 }
 
 // Title tells the two kinds apart.
@@ -173,6 +175,9 @@ func (r *Random) NeedsInit() bool { return false }
 
 // Encode is the backbone.
 func (r *Random) Encode(scope *model.Scope, image *Node) []*Node {
+	if r.Lightness {
+		image = view.Lightness(image)
+	}
 	return r.Backbone.Stages(scope.In("encoder"), image)
 }
 

@@ -90,14 +90,16 @@ func Supervised(c sslkit.Config) sslkit.Config {
 	return s
 }
 
-// RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained.
+// RandomInit returns c with its method replaced by the same backbone as it is drawn, untrained, which sees as much of an image as the
+// method's.
 func RandomInit(c sslkit.Config) sslkit.Config { return random(c, false) }
 
 // RandomFitted is RandomInit with the batch norms fitted to the images.
 func RandomFitted(c sslkit.Config) sslkit.Config { return random(c, true) }
 
 func random(c sslkit.Config, fitted bool) sslkit.Config {
-	c.Method, c.Init = &eval.Random{Backbone: *sslkit.Backbone(c.Method), Fitted: fitted}, nil
+	blind, ok := c.Method.(sslkit.Colorblind)
+	c.Method, c.Init = &eval.Random{Backbone: *sslkit.Backbone(c.Method), Fitted: fitted, Lightness: ok && blind.SeesLightness()}, nil
 	return untrained(c)
 }
 

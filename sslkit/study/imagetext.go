@@ -21,21 +21,28 @@ type Retrieval struct {
 	Classes        int         `json:"classes"`
 }
 
-// ImageText measures c, a [sslkit.Paired], training it first if need be.
+// ImageText measures c, a [sslkit.Paired], training it first if need be. What was measured is kept.
 func ImageText(ctx context.Context, s *runs.Store, c sslkit.Config) (*Retrieval, error) {
-	t, m, err := trainedPair(ctx, s, c)
+	m, err := pairedMethod(c)
 	if err != nil {
 		return nil, err
 	}
-	captions, ok := t.Test.(data.Captioned)
-	if !ok {
-		return nil, fmt.Errorf("study: %s has no captions", t.Test.Name())
+	return runs.Once(ctx, s, c, "image-text.json", captioned, func(j *runs.Job, _ *runs.Record) (*Retrieval, error) { return imageText(ctx, j, m) })
+}
+
+func captioned(j *runs.Job) error {
+	if _, ok := j.Test.(data.Captioned); !ok {
+		return fmt.Errorf("study: %s has no captions", j.Test.Name())
 	}
+	return nil
+}
+
+func imageText(ctx context.Context, t *runs.Job, m sslkit.Paired) (*Retrieval, error) {
 	images, err := imagesOf(ctx, t, m)
 	if err != nil {
 		return nil, err
 	}
-	texts, imageOf := data.Texts(captions)
+	texts, imageOf := data.Texts(t.Test.(data.Captioned))
 	textOf := make([]int32, len(texts))
 	for i := range textOf {
 		textOf[i] = int32(i)
@@ -82,12 +89,20 @@ func Search(ctx context.Context, s *runs.Store, c sslkit.Config, count int, quer
 }
 
 func trainedPair(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Job, sslkit.Paired, error) {
-	m, ok := c.Method.(sslkit.Paired)
-	if !ok {
-		return nil, nil, fmt.Errorf("study: %q does not put images and texts into one space, as clip does", sslkit.NameOf(c.Method))
+	m, err := pairedMethod(c)
+	if err != nil {
+		return nil, nil, err
 	}
 	t, err := s.Trained(ctx, c)
 	return t, m, err
+}
+
+func pairedMethod(c sslkit.Config) (sslkit.Paired, error) {
+	m, ok := c.Method.(sslkit.Paired)
+	if !ok {
+		return nil, fmt.Errorf("study: %q does not put images and texts into one space, as clip does", sslkit.NameOf(c.Method))
+	}
+	return m, nil
 }
 
 func imagesOf(ctx context.Context, t *runs.Job, m sslkit.Paired) ([][]float32, error) {

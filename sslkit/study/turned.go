@@ -71,6 +71,17 @@ func (p Paired) String() string {
 	return fmt.Sprintf("%+.1f ± %.1f", 100*p.Mean, 100*p.Error)
 }
 
+// pText is "p = 0.02", or that there is none.
+func (p Paired) pText() string {
+	switch {
+	case math.IsNaN(p.P):
+		return "one seed"
+	case p.P < 0.001:
+		return "p < 0.001"
+	}
+	return fmt.Sprintf("p = %.2g", p.P)
+}
+
 // paired compares a with b, which were measured with the same seeds.
 func paired(a, b []float64) Paired {
 	s := eval.Summarize(minus(a, b))

@@ -1,0 +1,55 @@
+package study
+
+import (
+	"context"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
+)
+
+func wordsClaim() (Claim, error) {
+	return beyond("words", "A word is known by its neighbours: vectors learnt from them tell texts apart by few labels.", "word2vec", "glosses")
+}
+
+func soundClaim() (Claim, error) {
+	return beyond("sound", "Predicting the sounds that come next teaches words by few labels.", "cpc", "spoken-digits")
+}
+
+// beyond says that a method's features are better than its network's as drawn, by a probe that sees ten labels of each class.
+func beyond(name, says, method, dataset string) (Claim, error) {
+	c := Claim{Name: name, Item: "6", Says: says, Figures: []Figure{few(10), linear, knn}}
+	config, err := recipe.Preset(context.Background(), method, sslkit.Class, dataset)
+	if err != nil {
+		return c, err
+	}
+	c.Arms = []Variant{{method, config}, {untrained, recipe.RandomInit(config)}}
+	c.Expects = above(few(10).Name, method, untrained)
+	return c, nil
+}
+
+func orderClaim() (Claim, error) {
+	c := Claim{Name: "order", Item: "6",
+		Says:    "Telling whether frames come in order teaches what moves and how, without a label for either.",
+		Figures: []Figure{labelled("direction"), labelled("speed"), labelled("what")},
+	}
+	config, err := recipe.Order(sslkit.Class, "moving-fashion")
+	c.Arms = []Variant{{"order", config}, {untrained, recipe.RandomInit(config)}}
+	for _, f := range c.Figures {
+		c.Expects = append(c.Expects, above(f.Name, "order", untrained)...)
+	}
+	return c, err
+}
+
+// labelled is the linear probe for one of several kinds of labels.
+func labelled(kind string) Figure {
+	return Figure{Name: linear.Name + ", " + kind, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
+		o := measured()
+		o.Label = kind
+		scores, err := s.Evaluate(ctx, c, o)
+		if err != nil {
+			return 0, err
+		}
+		return last(scores).Linear, nil
+	}}
+}

@@ -1,0 +1,67 @@
+package study
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+	"github.com/sslkit/lab/sslkit/recipe"
+	"github.com/sslkit/lab/sslkit/runs"
+)
+
+func puzzlesClaim() (Claim, error) {
+	c := Claim{Name: "puzzles", Item: "2",
+		Says: "Predicting a transformation teaches features: context prediction, jigsaw puzzles and rotation each beat the untrained network.",
+	}
+	for _, name := range []string{"context", "jigsaw", "rotation"} {
+		config, err := recipe.Preset(context.Background(), name, sslkit.Class, onScenes)
+		if err == nil {
+			config, err = config.With("backbone", nn.ResNet(8, 16))
+		}
+		if err != nil {
+			return c, err
+		}
+		config.Epochs = 24 // of rotation, too
+		c.Arms = append(c.Arms, Variant{name, config})
+		c.Expects = append(c.Expects, above(knn.Name, name, untrained)...)
+	}
+	c.Arms = append(c.Arms, Variant{untrained, recipe.RandomInit(c.Arms[0].Config)})
+	c.Figures = []Figure{knn, linear, few(20)}
+	return c, nil
+}
+
+func taskGapClaim() (Claim, error) {
+	c := Claim{Name: "task-gap", Item: "2.3.1",
+		Says: "The exercise must look like the exam: a network that tells {90, 270} apart never saw an upright image, and is the poorer on upright ones for it; judged on turned images it is not.",
+	}
+	config, err := recipe.Rotation(sslkit.Class, onFashion)
+	if err == nil {
+		c.Arms, err = angleSets(config)
+	}
+	gain := func(perClass int) Figure {
+		name := "gain by the turn"
+		if perClass > 0 {
+			name = fmt.Sprintf("%s, %d labels each", name, perClass)
+		}
+		return Figure{Name: name, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
+			var accuracy [2]float64
+			for turn := range accuracy {
+				o := GapOptions() // as TaskGapTurned
+				o.NonLinear, o.Few = nil, nil
+				o.Linear.PerClass, o.Turn = perClass, turn
+				scores, err := s.Evaluate(ctx, c, o)
+				if err != nil {
+					return 0, err
+				}
+				accuracy[turn] = last(scores).Linear
+			}
+			return accuracy[1] - accuracy[0], nil
+		}}
+	}
+	c.Figures = []Figure{linear, gain(0), gain(FewTurned)}
+	for _, f := range c.Figures[1:] {
+		c.Expects = append(c.Expects, above(f.Name, AngleSets[3].Name, AngleSets[2].Name)...)
+	}
+	return c, err
+}
