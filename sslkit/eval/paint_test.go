@@ -34,7 +34,7 @@ func TestDetail(t *testing.T) {
 		}
 	}
 	want /= n
-	out, err := CallOnceN(backend, func(x, mask *Node) []*Node {
+	out, err := CallOnceN(testBackend(t), func(x, mask *Node) []*Node {
 		return []*Node{Detail(x, mask), Detail(MulScalar(x, 0.5), mask), Detail(x, ZerosLike(mask))}
 	}, x, mask)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestDetail(t *testing.T) {
 
 func TestPainted(t *testing.T) {
 	x := [][][][]float32{{{{1, 0, 0}, {0.5, 0.5, 0.5}}}}
-	out, err := CallOnceN(backend, func(x *Node) []*Node {
+	out, err := CallOnceN(testBackend(t), func(x *Node) []*Node {
 		gray := Add(ZerosLike(x), Const(x.Graph(), [][][][]float32{{{{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}}}}))
 		a, b, c := Painted(x, x)
 		d, e, f := Painted(x, gray)
