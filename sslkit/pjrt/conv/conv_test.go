@@ -100,3 +100,50 @@ func TestRewriteLeaves(t *testing.T) {
 		t.Errorf("one device: %d calls, want 1", calls)
 	}
 }
+
+// dot is a product as go-xla writes it.
+func dot(edits ...string) string {
+	return strings.NewReplacer(edits...).Replace(`    %4 = "stablehlo.dot_general"(%1, %3) {
+      dot_dimension_numbers = #stablehlo.dot<
+  lhs_batching_dimensions = [0, 1],
+  rhs_batching_dimensions = [0, 1],
+  lhs_contracting_dimensions = [3],
+  rhs_contracting_dimensions = [3]
+>,
+      precision_config = [#stablehlo<precision DEFAULT>, #stablehlo<precision DEFAULT>]
+    } : (tensor<4x2x16x32xf32>, tensor<4x2x24x32xf32>) -> tensor<4x2x16x24xf32>
+`)
+}
+
+func TestRewriteProducts(t *testing.T) {
+	const want = `    %4 = "stablehlo.custom_call"(%1, %3) {
+      api_version = 4 : i32,
+      backend_config = {turned_a = 0 : i64, turned_b = 1 : i64},
+      call_target_name = "sslkit_multiply",
+      operand_layouts = [dense<[3, 2, 1, 0]> : tensor<4xindex>, dense<[3, 2, 1, 0]> : tensor<4xindex>],
+      result_layouts = [dense<[3, 2, 1, 0]> : tensor<4xindex>]
+    } : (tensor<4x2x16x32xf32>, tensor<4x2x24x32xf32>) -> tensor<4x2x16x24xf32>
+`
+	if got, calls := conv.Rewrite(program("", dot())); calls != 1 || got != program("", want) {
+		t.Errorf("%d calls\n%s\nwant\n%s", calls, got, program("", want))
+	}
+	if _, calls := conv.Rewrite(program("", dot(), op())); calls != 2 {
+		t.Errorf("a product and a convolution: %d calls", calls)
+	}
+	for name, text := range map[string]string{
+		"float64":              dot("f32", "f64"),
+		"few":                  dot("4x2x", "3x2x"),
+		"20 columns":           dot("24", "20"),
+		"large":                dot("24x32", "520x32", "16x24", "16x520"),
+		"higher precision":     dot("[#stablehlo<precision DEFAULT>", "[#stablehlo<precision HIGHEST>"),
+		"two axes summed over": dot("lhs_contracting_dimensions = [3]", "lhs_contracting_dimensions = [2, 3]"),
+		"batches elsewhere":    dot("lhs_batching_dimensions = [0, 1]", "lhs_batching_dimensions = [1, 0]"),
+		"no batch":             dot("[0, 1]", "[]", "4x2x", "", "[3]", "[1]"),
+		"an axis more":         dot("16x32", "16x5x32", "16x24", "16x5x24"),
+		"an algorithm":         dot("precision DEFAULT>]\n", "precision DEFAULT>],\n      algorithm = #stablehlo.dot_algorithm<>\n"),
+	} {
+		if got, calls := conv.Rewrite(program("", text)); calls != 0 || got != program("", text) {
+			t.Errorf("%s: %d calls\n%s", name, calls, got)
+		}
+	}
+}

@@ -289,3 +289,49 @@ bool conv_gradient(const conv_shape *s, const float *x, const float *g, float *d
   free(t.sums);
   return ok;
 }
+
+typedef struct {
+  const matrices *s;
+  const float *a, *b;
+  float *c;
+  int lanes;
+  long count; // of the batch in a part
+  atomic_bool failed;
+} product;
+
+// A row of a is a pixel, and b a kernel of one tap, or, of a turned a, of k rows of one channel.
+static void multiply_some(void *about, long part) {
+  product *t = about;
+  const matrices *s = t->s;
+  long m = s->m, k = s->k, n = s->n;
+  float *copy = s->turned_b ? floats(k * n) : NULL;
+  if (s->turned_b && !copy) {
+    atomic_store(&t->failed, true);
+    return;
+  }
+  long rows = s->turned_a ? k : 1, run = s->turned_a ? 1 : k, step = s->turned_a ? 1 : k;
+  for (long i = part * t->count; i < least(s->batch, (part + 1) * t->count); i++) {
+    const float *a = t->a + i * m * k, *b = t->b + i * k * n;
+    if (copy) {
+      for (long j = 0; j < n; j++)
+        for (long l = 0; l < k; l++) copy[l * n + j] = b[j * k + l];
+      b = copy;
+    }
+    float *c = t->c + i * m * n;
+    for (long j = 0, wide; j < n; j += wide) {
+      wide = panel_width(n - j, t->lanes);
+      if (wide == 32) correlate_row2_16(m, a, step, m, b + j, rows, run, n, c + j, n);
+      else if (wide == 16 && t->lanes == 16) correlate_row1_16(m, a, step, m, b + j, rows, run, n, c + j, n);
+      else if (wide == 16) correlate_row2_8(m, a, step, m, b + j, rows, run, n, c + j, n);
+      else correlate_row1_8(m, a, step, m, b + j, rows, run, n, c + j, n);
+    }
+  }
+  free(copy);
+}
+
+bool conv_multiply(const matrices *s, const float *a, const float *b, float *c, int lanes, const conv_pool *pool) {
+  product t = {.s = s, .a = a, .b = b, .c = c, .lanes = lanes};
+  long parts = pool ? 4 * pool->threads : 1;
+  t.count = most(1, (s->batch + parts - 1) / parts);
+  return divide(pool, (s->batch + t.count - 1) / t.count, multiply_some, &t) && !t.failed;
+}

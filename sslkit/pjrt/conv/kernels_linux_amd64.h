@@ -1,4 +1,4 @@
-// Convolutions and their gradients in float32, channels last, for processors with AVX2 and FMA, or AVX-512.
+// Convolutions and their gradients in float32, channels last, and products of many small matrices, for processors with AVX2 and FMA, or AVX-512.
 
 #include <stdbool.h>
 
@@ -26,3 +26,13 @@ bool conv_correlate(const conv_shape *s, bool exchanged, const float *x, const f
 // conv_gradient computes the gradient of the kernel, dw, from x and from the gradient g of y, at dilation 1. The result
 // depends on no number of threads and on no width of vectors.
 bool conv_gradient(const conv_shape *s, const float *x, const float *g, float *dw, int lanes, const conv_pool *pool);
+
+// matrices says which products: c [m, n] = a [m, k] * b [k, n], of each of a batch. Turned ones lie in memory as [k, m] and [n, k].
+typedef struct {
+  long batch, m, k, n;
+  bool turned_a, turned_b;
+} matrices;
+
+// conv_multiply computes them. n is a multiple of 8. The result depends on no number of threads and on no width of vectors. It returns
+// false where there is no memory.
+bool conv_multiply(const matrices *s, const float *a, const float *b, float *c, int lanes, const conv_pool *pool);

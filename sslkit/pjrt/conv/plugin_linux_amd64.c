@@ -219,22 +219,40 @@ static long attribute(const ffi_frame *f, const char *name) {
   return -1;
 }
 
-// handle does both kinds of calls. x [n, h, w, c] and the kernel's or its gradient's [kh, kw, c, o] hold the shape.
-static void *handle(ffi_frame *f, bool gradient) {
+// begin answers what is asked at registration, and checks what all calls have to have, two arguments and one result in float32: it
+// returns true where the call is over.
+static bool begin(ffi_frame *f, void **answer) {
+  *answer = NULL;
   if (f->extensions && f->extensions->type == ffi_extension_metadata) { // asked at registration
     ffi_metadata *m = (ffi_metadata *)f->extensions;
     m->metadata->version.major = 0;
     m->metadata->version.minor = 3;
     m->metadata->traits = 0;
-    return NULL;
+    return true;
   }
-  if (f->size < sizeof *f || f->api->size < sizeof *f->api) return fail(f, ffi_invalid_argument, "sslkit_conv: XLA's interface is of another version");
-  if (f->args.count != 2 || f->results.count != 1) return fail(f, ffi_invalid_argument, "sslkit_conv: need two arguments and one result");
+  if (f->size < sizeof *f || f->api->size < sizeof *f->api) *answer = fail(f, ffi_invalid_argument, "sslkit_conv: XLA's interface is of another version");
+  else if (f->args.count != 2 || f->results.count != 1) *answer = fail(f, ffi_invalid_argument, "sslkit_conv: need two arguments and one result");
+  else {
+    ffi_buffer *all[] = {f->args.values[0], f->args.values[1], f->results.values[0]};
+    for (int i = 0; i < 3; i++)
+      if (all[i]->dtype != ffi_f32) *answer = fail(f, ffi_invalid_argument, "sslkit_conv: need float32");
+  }
+  return *answer != NULL;
+}
+
+static int64_t thread_count(ffi_frame *f) {
+  int64_t count = 1;
+  ffi_threads_args args = {sizeof args, NULL, f->context, &count};
+  return f->api->threads(&args) ? 1 : count;
+}
+
+// handle does both kinds of convolutions. x [n, h, w, c] and the kernel's or its gradient's [kh, kw, c, o] hold the shape.
+static void *handle(ffi_frame *f, bool gradient) {
+  void *answer;
+  if (begin(f, &answer)) return answer;
   ffi_buffer *x = f->args.values[0], *second = f->args.values[1], *out = f->results.values[0];
   ffi_buffer *kernel = gradient ? out : second, *y = gradient ? second : out;
-  ffi_buffer *all[] = {x, kernel, y};
-  for (int i = 0; i < 3; i++)
-    if (all[i]->rank != 4 || all[i]->dtype != ffi_f32) return fail(f, ffi_invalid_argument, "sslkit_conv: need float32 of four axes");
+  if (x->rank != 4 || kernel->rank != 4 || y->rank != 4) return fail(f, ffi_invalid_argument, "sslkit_conv: need four axes");
   bool exchanged = attribute(f, "exchanged") == 1;
   conv_shape s = {x->dims[0], x->dims[1], x->dims[2], x->dims[3], kernel->dims[0], kernel->dims[1], kernel->dims[exchanged ? 2 : 3],
                   y->dims[1], y->dims[2], attribute(f, "stride"), attribute(f, "dilation"), attribute(f, "top"), attribute(f, "left")};
@@ -242,13 +260,34 @@ static void *handle(ffi_frame *f, bool gradient) {
       (s.dilation > 1 && (s.stride > 1 || gradient)) || s.top < 0 || s.left < 0 || s.n < 1 || s.oh < 1 || s.ow < 1)
     return fail(f, ffi_invalid_argument, "sslkit_conv: shapes or attributes do not fit");
   threads t = {f->api, f->context};
-  int64_t count = 1;
-  ffi_threads_args args = {sizeof args, NULL, f->context, &count};
-  if (f->api->threads(&args)) count = 1;
-  conv_pool pool = {&t, count, schedule};
+  conv_pool pool = {&t, thread_count(f), schedule};
   bool ok = gradient ? conv_gradient(&s, x->data, y->data, out->data, lanes, &pool)
                      : conv_correlate(&s, exchanged, x->data, kernel->data, out->data, lanes, &pool);
   return ok ? NULL : fail(f, ffi_resource_exhausted, "sslkit_conv: no memory");
+}
+
+// multiply does products of matrices, the last two axes of its arguments.
+static void *multiply(ffi_frame *f) {
+  void *answer;
+  if (begin(f, &answer)) return answer;
+  ffi_buffer *a = f->args.values[0], *b = f->args.values[1], *c = f->results.values[0];
+  matrices s = {1, 0, 0, 0, attribute(f, "turned_a") == 1, attribute(f, "turned_b") == 1};
+  int64_t rank = c->rank;
+  bool fit = rank >= 2 && a->rank == rank && b->rank == rank;
+  for (int64_t i = 0; fit && i < rank - 2; i++) {
+    fit = a->dims[i] == c->dims[i] && b->dims[i] == c->dims[i];
+    s.batch *= c->dims[i];
+  }
+  if (fit) {
+    s.m = c->dims[rank - 2];
+    s.n = c->dims[rank - 1];
+    s.k = a->dims[rank - (s.turned_a ? 2 : 1)];
+    fit = a->dims[rank - (s.turned_a ? 1 : 2)] == s.m && b->dims[rank - (s.turned_b ? 1 : 2)] == s.k && b->dims[rank - (s.turned_b ? 2 : 1)] == s.n;
+  }
+  if (!fit || s.n % 8 || s.batch < 1 || s.m < 1 || s.k < 1) return fail(f, ffi_invalid_argument, "sslkit_multiply: shapes do not fit");
+  threads t = {f->api, f->context};
+  conv_pool pool = {&t, thread_count(f), schedule};
+  return conv_multiply(&s, a->data, b->data, c->data, lanes, &pool) ? NULL : fail(f, ffi_resource_exhausted, "sslkit_multiply: no memory");
 }
 
 static void *correlate(ffi_frame *f) { return handle(f, false); }
@@ -304,7 +343,8 @@ void *conv_hook(void *api, const char **missing) {
   if (!lanes) *missing = "the processor has no AVX2";
   else if (plugin->size < sizeof *plugin || plugin->version.major != 0) *missing = "its interface is of another version";
   else if (!ffi) *missing = "it takes no kernels (no FFI extension)";
-  else if (!(*missing = register_handler(ffi, "sslkit_conv", correlate))) *missing = register_handler(ffi, "sslkit_conv_gradient", gradient);
+  else if (!(*missing = register_handler(ffi, "sslkit_conv", correlate)) && !(*missing = register_handler(ffi, "sslkit_conv_gradient", gradient)))
+    *missing = register_handler(ffi, "sslkit_multiply", multiply);
   if (!*missing && !(table = malloc(plugin->size))) *missing = "no memory";
   if (*missing) {
     plugin = NULL;
