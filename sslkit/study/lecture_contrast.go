@@ -49,7 +49,7 @@ func headClaim() (Claim, error) {
 }
 
 func viewsClaim() (Claim, error) {
-	c := Claim{Name: "views", Item: "3",
+	c := Claim{Name: "views", Item: "3", Seeds: sceneSeeds,
 		Says:    "Cropping and colour distortion together make good views; each alone leaves a shortcut.",
 		Figures: []Figure{knn, linear, few(20)},
 	}

