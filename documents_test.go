@@ -20,36 +20,38 @@ import (
 	"github.com/sslkit/lab/sslkit/study"
 )
 
-var update = flag.Bool("update", false, "rewrite what is generated in README.md, sslkit/doc.go and docs/claims.md")
+var update = flag.Bool("update", false, "rewrite what is generated in README.md, sslkit/doc.go, docs/methods.md and docs/claims.md")
 
 // What documents say of all methods follows from the registry.
 func TestDocuments(t *testing.T) {
 	files := methodFiles(t)
-	for _, d := range []struct{ path, after, before, text string }{
-		{"README.md", "<!-- methods, by go generate ./sslkit -->\n", "<!-- end of methods -->\n", methodTable(t, files)},
-		{"sslkit/doc.go", "// # Map\n//\n", "//\n// # From a command to a figure\n", methodMap(t, files)},
-	} {
-		old, err := os.ReadFile(d.path)
-		if err != nil {
+	generated(t, "docs/methods.md", "<!-- methods, by go generate ./sslkit -->\n", "<!-- end of methods -->\n", methodTable(t, files))
+	generated(t, "sslkit/doc.go", "// # Map\n//\n", "//\n// # From a command to a figure\n", methodMap(t, files))
+}
+
+// generated holds what a file says between two of its lines.
+func generated(t *testing.T, path, after, before, text string) {
+	t.Helper()
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, begins := strings.Cut(string(old), after)
+	was, tail, ends := strings.Cut(rest, before)
+	switch {
+	case !begins || !ends:
+		t.Errorf("%s has no place for what is generated, between %q and %q", path, after, before)
+	case was == text:
+	case *update:
+		if err := os.WriteFile(path, []byte(head+after+text+before+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		head, rest, begins := strings.Cut(string(old), d.after)
-		was, tail, ends := strings.Cut(rest, d.before)
-		switch {
-		case !begins || !ends:
-			t.Errorf("%s has no place for its methods, between %q and %q", d.path, d.after, d.before)
-		case was == d.text:
-		case *update:
-			if err := os.WriteFile(d.path, []byte(head+d.after+d.text+d.before+tail), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		default:
-			t.Errorf("%s does not list the methods that are registered (go generate ./sslkit rewrites it):\n%s\nwant\n%s", d.path, was, d.text)
-		}
+	default:
+		t.Errorf("%s does not say what it should (go generate ./sslkit rewrites it):\n%s\nwant\n%s", path, was, text)
 	}
 }
 
-// The page of claims is that of the records, and nobody's typing.
+// The page of claims, and README's table of them, are those of the records, and nobody's typing.
 func TestClaimsPage(t *testing.T) {
 	t.Setenv("SSLKIT_RECORDS", "records")
 	store, err := runs.Open(t.TempDir())
@@ -76,6 +78,11 @@ func TestClaimsPage(t *testing.T) {
 	if was, err2 := os.ReadFile(path); err != nil || err2 != nil || string(was) != page {
 		t.Errorf("%s is not what the records say (go generate ./sslkit rewrites it): %v\n%s", path, errors.Join(err, err2), page)
 	}
+	table, err := show.Table(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated(t, "README.md", "<!-- claims, by go generate ./sslkit -->\n", "<!-- end of claims -->\n", "\n"+table+"\n\n")
 }
 
 // listed are the methods; instruments and baselines have a sentence of their own.
@@ -94,7 +101,7 @@ func methodTable(t *testing.T, files map[string]string) string {
 	out.WriteString("| name | paper | chapter | learns from | tried first on | presets | file |\n|---|---|---|---|---|---|---|\n")
 	for _, r := range listed() {
 		file := files[typeName(r)]
-		fmt.Fprintf(&out, "| `%s` | %s | %d | %s | `%s` | %s | [%s](sslkit/%s) |\n",
+		fmt.Fprintf(&out, "| `%s` | %s | %d | %s | `%s` | %s | [%s](../sslkit/%s) |\n",
 			r.Name, r.Paper, r.Chapter, r.Needs, r.Data, strings.Join(r.Presets(), ", "), file, file)
 	}
 	return out.String()

@@ -352,7 +352,10 @@ func (s *Store) locked(ctx context.Context, j *Job) (*Record, error) {
 	}
 	if run != nil {
 		s.Tell(Progress{Key: j.Key, Now: fmt.Sprintf("%v: compiling", j)})
-		run.Ended = curves.write
+		run.Ended = func(h sslkit.History) {
+			curves.write(h)
+			s.Tell(Progress{Key: j.Key, Name: j.String(), Epoch: &h})
+		}
 		r.History, err = run.Pretrain(ctx)
 		if err == nil {
 			curves.write(r.History) // of a run that was stopped after its last step

@@ -21,6 +21,7 @@ type Progress struct {
 	Bytes, Total int64           // done of the file called Name; Total is 0 while unknown
 	Now          string          // what is being done or was just found, of no interest once there is other news
 	Note         string          // what should be known of the result
+	Epoch        *sslkit.History // of the run called Name after an epoch, up to it
 }
 
 // Printer shows progress on w: a bar with the time left on a terminal, elsewhere a line now and then.
