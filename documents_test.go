@@ -20,7 +20,7 @@ import (
 	"github.com/sslkit/lab/sslkit/study"
 )
 
-var update = flag.Bool("update", false, "rewrite what is generated in README.md, sslkit/doc.go, docs/methods.md and docs/claims.md")
+var update = flag.Bool("update", false, "rewrite what is generated in README.md, sslkit/doc.go, docs/methods.md, docs/claims.md and docs/results.md")
 
 // What documents say of all methods follows from the registry.
 func TestDocuments(t *testing.T) {
@@ -51,7 +51,7 @@ func generated(t *testing.T, path, after, before, text string) {
 	}
 }
 
-// The page of claims, and README's table of them, are those of the records, and nobody's typing.
+// The pages of claims and results, and README's table of claims, are those of the records, and nobody's typing.
 func TestClaimsPage(t *testing.T) {
 	t.Setenv("SSLKIT_RECORDS", "records")
 	store, err := runs.Open(t.TempDir())
@@ -67,17 +67,22 @@ func TestClaimsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	written := func(path, page string, err error) {
+		if err == nil && *update {
+			err = os.WriteFile(path, []byte(page), 0o644)
+		}
+		if was, err2 := os.ReadFile(path); err != nil || err2 != nil || string(was) != page {
+			t.Errorf("%s is not what the records say (go generate ./sslkit rewrites it): %v\n%s", path, errors.Join(err, err2), page)
+		}
+	}
 	page, err := show.Claims(claims)
+	written("docs/claims.md", page, err)
+	all, err := study.AllResults(t.Context(), store)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const path = "docs/claims.md"
-	if *update {
-		err = os.WriteFile(path, []byte(page), 0o644)
-	}
-	if was, err2 := os.ReadFile(path); err != nil || err2 != nil || string(was) != page {
-		t.Errorf("%s is not what the records say (go generate ./sslkit rewrites it): %v\n%s", path, errors.Join(err, err2), page)
-	}
+	page, err = show.Results(all)
+	written("docs/results.md", page, err)
 	table, err := show.Table(claims)
 	if err != nil {
 		t.Fatal(err)

@@ -99,3 +99,50 @@ Each run is kept: an interrupted experiment goes on where it was.`,
 	flags.SortFlags = false
 	return cmd
 }
+
+func (c *cli) results() *cobra.Command {
+	var md string
+	cmd := &cobra.Command{
+		Use:   "results",
+		Short: "What all encoders of the lecture's claims are good for, side by side",
+		Long: `results puts the encoders of all claims that have records into one table for each kind of data.
+Nothing is trained: see 'sslkit claims --train'.`,
+		Example: `  sslkit results
+  sslkit results --md docs/results.md`,
+		Args: count(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			if err := writable(md); err != nil {
+				return err
+			}
+			return c.compute(func(ctx context.Context, store *runs.Store) error {
+				all, err := study.AllResults(ctx, store)
+				if err != nil {
+					return err
+				}
+				if md != "" {
+					page, err := show.Results(all)
+					if err == nil {
+						err = renameio.WriteFile(md, []byte(page), 0o644)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return c.print(all, func() error {
+					for _, t := range all {
+						if err := c.printCaptioned(t); err != nil {
+							return err
+						}
+						if err := c.printf("\n"); err != nil {
+							return err
+						}
+					}
+					return c.printWritten(md)
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&md, "md", "", "write the page of results as Markdown to `FILE`")
+	c.storeFlags(cmd)
+	return cmd
+}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sslkit/lab/sslkit/study"
@@ -35,4 +36,16 @@ func TestClaimsMistakes(t *testing.T) {
 		{"claims --md nowhere/claims.md", 2, "there is no folder for nowhere/claims.md"},
 		{"claims --trane", 2, "(did you mean --train?)"},
 	})
+}
+
+// Of a store without runs there are no results.
+func TestResults(t *testing.T) {
+	t.Setenv("SSLKIT_RUNS", t.TempDir())
+	t.Setenv("SSLKIT_RECORDS", "")
+	page := filepath.Join(t.TempDir(), "results.md")
+	if out, _ := must(t, "results --md "+page); strings.Contains(out, "|") {
+		t.Errorf("results of nothing:\n%s", out)
+	}
+	wantAll(t, "the page", read(t, page), "# Results", "[claims.md](claims.md)")
+	wantMistakes(t, []mistake{{"results --md nowhere/results.md", 2, "there is no folder for nowhere/results.md"}})
 }

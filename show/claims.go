@@ -40,3 +40,18 @@ func ChapterClaims(c *study.Claims) (string, error) {
 	}
 	return page.String(), nil
 }
+
+// Results is a page of Markdown: all encoders of the claims, in a table for each kind of data.
+func Results(all study.Results) (string, error) {
+	var page strings.Builder
+	page.WriteString("# Results\n\nGenerated from records, by `sslkit results --md`: the encoders of all claims, side by side. " +
+		"What each claim says of them is in [claims.md](claims.md).\n")
+	for _, t := range all {
+		text, err := Table(t)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&page, "\n## %s\n\n%s\n", t.Data.Name, text)
+	}
+	return page.String(), nil
+}

@@ -85,14 +85,19 @@ type Finding struct {
 // ErrNoRecord is of a claim whose runs are not all there, where none is to be trained.
 var ErrNoRecord = errors.New("no record")
 
+// seeds are the claim's own.
+func (c Claim) seeds() []int64 {
+	if len(c.Seeds) == 0 {
+		return ClaimSeeds
+	}
+	return c.Seeds
+}
+
 // Test trains what is missing of the claim's arms with each of the seeds, its own where none are given, or, where train is false,
 // refuses with ErrNoRecord, and draws the verdict.
 func (c Claim) Test(ctx context.Context, s *runs.Store, train bool, seeds ...int64) (*Tested, error) {
 	if len(seeds) == 0 {
-		seeds = c.Seeds
-	}
-	if len(seeds) == 0 {
-		seeds = ClaimSeeds
+		seeds = c.seeds()
 	}
 	c.Seeds = seeds
 	if err := checkSeeds(seeds); err != nil {

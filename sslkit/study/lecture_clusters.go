@@ -10,7 +10,7 @@ import (
 )
 
 func deepClusterClaim() (Claim, error) {
-	c := Claim{Name: "deepcluster", Item: "4.1",
+	c := Claim{Name: "deepcluster", Item: "4.1", Seeds: threeSeeds,
 		Says: "Clusters of a network's own features become classes as it learns them: they agree more with the true ones from epoch to epoch.",
 	}
 	epoch := func(name string, of func(curve []float64) float64) Figure {

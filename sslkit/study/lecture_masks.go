@@ -16,7 +16,7 @@ func maskClaim() (Claim, error) {
 	c := Claim{Name: "mask-ratio", Item: "5",
 		Says:    "Most of an image has to be hidden, else the task is too easy: 75 % is better than 25 %.",
 		Figures: []Figure{linear, knn, few(10)},
-		Seeds:   sceneSeeds,
+		Seeds:   threeSeeds,
 	}
 	config, err := masked()
 	if err == nil {
@@ -30,7 +30,7 @@ func maskTokensClaim() (Claim, error) {
 	c := Claim{Name: "mask-tokens", Item: "5",
 		Says:    "The encoder must not see mask tokens: of a whole image it has never seen the like then, and it takes longer.",
 		Figures: []Figure{linear, knn, few(10)},
-		Seeds:   sceneSeeds,
+		Seeds:   threeSeeds,
 	}
 	config, err := masked()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 func puzzlesClaim() (Claim, error) {
-	c := Claim{Name: "puzzles", Item: "2", Seeds: sceneSeeds,
+	c := Claim{Name: "puzzles", Item: "2", Seeds: threeSeeds,
 		Says: "Predicting a transformation teaches features: context prediction, jigsaw puzzles and rotation each beat the untrained network.",
 	}
 	for _, name := range []string{"context", "jigsaw", "rotation"} {
