@@ -14,11 +14,11 @@ func TestClaims(t *testing.T) {
 	t.Setenv("SSLKIT_RECORDS", "")
 	page := filepath.Join(t.TempDir(), "claims.md")
 	out, progress := must(t, "claims --md "+page)
-	wantAll(t, "claims", out, "Without records: puzzles, task-gap, few-labels", "p below 5 %", "written: "+page)
+	wantAll(t, "claims", out, "Without records: few-labels, color, adversary", "p below 5 %", "written: "+page)
 	if progress != "" {
 		t.Errorf("it works: %s", progress)
 	}
-	wantAll(t, "the page", read(t, page), "# The lecture's claims", "Without records: puzzles")
+	wantAll(t, "the page", read(t, page), "# The lecture's claims", "Without records: few-labels")
 
 	var claims study.Claims
 	out, _ = must(t, "claims temperature --json")

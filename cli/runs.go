@@ -36,34 +36,111 @@ func (c *cli) runsGroup() *cobra.Command {
 }
 
 func (c *cli) runsList() *cobra.Command {
-	return &cobra.Command{
-		Use:     "list",
-		Short:   "List all runs, oldest first",
-		Example: "  sslkit runs list\n  sslkit runs list --json",
-		Args:    count(0, 0, "flags only"),
+	var methods, datasets, states []string
+	var by string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List runs, oldest first",
+		Long: `list has a line for each run. In the last column are the fields of the configuration, but for the seed, in which it differs from
+others of its method and data in the list.`,
+		Example: `  sslkit runs list
+  sslkit runs list --method simclr,moco --state done --sort k-nn
+  sslkit runs list --data scenes --sort=-begun --json`,
+		Args: count(0, 0, "flags only"),
 		RunE: func(*cobra.Command, []string) error {
+			sorted, err := sortedBy(by)
+			if err != nil {
+				return err
+			}
+			for _, state := range states {
+				if !slices.Contains(runStates, state) {
+					return usagef("--state %s: there are %s", state, strings.Join(runStates, ", "))
+				}
+			}
 			store, err := c.store()
 			if err != nil {
 				return err
 			}
-			records, damaged := store.List()
-			if records == nil {
-				records = []*runs.Record{} // of JSON
+			all, damaged := store.List()
+			records := []*runs.Record{} // of JSON
+			among := func(of []string, name string) bool { return len(of) == 0 || slices.Contains(of, name) }
+			for _, r := range all {
+				if among(methods, sslkit.NameOf(r.Config.Method)) && among(datasets, r.Config.Data.Name) && among(states, stateOf(r)) {
+					records = append(records, r)
+				}
 			}
-			if err := c.print(records, func() error { return c.printRecords(store, records) }); err != nil {
+			slices.SortStableFunc(records, sorted)
+			if err := c.print(records, func() error { return c.printRecords(store, len(all), records) }); err != nil {
 				return err
 			}
 			return damaged
 		},
 	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&methods, "method", nil, "only runs of these `METHODS`")
+	flags.StringSliceVar(&datasets, "data", nil, "only runs on these `DATASETS`")
+	flags.StringSliceVar(&states, "state", nil, "only runs in these `STATES`: "+strings.Join(runStates, ", "))
+	flags.StringVar(&by, "sort", "begun", "`COLUMN` to sort by, largest first with - before it: "+strings.Join(slices.Sorted(maps.Keys(runOrders)), ", "))
+	flags.SortFlags = false
+	return cmd
 }
 
-func (c *cli) printRecords(store *runs.Store, records []*runs.Record) error {
-	if len(records) == 0 {
+var runStates = []string{"done", "unfinished", "shipped", "untrained", "unchecked"}
+
+func stateOf(r *runs.Record) string {
+	switch {
+	case r.Unchecked:
+		return "unchecked"
+	case !r.Done:
+		return "unfinished"
+	case r.Shipped != nil:
+		return "shipped"
+	case r.Config.Role() == sslkit.Untrained:
+		return "untrained"
+	}
+	return "done"
+}
+
+// runOrders are what lists of runs are sorted by.
+var runOrders = map[string]func(a, b *runs.Record) int{
+	"begun": func(a, b *runs.Record) int { return a.Started.Compare(b.Started) },
+	"method": func(a, b *runs.Record) int {
+		return cmp.Compare(sslkit.TitleOf(a.Config.Method), sslkit.TitleOf(b.Config.Method))
+	},
+	"data":     func(a, b *runs.Record) int { return cmp.Compare(a.Config.Data.Name, b.Config.Data.Name) },
+	"seed":     func(a, b *runs.Record) int { return cmp.Compare(a.Config.Seed, b.Config.Seed) },
+	"epochs":   func(a, b *runs.Record) int { return cmp.Compare(a.Config.Epochs, b.Config.Epochs) },
+	"state":    func(a, b *runs.Record) int { return cmp.Compare(stateOf(a), stateOf(b)) },
+	"own-task": func(a, b *runs.Record) int { return cmp.Compare(a.Final()["accuracy"], b.Final()["accuracy"]) },
+	"k-nn":     func(a, b *runs.Record) int { return cmp.Compare(a.Final()["knn"], b.Final()["knn"]) },
+}
+
+func sortedBy(column string) (func(a, b *runs.Record) int, error) {
+	name, down := strings.CutPrefix(strings.ToLower(column), "-")
+	order, ok := runOrders[name]
+	if !ok {
+		return nil, usagef("--sort %s: there are %s", column, strings.Join(slices.Sorted(maps.Keys(runOrders)), ", "))
+	}
+	if down {
+		return func(a, b *runs.Record) int { return order(b, a) }, nil
+	}
+	return order, nil
+}
+
+// printRecords prints some of so many records.
+func (c *cli) printRecords(store *runs.Store, all int, records []*runs.Record) error {
+	switch {
+	case all == 0:
 		return c.printf("no runs yet in %s; 'sslkit pretrain' makes one\n", store.Dir)
+	case len(records) == 0:
+		return c.printf("none of the %d runs in %s is of that kind\n", all, store.Dir)
+	}
+	differ, err := runs.Differences(records)
+	if err != nil {
+		return err
 	}
 	var rows [][]string
-	for _, r := range records {
+	for i, r := range records {
 		config, final := r.Config, r.Final()
 		figure := func(name string) string {
 			v, ok := final[name]
@@ -72,22 +149,11 @@ func (c *cli) printRecords(store *runs.Store, records []*runs.Record) error {
 			}
 			return strconv.FormatFloat(100*v, 'f', 1, 64)
 		}
-		state := "done"
-		switch {
-		case r.Unchecked:
-			state = "unchecked"
-		case !r.Done:
-			state = "unfinished"
-		case r.Shipped != nil:
-			state = "shipped"
-		case config.Role() == sslkit.Untrained:
-			state = "untrained"
-		}
 		rows = append(rows, []string{shortKey(r.Key), sslkit.TitleOf(config.Method), config.Data.Name, strconv.FormatInt(config.Seed, 10),
-			fmt.Sprintf("%d/%d", len(r.History.Loss), config.Epochs), state, figure("accuracy"), figure("knn"),
-			r.Started.Local().Format("2006-01-02 15:04")})
+			fmt.Sprintf("%d/%d", len(r.History.Loss), config.Epochs), stateOf(r), figure("accuracy"), figure("knn"),
+			r.Started.Local().Format("2006-01-02 15:04"), differ[i]})
 	}
-	return c.printTable([]string{"key", "method", "data", "seed", "epochs", "state", "own task %", "k-NN %", "begun"}, rows)
+	return c.printTable([]string{"key", "method", "data", "seed", "epochs", "state", "own task %", "k-NN %", "begun", "differs in"}, rows)
 }
 
 func (c *cli) runsShip() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,36 @@ func TestRuns(t *testing.T) {
 		!strings.HasPrefix(lines[3], other.Key[:8]+"  rotation 0,90,180,270  fashion-mnist-10k     2  1/1     done ") {
 		t.Errorf("runs list:\n%s", out)
 	}
+	for flags, want := range map[string][]string{ // in this order
+		"--sort=-seed":                         {other.Key, first.Key},
+		"--method rotation --sort begun":       {first.Key, other.Key},
+		"--data fashion-mnist-10k --sort k-nn": {first.Key, other.Key},
+		"--method simclr":                      {},
+		"--state unfinished,shipped":           {},
+		"--data scenes":                        {},
+	} {
+		var some []runs.Record
+		out, _ := must(t, "runs list --json "+flags)
+		decode(t, out, &some)
+		keys := []string{}
+		for _, r := range some {
+			keys = append(keys, r.Key)
+		}
+		if strings.Contains(flags, "k-nn") { // which may be either
+			slices.Sort(keys)
+			slices.Sort(want)
+		}
+		if !slices.Equal(keys, want) {
+			t.Errorf("runs list %s: %q, want %q", flags, keys, want)
+		}
+	}
+	if out, _ := must(t, "runs list --method simclr"); !strings.HasPrefix(out, "none of the 2 runs in ") {
+		t.Errorf("runs list of what there is not: %q", out)
+	}
+	wantMistakes(t, []mistake{
+		{"runs list --sort size", 2, "--sort size: there are begun, data, epochs,"},
+		{"runs list --state broken", 2, "--state broken: there are done, unfinished,"},
+	})
 	var all []runs.Record
 	out, _ = must(t, "runs --json")
 	decode(t, out, &all)

@@ -1,12 +1,16 @@
 package runs
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/sslkit/lab/sslkit"
 )
 
 // Final is the last epoch of the record: "loss", what the method reports ("accuracy", on its own
@@ -70,6 +74,47 @@ func (s *Store) Diff(prefixes ...string) (head []string, rows [][]string, err er
 		}
 	}
 	return head, rows, nil
+}
+
+// Differences are, for each record, the fields of its configuration in which it differs from others of its method and data, as
+// "temperature=0.1 epochs=20"; "" where it is one of a kind. Seeds do not count, nor do data's digests and backends.
+func Differences(records []*Record) ([]string, error) {
+	settings := make([]map[string]string, len(records))
+	kinds := make(map[[2]string][]int)
+	for i, r := range records {
+		var err error
+		if settings[i], err = flatten(r.Config); err != nil {
+			return nil, err
+		}
+		kind := [2]string{sslkit.NameOf(r.Config.Method), r.Config.Data.Name}
+		kinds[kind] = append(kinds[kind], i)
+	}
+	out := make([]string, len(records))
+	for kind, of := range kinds {
+		names := make(map[string]bool)
+		for _, i := range of {
+			for name := range settings[i] {
+				names[name] = true
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if name == "seed" || name == "backend" || name == "data.digest" {
+				continue
+			}
+			value := func(i int) string { return cmp.Or(settings[i][name], "-") }
+			if !slices.ContainsFunc(of, func(i int) bool { return value(i) != value(of[0]) }) {
+				continue
+			}
+			short := strings.TrimPrefix(name, "method."+kind[0]+".")
+			for _, i := range of {
+				if out[i] != "" {
+					out[i] += " "
+				}
+				out[i] += short + "=" + value(i)
+			}
+		}
+	}
+	return out, nil
 }
 
 func (s *Scores) accuracies() map[string]string {

@@ -77,3 +77,23 @@ func TestDiff(t *testing.T) {
 	_, _, err = s.Diff(a.Key(), "x")
 	labtest.WantError(t, "a key of nothing", err, "no run's key begins with")
 }
+
+// Records are told apart by what is not the same in all of one method and data, but for the seed.
+func TestDifferences(t *testing.T) {
+	a := labtest.Tiny(t)
+	b, c, d := a.WithEpochs(3), a, a
+	d.Data.Name = "scenes"
+	c.Seed = 7
+	rotation := *a.Method.(*sslkit.Rotation)
+	rotation.Angles = []int{0, 180}
+	c.Method = &rotation
+	var records []*Record
+	for _, config := range []sslkit.Config{a, b, c, d} {
+		records = append(records, &Record{Config: config})
+	}
+	got, err := Differences(records)
+	want := []string{"epochs=2 angles=[0 90 180 270]", "epochs=3 angles=[0 90 180 270]", "epochs=2 angles=[0 180]", ""}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
