@@ -55,9 +55,9 @@ func (l *line) report(p runs.Progress) {
 	case step.Steps > 0:
 		last = step.Step == step.Steps
 		l.count(p.Key, true)
-		l.now = fmt.Sprintf("%s: epoch %d/%d, step %d/%d, loss %.3f", p.Name, step.Epoch+1, step.Epochs, step.Step, step.Steps, step.Loss)
-		if step.Left > 0 {
-			l.now += fmt.Sprintf(", %v left", step.Left.Round(time.Second))
+		l.now = fmt.Sprintf("%s: epoch %d/%d, step %d/%d, loss %.3f", p.Title(), step.Epoch+1, step.Epochs, step.Step, step.Steps, step.Loss)
+		if left := p.Time(); left != "" {
+			l.now += ", " + left
 		}
 		if last {
 			l.now = fmt.Sprintf("%s: trained, %d steps, loss %.3f", p.Name, step.Steps, step.Loss)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,53 @@ type Progress struct {
 	Now          string          // what is being done or was just found, of no interest once there is other news
 	Note         string          // what should be known of the result
 	Epoch        *sslkit.History // of the run called Name after an epoch, up to it
+
+	Of Several // what the run is one of
+}
+
+// Several is where work on several runs stands, which a study does one after the other.
+type Several struct {
+	Run, Runs int           // the run under way, from 1, of how many; 0 of a single one
+	Variant   string        // what it is called in the study
+	Left      time.Duration // of all, estimated; 0 while unknown
+}
+
+// Title is what is being done, for people: "run 3 of 8, temperature 0.1: simclr, fashion-mnist-10k, seed 1".
+func (p Progress) Title() string {
+	if p.Of.Runs == 0 || p.Name == "" {
+		return p.Name
+	}
+	variant := ""
+	if p.Of.Variant != "" {
+		variant = ", " + p.Of.Variant
+	}
+	return fmt.Sprintf("run %d of %d%s: %s", p.Of.Run, p.Of.Runs, variant, p.Name)
+}
+
+// Time is how long it still takes, "" while unknown.
+func (p Progress) Time() string {
+	var parts []string
+	if p.Step.Left > 0 {
+		parts = append(parts, fmt.Sprintf("%v left", p.Step.Left.Round(time.Second)))
+	}
+	if p.Of.Left > 0 {
+		parts = append(parts, fmt.Sprintf("%v of all", p.Of.Left.Round(time.Minute)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Several says that what follows is work on so many runs, until over is called. Next is to be called before each.
+func (s *Store) Several(runs int) (over func()) {
+	s.of, s.began = Several{Runs: runs}, time.Now()
+	return func() { s.of = Several{} }
+}
+
+// Next says that the next of several runs is under way, and what it is called. News then tell.
+func (s *Store) Next(variant string) {
+	if done := s.of.Run; done > 0 && done < s.of.Runs {
+		s.of.Left = time.Since(s.began) / time.Duration(done) * time.Duration(s.of.Runs-done)
+	}
+	s.of.Run, s.of.Variant = s.of.Run+1, variant
 }
 
 // Printer shows progress on w: a bar with the time left on a terminal, elsewhere a line now and then.
@@ -51,10 +99,10 @@ func (p *printer) print(news Progress) {
 	switch {
 	case step.Steps > 0:
 		text := fmt.Sprintf("epoch %d/%d  loss %.3f", step.Epoch+1, step.Epochs, step.Loss)
-		if step.Left > 0 {
-			text += fmt.Sprintf("  %s left", step.Left.Round(time.Second))
+		if left := news.Time(); left != "" {
+			text += "  " + left
 		}
-		p.show(news.Key+news.Name, news.Name, text, int64(step.Step), int64(step.Steps), progressbar.OptionShowCount())
+		p.show(news.Key+news.Name, news.Title(), text, int64(step.Step), int64(step.Steps), progressbar.OptionShowCount())
 	case news.Bytes > 0:
 		p.show(news.Name, "", news.Name, news.Bytes, news.Total, progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true))
 	case news.Now != "" || news.Note != "":

@@ -60,3 +60,24 @@ func TestPrinterDrawsBars(t *testing.T) {
 		t.Errorf("%q has %d lines, want 5", got, n)
 	}
 }
+
+// Of several runs, news tell which one is under way, and how long all of them take.
+func TestSeveral(t *testing.T) {
+	var got []Progress
+	s := &Store{Report: func(p Progress) { got = append(got, p) }}
+	step := sslkit.Progress{Step: 1, Steps: 4, Left: 3 * time.Second}
+	s.Tell(Progress{Name: "alone", Step: step})
+	over := s.Several(3)
+	s.Next("first")
+	s.Tell(Progress{Name: "a run", Step: step})
+	s.began = s.began.Add(-10 * time.Minute) // which it took
+	s.Next("second")
+	s.Tell(Progress{Name: "a run", Step: step})
+	over()
+	s.Tell(Progress{Name: "alone", Step: step})
+	for i, want := range []string{"alone, 3s left", "run 1 of 3, first: a run, 3s left", "run 2 of 3, second: a run, 3s left, 20m0s of all", "alone, 3s left"} {
+		if text := got[i].Title() + ", " + got[i].Time(); text != want {
+			t.Errorf("%d: %q, want %q", i, text, want)
+		}
+	}
+}

@@ -41,6 +41,9 @@ type Store struct {
 	Shipped string
 	index   sync.Once
 	byRun   map[string]string // keys of shipped runs, see shippedKey
+
+	of    Several // what news are about
+	began time.Time
 }
 
 // Record is what is kept of a run, beside its checkpoints.
@@ -138,6 +141,7 @@ func Open(dir string) (*Store, error) {
 // Tell reports news, where somebody listens.
 func (s *Store) Tell(p Progress) {
 	if s.Report != nil {
+		p.Of = s.of
 		s.Report(p)
 	}
 }

@@ -107,10 +107,12 @@ func (c Claim) Test(ctx context.Context, s *runs.Store, train bool, seeds ...int
 		return nil, fmt.Errorf("study: %d seeds decide nothing: give three or more", len(seeds))
 	}
 	t := &Tested{Claim: c, Values: make(map[string]map[string][]float64), Origins: make(Origins)}
+	defer s.Several(len(c.Arms) * len(seeds))()
 	for _, arm := range c.Arms {
 		t.Values[arm.Name] = make(map[string][]float64)
 		for _, seed := range seeds {
 			arm.Config.Seed = seed
+			s.Next(arm.Name)
 			if !train {
 				if r, err := s.Find(ctx, arm.Config); errors.Is(err, fs.ErrNotExist) || err == nil && !r.Done {
 					return nil, fmt.Errorf("study: claim %q: %w of %q with seed %d", c.Name, ErrNoRecord, arm.Name, seed)

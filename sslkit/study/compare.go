@@ -74,6 +74,8 @@ func Ablate(ctx context.Context, s *runs.Store, variants []Variant, o eval.Optio
 		return nil, err
 	}
 	result := &Comparison{Config: variants[0].Config, Options: o, Seeds: seeds, Origins: make(Origins)}
+	lower := baselineVariants(result.Config, o.Label)
+	defer s.Several((len(variants) + len(lower)) * len(seeds))()
 	for _, v := range variants {
 		row, tally, err := row(ctx, s, v.Name, v.Config, o, seeds, result.Origins)
 		if err != nil {
@@ -84,7 +86,14 @@ func Ablate(ctx context.Context, s *runs.Store, variants []Variant, o eval.Optio
 		}
 		result.Rows = append(result.Rows, row)
 	}
-	return result, baselines(ctx, s, result)
+	for _, v := range lower {
+		row, _, err := row(ctx, s, v.Name, v.Config, o, seeds, result.Origins)
+		if err != nil {
+			return nil, err
+		}
+		result.Rows = append(result.Rows, row)
+	}
+	return result, nil
 }
 
 // Measured is c with its own seed, and nothing beside it.
@@ -93,17 +102,6 @@ func Measured(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.Option
 	row, tally, err := row(ctx, s, sslkit.TitleOf(c.Method), c, o, result.Seeds, result.Origins)
 	result.Tally, result.Commonest, result.Rows = tally, tally.Commonest(), []Row{row}
 	return result, err
-}
-
-func baselines(ctx context.Context, s *runs.Store, to *Comparison) error {
-	for _, v := range baselineVariants(to.Config, to.Options.Label) {
-		row, _, err := row(ctx, s, v.Name, v.Config, to.Options, to.Seeds, to.Origins)
-		if err != nil {
-			return err
-		}
-		to.Rows = append(to.Rows, row)
-	}
-	return nil
 }
 
 // baselineVariants stand below c.
@@ -127,6 +125,7 @@ func row(ctx context.Context, s *runs.Store, name string, c sslkit.Config, o eva
 	var tally eval.Tally
 	for _, seed := range seeds {
 		c.Seed = seed
+		s.Next(name)
 		scores, err := s.Evaluate(ctx, c, o)
 		if err != nil {
 			return Row{}, tally, fmt.Errorf("%s, seed %d: %w", name, seed, err)

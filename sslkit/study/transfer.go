@@ -187,12 +187,15 @@ func Transfer(ctx context.Context, s *runs.Store, variants []Variant, o Transfer
 		}
 	}
 	t := &TransferTable{Data: variants[0].Config.Data, Options: o, Seeds: seeds, Columns: o.Columns(), Origins: make(Origins)}
-	for _, v := range append(variants[:len(variants):len(variants)], baselinesBy(variants, o.Label)...) {
+	rows := append(variants[:len(variants):len(variants)], baselinesBy(variants, o.Label)...)
+	defer s.Several(len(rows) * len(seeds))()
+	for _, v := range rows {
 		_, given := v.Config.Method.(*eval.Given)
 		row := TransferRow{Name: v.Name, Backbone: *sslkit.Backbone(v.Config.Method), Baseline: v.Config.Role() == sslkit.Labelled || v.Config.Role() == sslkit.Untrained && !given, Values: make(map[string]eval.Spread)}
 		values := make(map[string][]eval.Tested)
 		for _, seed := range seeds {
 			v.Config.Seed = seed
+			s.Next(v.Name)
 			tally, err := transfer(ctx, s, v.Config, o, values, t.Origins)
 			if err != nil {
 				return nil, fmt.Errorf("%s, seed %d: %w", v.Name, seed, err)
