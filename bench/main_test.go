@@ -127,3 +127,19 @@ func TestReportGrowth(t *testing.T) {
 		}
 	}
 }
+
+// Parts of a step are measured, each of them.
+func TestParts(t *testing.T) {
+	for _, name := range []string{"mae", "swav"} {
+		var out strings.Builder
+		o := options{tiny: true, rounds: 1, each: 1}
+		if err := o.parts(steps[name], &out); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, want := range []string{name + ": ", " views ", " forward ", " backward ", " update ", " all ", "a batch, loaded beside it"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: no %q in\n%s", name, want, out.String())
+			}
+		}
+	}
+}

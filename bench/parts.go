@@ -6,11 +6,10 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
-
-	"github.com/gomlx/compute/dtypes"
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
