@@ -27,6 +27,7 @@ type Claim struct {
 	Figures []Figure  `json:"figures"` // of each arm
 	Expects []Expect  `json:"expects"`
 	Seeds   []int64   `json:"seeds,omitempty"` // that each arm is trained with, where none are named; nil: [ClaimSeeds]
+	Note    string    `json:"note,omitempty"`  // what else is to be seen in the figures
 	// Reason says where a claim does not hold what was tried to find out why, and what came out.
 	Reason string `json:"reason,omitempty"`
 }
@@ -217,6 +218,9 @@ func (t *Tested) Caption() string {
 	fmt.Fprintf(&b, "%s %s here.", t.Says, capital(string(t.Verdict)))
 	for _, f := range t.Findings {
 		fmt.Fprintf(&b, " %s.", t.sentence(f))
+	}
+	if t.Note != "" {
+		fmt.Fprintf(&b, " %s", t.Note)
 	}
 	if t.Reason != "" && t.Verdict != Holds {
 		fmt.Fprintf(&b, " %s", t.Reason)

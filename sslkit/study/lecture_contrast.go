@@ -13,6 +13,7 @@ import (
 func temperatureClaim() (Claim, error) {
 	c := Claim{Name: "temperature", Item: "3",
 		Says: "The lower the temperature, the more evenly the projections are spread and the less alike are images of one class; 1 is too high for the features.",
+		Note: "At 0.05, which is below the range of the paper that says so (Wang & Liu 2021), the spread is smaller again; why was not tested.",
 		Figures: []Figure{
 			geometry("spread", func(g *Geometry) float64 { return -g.Uniformity }),
 			geometry("likeness in a class", func(g *Geometry) float64 { return g.Tolerance }),
