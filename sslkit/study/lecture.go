@@ -81,16 +81,18 @@ func above(figure, arm string, others ...string) (all []Expect) {
 }
 
 func fewLabelsClaim() (Claim, error) {
-	c := Claim{Name: "few-labels", Item: "0",
+	c := Claim{Name: "few-labels", Item: "0", Seeds: []int64{9, 10, 11, 12, 13},
 		Says: "What it is all for: with few labels, a network that learnt without labels beats the same network trained from scratch on these.",
+		Note: "Both are trained on the same labels for as many steps, and differ in where they begin. With the seeds 4 to 8 the mean of five draws of a linear probe " +
+			"was held against one draw from scratch, which decided nothing: +8.8 ± 2.3 points with 1 label each, +6.2 ± 3.8 with 5, +3.0 ± 2.4 with 10.",
 	}
 	config, err := recipe.SimCLR(sslkit.Class, onFashion)
 	const learnt = "simclr"
 	c.Arms = []Variant{{learnt, config}, {untrained, recipe.RandomInit(config)}}
-	for _, n := range fewEach {
-		scratch := Figure{Name: fmt.Sprintf("from scratch, %d each", n), Scale: 100, only: []string{untrained},
+	for _, n := range []int{1, 5, 10} {
+		trained := Figure{Name: fmt.Sprintf("trained, %d each", n), Scale: 100,
 			of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
-				// Ten times the steps that a pretrained network is fine-tuned for.
+				// Ten times the usual steps, which from scratch are needed.
 				p := eval.DefaultFineTune()
 				p.Epochs, p.Steps = 20, 600
 				fit, err := FineTune(ctx, s, c, p, eval.Labels{PerClass: n})
@@ -99,10 +101,8 @@ func fewLabelsClaim() (Claim, error) {
 				}
 				return fit.Tested.Test, nil
 			}}
-		c.Figures = append(c.Figures, few(n), scratch)
-		if n <= 10 {
-			c.Expects = append(c.Expects, Expect{More: Cell{learnt, few(n).Name}, Less: Cell{untrained, scratch.Name}})
-		}
+		c.Figures = append(c.Figures, trained, few(n))
+		c.Expects = append(c.Expects, above(trained.Name, learnt, untrained)...)
 	}
 	return c, err
 }
