@@ -225,9 +225,15 @@ func (t *Tested) Caption() string {
 	if t.Reason != "" && t.Verdict != Holds {
 		fmt.Fprintf(&b, " %s", t.Reason)
 	}
-	c := t.Arms[0].Config
-	fmt.Fprintf(&b, "\n\n%s, %d epochs, %s: mean and standard deviation; differences with their standard error, p of paired t-tests by Holm's correction for %d.%s",
-		c.Data.Name, c.Epochs, over(t.Seeds), len(t.Findings), t.Origins)
+	var trained []string
+	for _, arm := range t.Arms {
+		c := arm.Config
+		if text := fmt.Sprintf("%s, %s", c.Data.Name, plural(c.Epochs, "epoch")); c.Epochs > 0 && !slices.Contains(trained, text) {
+			trained = append(trained, text)
+		}
+	}
+	fmt.Fprintf(&b, "\n\n%s; %s; differences with their standard error; p of paired t-tests by Holm's correction for %d.%s",
+		strings.Join(trained, "; "), over(t.Seeds), len(t.Findings), t.Origins)
 	return b.String()
 }
 
