@@ -157,7 +157,7 @@ func Pull(ctx context.Context, s *runs.Store, c sslkit.Config, src data.Source, 
 			}
 		}
 		figure, err := widgets.Curves{XLabel: "cosine similarity to the anchor", YLabel: "share, %",
-			Note: fmt.Sprintf("temperature %g; negatives of an encoder trained at another one, %s", temperature, c.Data.Name),
+			Note: fmt.Sprintf("temperature %g, asked of the negatives of one trained encoder, %s", temperature, c.Data.Name),
 			Series: []widgets.Series{{Name: "negatives", Role: widgets.RandomInit, X: centres, Y: share},
 				{Name: "gradient", Role: widgets.Vermillion, X: centres, Y: weight}},
 			YRange: [2]float64{0, 40}}.Figure()
