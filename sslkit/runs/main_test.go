@@ -77,7 +77,9 @@ func childPretrain() {
 	dir := os.Getenv(dirEnv)
 	s := &Store{Dir: dir, Report: func(p Progress) {
 		if p.Step.Steps == 0 {
-			fmt.Println(p.Now + p.Note)
+			if text := p.Now + p.Note; text != "" {
+				fmt.Println(text)
+			}
 			return
 		}
 		fmt.Println("step", p.Step.Step)
