@@ -68,7 +68,6 @@ func (o options) parts(s step, out io.Writer) error {
 	program := func(name string, build func(scope *model.Scope, in []*Node) []*Node) (*part, error) {
 		exec, err := model.NewExec(backend, store, build)
 		return &part{name: name, take: func(b train.Batch) error {
-			defer b.Finalize()
 			out, err := exec.Call(b.Inputs[0], b.Inputs[1])
 			if err != nil {
 				return err
@@ -78,7 +77,7 @@ func (o options) parts(s step, out io.Writer) error {
 					return err
 				}
 			}
-			return nil
+			return b.Finalize()
 		}}, err
 	}
 	whole := &part{name: "update", take: func(b train.Batch) error {
