@@ -11,7 +11,6 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/pjrt"
 	"github.com/sslkit/lab/sslkit/view"
@@ -44,11 +43,7 @@ func (o options) parts(s step, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	source, err := readImages(s.File, s.Size)
-	if err != nil {
-		return err
-	}
-	loader, err := data.Batches(source, data.Options{Batch: s.Images, Shuffle: true, Seed: 1})
+	loader, err := s.loader()
 	if err != nil {
 		return err
 	}

@@ -202,11 +202,7 @@ func work(config string, orders io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	source, err := readImages(s.File, s.Size)
-	if err != nil {
-		return err
-	}
-	loader, err := data.Batches(source, data.Options{Batch: s.Images, Shuffle: true, Seed: 1})
+	loader, err := s.loader()
 	if err != nil {
 		return err
 	}
@@ -223,6 +219,15 @@ func work(config string, orders io.Reader, out io.Writer) error {
 		return pretrain
 	}
 	return t.err
+}
+
+// loader has the batches of a step.
+func (s step) loader() (*data.Loader, error) {
+	source, err := readImages(s.File, s.Size)
+	if err != nil {
+		return nil, err
+	}
+	return data.Batches(source, data.Options{Batch: s.Images, Shuffle: true, Seed: 1})
 }
 
 // turns are what a worker is told to do and what it answers.

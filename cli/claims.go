@@ -92,7 +92,7 @@ Each run is kept: an interrupted experiment goes on where it was.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&train, "train", false, "train what has no record")
-	flags.Int64SliceVar(&seeds, "seeds", nil, "seeds that every arm is trained with (default each claim's own, 4 to 8 or 4 to 6)")
+	flags.Int64SliceVar(&seeds, "seeds", nil, "seeds that every arm is trained with (default each claim's own)")
 	flags.StringVar(&md, "md", "", "write the page of claims as Markdown to `FILE`")
 	flags.StringVar(&ship, "ship", "", "copy their runs to the records of a checkout in `DIR`, see 'sslkit runs ship'")
 	c.storeFlags(cmd)

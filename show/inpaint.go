@@ -117,11 +117,7 @@ func (p *painter) paint(images []widgets.Image) (drawn [2][]widgets.Image, decib
 	}
 	out, err := model.CallOnceN(p.Backend, p.Store, func(scope *model.Scope, image, hidden *Node) []*Node {
 		masked, completed := p.own.Inpaint(scope, image, hidden)
-		wrong := func(x *Node) *Node { // N
-			sum := ReduceSum(Square(Sub(x, image)), 1, 2, 3)
-			return DivScalar(Div(sum, ReduceSum(hidden, 1, 2, 3)), float64(image.Shape().Dim(3)))
-		}
-		return []*Node{masked, completed, wrong(masked), wrong(completed)}
+		return []*Node{masked, completed, eval.HoleError(image, masked, hidden), eval.HoleError(image, completed, hidden)}
 	}, batchOf(images), hidden)
 	if err != nil {
 		return drawn, decibels, fmt.Errorf("show: inpainting: %w", err)

@@ -17,6 +17,13 @@ func Painted(x, painted *Node) (psnr, wrong, chroma *Node) {
 	return MulScalar(Log(MaxScalar(mse, 1e-10)), -10/math.Ln10), length(Sub(ab(x), ab(painted))), length(ab(painted))
 }
 
+// HoleError is the mean squared error of what was painted, by images x, both [N, H, W, C], where hidden [N, H, W, 1] is 1 and nowhere
+// else do they differ: [N].
+func HoleError(x, painted, hidden *Node) *Node {
+	sum := ReduceSum(Square(Sub(painted, x)), 1, 2, 3)
+	return DivScalar(Div(sum, ReduceSum(hidden, 1, 2, 3)), float64(x.Shape().Dim(3)))
+}
+
 // Detail is the energy of the fine structure of images x [N, H, W, C] where mask [N, H, W, 1] is 1: the mean square of the discrete
 // Laplacian, 4 times a pixel less its neighbours above, below, left and right, at the pixels that have these within the mask, [N].
 // What is blurred has little. Without such a pixel it is 0.

@@ -64,9 +64,7 @@ func (s *Store) Diff(prefixes ...string) (head []string, rows [][]string, err er
 			accuracies[options] = append(accuracies[options], scores.accuracies())
 		}
 	}
-	rows = slices.DeleteFunc(together(settings), func(row []string) bool {
-		return !slices.ContainsFunc(row[2:], func(cell string) bool { return cell != row[1] })
-	})
+	rows = slices.DeleteFunc(together(settings), func(row []string) bool { return same(row[1:]) })
 	rows = append(rows, together(finals)...)
 	for _, options := range slices.Sorted(maps.Keys(accuracies)) {
 		if of := accuracies[options]; len(of) == len(prefixes) {
@@ -91,26 +89,23 @@ func Differences(records []*Record) ([]string, error) {
 	}
 	out := make([]string, len(records))
 	for kind, of := range kinds {
-		names := make(map[string]bool)
-		for _, i := range of {
-			for name := range settings[i] {
-				names[name] = true
-			}
+		columns := make([]map[string]string, len(of))
+		for k, i := range of {
+			columns[k] = settings[i]
 		}
-		for _, name := range slices.Sorted(maps.Keys(names)) {
-			if name == "seed" || name == "backend" || name == "data.digest" {
+		for _, row := range together(columns) {
+			name, values := row[0], row[1:]
+			for k := range values {
+				values[k] = cmp.Or(values[k], "-")
+			}
+			if name == "seed" || name == "backend" || name == "data.digest" || same(values) {
 				continue
 			}
-			value := func(i int) string { return cmp.Or(settings[i][name], "-") }
-			if !slices.ContainsFunc(of, func(i int) bool { return value(i) != value(of[0]) }) {
-				continue
-			}
-			short := strings.TrimPrefix(name, "method."+kind[0]+".")
-			for _, i := range of {
+			for k, i := range of {
 				if out[i] != "" {
 					out[i] += " "
 				}
-				out[i] += short + "=" + value(i)
+				out[i] += strings.TrimPrefix(name, "method."+kind[0]+".") + "=" + values[k]
 			}
 		}
 	}
@@ -130,6 +125,10 @@ func (s *Scores) accuracies() map[string]string {
 		}
 	}
 	return out
+}
+
+func same(cells []string) bool {
+	return !slices.ContainsFunc(cells, func(cell string) bool { return cell != cells[0] })
 }
 
 // together makes one row of each name, sorted.

@@ -252,7 +252,7 @@ func (t *Tested) sentence(f Finding) string {
 	case f.Less.Figure != f.More.Figure:
 		less = fmt.Sprintf("%s of %s", f.Less.Figure, f.Less.Arm)
 	}
-	return fmt.Sprintf("%s of %s above %s by %+.3g ± %.2g (%s): %s", f.More.Figure, f.More.Arm, less, f.By.Mean*scale, f.By.Error*scale, f.By.pText(), f.Is)
+	return fmt.Sprintf("%s of %s above %s by %+.3g ± %.2g (%s): %s", f.More.Figure, f.More.Arm, less, f.By.Mean*scale, f.By.Error*scale, pText(f.By.P), f.Is)
 }
 
 // brief is "k-NN: tau 0.2 74.9, tau 1 71.8 (p = 0.01)".
@@ -261,13 +261,13 @@ func (t *Tested) brief(f Finding) string {
 	more := fmt.Sprintf("%s: %s %s", f.More.Figure, f.More.Arm, mean(f.More))
 	switch {
 	case f.Less == (Cell{}):
-		return fmt.Sprintf("%s, more than %.4g (%s)", more, f.Value*t.figure(f.More.Figure).Scale, f.By.pText())
+		return fmt.Sprintf("%s, more than %.4g (%s)", more, f.Value*t.figure(f.More.Figure).Scale, pText(f.By.P))
 	case f.Less.Arm == f.More.Arm:
-		return fmt.Sprintf("%s, %s %s (%s)", more, f.Less.Figure, mean(f.Less), f.By.pText())
+		return fmt.Sprintf("%s, %s %s (%s)", more, f.Less.Figure, mean(f.Less), pText(f.By.P))
 	case f.Less.Figure != f.More.Figure:
-		return fmt.Sprintf("%s, %s: %s %s (%s)", more, f.Less.Figure, f.Less.Arm, mean(f.Less), f.By.pText())
+		return fmt.Sprintf("%s, %s: %s %s (%s)", more, f.Less.Figure, f.Less.Arm, mean(f.Less), pText(f.By.P))
 	}
-	return fmt.Sprintf("%s, %s %s (%s)", more, f.Less.Arm, mean(f.Less), f.By.pText())
+	return fmt.Sprintf("%s, %s %s (%s)", more, f.Less.Arm, mean(f.Less), pText(f.By.P))
 }
 
 // Claims are the lecture's, tested.

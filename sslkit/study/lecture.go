@@ -123,21 +123,26 @@ func measured() eval.Options {
 	return o
 }
 
-func last(s *runs.Scores) eval.Stage { return s.Stages[len(s.Stages)-1] }
-
-func scored(name string, figure func(*runs.Scores) float64) Figure {
-	return Figure{Name: name, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
-		scores, err := s.Evaluate(ctx, c, measured())
+// figureOf is a figure of what measure finds of a run.
+func figureOf[T any](name string, scale float64, measure func(context.Context, *runs.Store, sslkit.Config) (*T, error), figure func(*T) float64) Figure {
+	return Figure{Name: name, Scale: scale, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
+		found, err := measure(ctx, s, c)
 		if err != nil {
 			return 0, err
 		}
-		return figure(scores), nil
+		return figure(found), nil
 	}}
 }
 
+func scored(name string, figure func(*runs.Scores) float64) Figure {
+	return figureOf(name, 100, func(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Scores, error) {
+		return s.Evaluate(ctx, c, measured())
+	}, figure)
+}
+
 var (
-	knn    = scored("k-NN", func(s *runs.Scores) float64 { return last(s).KNN })
-	linear = scored("linear", func(s *runs.Scores) float64 { return last(s).Linear })
+	knn    = scored("k-NN", func(s *runs.Scores) float64 { return s.Last().KNN })
+	linear = scored("linear", func(s *runs.Scores) float64 { return s.Last().Linear })
 )
 
 // few is the linear probe with n labels of each class, n of fewEach.
@@ -146,11 +151,5 @@ func few(n int) Figure {
 }
 
 func geometry(name string, figure func(*Geometry) float64) Figure {
-	return Figure{Name: name, Scale: 1, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
-		g, err := OnSphere(ctx, s, c)
-		if err != nil {
-			return 0, err
-		}
-		return figure(g), nil
-	}}
+	return figureOf(name, 1, OnSphere, figure)
 }

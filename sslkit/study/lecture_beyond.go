@@ -43,13 +43,9 @@ func orderClaim() (Claim, error) {
 
 // labelled is the linear probe for one of several kinds of labels.
 func labelled(kind string) Figure {
-	return Figure{Name: linear.Name + ", " + kind, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
+	return figureOf(linear.Name+", "+kind, 100, func(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Scores, error) {
 		o := measured()
 		o.Label = kind
-		scores, err := s.Evaluate(ctx, c, o)
-		if err != nil {
-			return 0, err
-		}
-		return last(scores).Linear, nil
-	}}
+		return s.Evaluate(ctx, c, o)
+	}, func(s *runs.Scores) float64 { return s.Last().Linear })
 }

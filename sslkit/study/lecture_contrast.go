@@ -161,23 +161,13 @@ func imageTextClaim() (Claim, error) {
 
 // frozen is a figure of dense tasks on frozen encoders.
 func frozen(name string, figure func(*eval.DenseFit) float64) Figure {
-	return Figure{Name: name, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
+	return figureOf(name, 100, func(ctx context.Context, s *runs.Store, c sslkit.Config) (*eval.DenseScores, error) {
 		o := eval.DenseDefaults()
 		o.Seed = c.Seed
-		scores, err := DenseScores(ctx, s, c, o)
-		if err != nil {
-			return 0, err
-		}
-		return figure(&scores.Frozen), nil
-	}}
+		return DenseScores(ctx, s, c, o)
+	}, func(scores *eval.DenseScores) float64 { return figure(&scores.Frozen) })
 }
 
 func retrieved(name string, figure func(*Retrieval) float64) Figure {
-	return Figure{Name: name, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
-		r, err := ImageText(ctx, s, c)
-		if err != nil {
-			return 0, err
-		}
-		return figure(r), nil
-	}}
+	return figureOf(name, 100, ImageText, figure)
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/recipe"
-	"github.com/sslkit/lab/sslkit/runs"
 )
 
 // threeSeeds are of experiments whose arms take minutes, or differ by far more than seeds do.
@@ -82,7 +81,7 @@ func pixelsClaim() (Claim, error) {
 	return c, err
 }
 
-// wide is a method's recipe on scenes with the network that most methods have there.
+// wide is a method's recipe on scenes with the network, and for as many epochs, that most methods have there.
 func wide(method string) (sslkit.Config, error) {
 	config, err := recipe.Preset(context.Background(), method, sslkit.Class, onScenes)
 	if err != nil {
@@ -93,21 +92,9 @@ func wide(method string) (sslkit.Config, error) {
 }
 
 func colors(name string, figure func(*Colors) float64) Figure {
-	return Figure{Name: name, Scale: 1, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
-		p, err := PaintColors(ctx, s, c)
-		if err != nil {
-			return 0, err
-		}
-		return figure(p), nil
-	}}
+	return figureOf(name, 1, PaintColors, figure)
 }
 
 func holes(name string, figure func(*Holes) float64) Figure {
-	return Figure{Name: name, Scale: 1, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
-		p, err := PaintHoles(ctx, s, c)
-		if err != nil {
-			return 0, err
-		}
-		return figure(p), nil
-	}}
+	return figureOf(name, 1, PaintHoles, figure)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/sslkit/lab/sslkit"
-	"github.com/sslkit/lab/sslkit/nn"
 	"github.com/sslkit/lab/sslkit/recipe"
 	"github.com/sslkit/lab/sslkit/runs"
 )
@@ -15,14 +14,10 @@ func puzzlesClaim() (Claim, error) {
 		Says: "Predicting a transformation teaches features: context prediction, jigsaw puzzles and rotation each beat the untrained network.",
 	}
 	for _, name := range []string{"context", "jigsaw", "rotation"} {
-		config, err := recipe.Preset(context.Background(), name, sslkit.Class, onScenes)
-		if err == nil {
-			config, err = config.With("backbone", nn.ResNet(8, 16))
-		}
+		config, err := wide(name)
 		if err != nil {
 			return c, err
 		}
-		config.Epochs = 24 // of rotation, too
 		c.Arms = append(c.Arms, Variant{name, config})
 		c.Expects = append(c.Expects, above(knn.Name, name, untrained)...)
 	}
@@ -54,7 +49,7 @@ func taskGapClaim() (Claim, error) {
 				if err != nil {
 					return 0, err
 				}
-				accuracy[turn] = last(scores).Linear
+				accuracy[turn] = scores.Last().Linear
 			}
 			return accuracy[1] - accuracy[0], nil
 		}}

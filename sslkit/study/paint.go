@@ -7,7 +7,6 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
 	"github.com/sslkit/lab/sslkit/runs"
@@ -16,7 +15,7 @@ import (
 // painted is of how many test images pictures are judged.
 const painted = 400
 
-// Colors is how a colorization paints the first 400 test images, as means over them; see [eval.Painted].
+// Colors is how a colorization paints 400 test images, equally of each class, as means over them; see [eval.Painted].
 type Colors struct {
 	PSNR   float64 `json:"psnr"`   // dB
 	Error  float64 `json:"error"`  // distance from the true colours
@@ -43,7 +42,7 @@ func PaintColors(ctx context.Context, s *runs.Store, c sslkit.Config) (*Colors, 
 	})
 }
 
-// Holes is how a context encoder paints the holes of the first 400 test images, as means over them.
+// Holes is how a context encoder paints the holes of 400 test images, equally of each class, as means over them.
 type Holes struct {
 	Error  float64 `json:"error"`  // mean squared, of pixels in [0, 1]
 	Detail float64 `json:"detail"` // see [eval.Detail]
@@ -60,9 +59,7 @@ func PaintHoles(ctx context.Context, s *runs.Store, c sslkit.Config) (*Holes, er
 		means, err := judged(ctx, j, func(scope *model.Scope, x *Node) []*Node {
 			hidden := m.Hide(scope, x)
 			_, completed := m.Inpaint(scope, x, hidden)
-			wrong := ReduceSum(Square(Sub(completed, x)), 1, 2, 3)
-			wrong = DivScalar(Div(wrong, ReduceSum(hidden, 1, 2, 3)), float64(x.Shape().Dim(3)))
-			return []*Node{wrong, eval.Detail(completed, hidden), eval.Detail(x, hidden)}
+			return []*Node{eval.HoleError(x, completed, hidden), eval.Detail(completed, hidden), eval.Detail(x, hidden)}
 		})
 		if err != nil {
 			return nil, err
@@ -83,7 +80,7 @@ func (r reader) Encode(scope *model.Scope, x *Node) []*Node { return r.of(scope,
 
 // judged are the means over test images of what of says of each, [N].
 func judged(ctx context.Context, j *runs.Job, of func(scope *model.Scope, x *Node) []*Node) ([]float64, error) {
-	some, err := data.Subset(j.Test, min(painted, j.Test.Len()), 0)
+	some, err := runs.Part(j.Test, min(painted, j.Test.Len()))
 	if err != nil {
 		return nil, err
 	}
@@ -91,17 +88,12 @@ func judged(ctx context.Context, j *runs.Job, of func(scope *model.Scope, x *Nod
 	if err != nil {
 		return nil, err
 	}
-	e, err := sslkit.NewEncoder(j.Backend, j.Store, reader{j.Method, of}, func(said []*Node) []*Node {
+	rows, err := sslkit.Features(ctx, j.Backend, j.Store, reader{j.Method, of}, in.Loader, func(said []*Node) []*Node {
 		for i, x := range said {
 			said[i] = InsertAxes(x, -1)
 		}
 		return said
 	})
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	rows, err := e.Features(ctx, in.Loader)
 	if err != nil {
 		return nil, err
 	}

@@ -31,10 +31,7 @@ type comparison struct {
 
 // String is "8 rotations (+1.2, p = 0.03)".
 func (c comparison) String() string {
-	p := fmt.Sprintf(", p = %.2g", c.p)
-	if c.p < 0.001 {
-		p = ", p < 0.001"
-	}
+	p := ", " + pText(c.p)
 	if math.IsNaN(c.p) {
 		p = ""
 	}

@@ -66,7 +66,7 @@ func (all *Results) add(ctx context.Context, s *runs.Store, arm Variant, seeds [
 		row.Name += ", " + arm.Name
 	}
 	var knn, linear, ten []float64
-	origins := make(Origins)
+	origins, usual := make(Origins), sslkit.Hash(measured())
 	for _, seed := range seeds {
 		arm.Config.Seed = seed
 		r, err := s.Find(ctx, arm.Config)
@@ -80,12 +80,11 @@ func (all *Results) add(ctx context.Context, s *runs.Store, arm Variant, seeds [
 		if err != nil {
 			return err
 		}
-		usual := sslkit.Hash(measured())
 		i := slices.IndexFunc(scores, func(s *runs.Scores) bool { return sslkit.Hash(s.Options) == usual })
 		if i < 0 {
 			return nil
 		}
-		knn, linear = append(knn, last(scores[i]).KNN), append(linear, last(scores[i]).Linear)
+		knn, linear = append(knn, scores[i].Last().KNN), append(linear, scores[i].Last().Linear)
 		ten = append(ten, scores[i].Few[slices.Index(fewEach, 10)].Test.Mean)
 		origins.add(r)
 	}

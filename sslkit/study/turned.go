@@ -72,14 +72,14 @@ func (p Paired) String() string {
 }
 
 // pText is "p = 0.02", or that there is none.
-func (p Paired) pText() string {
+func pText(p float64) string {
 	switch {
-	case math.IsNaN(p.P):
+	case math.IsNaN(p):
 		return "one seed"
-	case p.P < 0.001:
+	case p < 0.001:
 		return "p < 0.001"
 	}
-	return fmt.Sprintf("p = %.2g", p.P)
+	return fmt.Sprintf("p = %.2g", p)
 }
 
 // paired compares a with b, which were measured with the same seeds.

@@ -96,7 +96,7 @@ func convolve(t testing.TB, backend compute.Backend, all []shape, rewrite func(s
 	for _, s := range all {
 		in = append(in, s.image(), s.weights())
 	}
-	exec := MustNewExec(backend, func(in []*Node) (out []*Node) {
+	out, calls := calculate(t, backend, in, rewrite, func(in []*Node) (out []*Node) {
 		for i, s := range all {
 			x, w := in[2*i], in[2*i+1]
 			y := s.convolve(x, w)
@@ -104,6 +104,17 @@ func convolve(t testing.TB, backend compute.Backend, all []shape, rewrite func(s
 		}
 		return out
 	})
+	results = make([]result, len(all))
+	for i, values := range out {
+		results[i/3][i%3] = values
+	}
+	return results, calls
+}
+
+// calculate returns what a program gives, which is rewritten by rewrite.
+func calculate(t testing.TB, backend compute.Backend, in []any, rewrite func(string) (string, int), build func(in []*Node) []*Node) (results [][]float32, calls int) {
+	t.Helper()
+	exec := MustNewExec(backend, build)
 	defer exec.Finalize()
 	var out []*tensors.Tensor
 	var err error
@@ -111,9 +122,8 @@ func convolve(t testing.TB, backend compute.Backend, all []shape, rewrite func(s
 	if err != nil {
 		t.Fatal(err)
 	}
-	results = make([]result, len(all))
-	for i, values := range out {
-		results[i/3][i%3] = tensors.MustCopyFlatData[float32](values)
+	for _, values := range out {
+		results = append(results, tensors.MustCopyFlatData[float32](values))
 	}
 	return results, calls
 }

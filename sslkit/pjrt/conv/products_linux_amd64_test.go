@@ -74,23 +74,12 @@ func (s batched) product(a, b []float32) (c []float32) {
 // products computes all in one program, of arguments a and b of each.
 func products(t testing.TB, backend compute.Backend, all []batched, in []any, rewrite func(string) (string, int)) (results [][]float32, calls int) {
 	t.Helper()
-	exec := MustNewExec(backend, func(in []*Node) (out []*Node) {
+	return calculate(t, backend, in, rewrite, func(in []*Node) (out []*Node) {
 		for i, s := range all {
 			out = append(out, s.multiply(in[2*i], in[2*i+1]))
 		}
 		return out
 	})
-	defer exec.Finalize()
-	var out []*tensors.Tensor
-	var err error
-	calls = compileWith(rewrite, func() { out, err = exec.Call(in...) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, values := range out {
-		results = append(results, tensors.MustCopyFlatData[float32](values))
-	}
-	return results, calls
 }
 
 func TestProducts(t *testing.T) {
@@ -155,21 +144,10 @@ func TestAttention(t *testing.T) {
 	backend := open(t)
 	in := []any{random(1, 5, 2, 24, 16), random(2, 5, 2, 24, 16), random(3, 5, 2, 24, 16)}
 	attend := func(rewrite func(string) (string, int)) (results [][]float32, calls int) {
-		exec := MustNewExec(backend, func(in []*Node) []*Node {
+		return calculate(t, backend, in, rewrite, func(in []*Node) []*Node {
 			y := Einsum("bhqk,bhkd->bhqd", Softmax(MulScalar(Einsum("bhqd,bhkd->bhqk", in[0], in[1]), 0.25)), in[2])
 			return append(Gradient(weighted(y), in...), y)
 		})
-		defer exec.Finalize()
-		var out []*tensors.Tensor
-		var err error
-		calls = compileWith(rewrite, func() { out, err = exec.Call(in...) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, values := range out {
-			results = append(results, tensors.MustCopyFlatData[float32](values))
-		}
-		return results, calls
 	}
 	want, _ := attend(xlas)
 	got, calls := attend(conv.Rewrite)
