@@ -24,7 +24,7 @@ func Lecture() ([]Claim, error) {
 	for _, make := range []func() (Claim, error){
 		fewLabelsClaim,
 		colorClaim, inpaintingClaim, pixelsClaim,
-		puzzlesClaim, taskGapClaim,
+		puzzlesClaim, rotationsClaim, taskGapClaim,
 		temperatureClaim, headClaim, viewsClaim, mocoClaim, v2Claim, denseClaim, imageTextClaim,
 		deepClusterClaim, swavClaim,
 		maskClaim, maskTokensClaim,
@@ -80,8 +80,11 @@ func above(figure, arm string, others ...string) (all []Expect) {
 	return all
 }
 
+// freshSeeds are of claims whose rule was chosen after a look at [ClaimSeeds].
+var freshSeeds = []int64{9, 10, 11, 12, 13}
+
 func fewLabelsClaim() (Claim, error) {
-	c := Claim{Name: "few-labels", Item: "0", Seeds: []int64{9, 10, 11, 12, 13},
+	c := Claim{Name: "few-labels", Item: "0", Seeds: freshSeeds,
 		Says: "What it is all for: with few labels, a network that learnt without labels beats the same network trained from scratch on these.",
 		Note: "Both are trained on the same labels for as many steps, and differ in where they begin. With the seeds 4 to 8 the mean of five draws of a linear probe " +
 			"was held against one draw from scratch, which decided nothing: +8.8 ± 2.3 points with 1 label each, +6.2 ± 3.8 with 5, +3.0 ± 2.4 with 10.",

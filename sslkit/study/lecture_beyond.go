@@ -29,13 +29,15 @@ func beyond(name, says, method, dataset string) (Claim, error) {
 }
 
 func orderClaim() (Claim, error) {
-	c := Claim{Name: "order", Item: "6", Seeds: threeSeeds,
-		Says:    "Telling whether frames come in order teaches what moves and how, without a label for either.",
+	c := Claim{Name: "order", Item: "6", Seeds: freshSeeds,
+		Says: "Telling whether frames come in order teaches how things move, without a label for it.",
+		Note: "What it is that moves was asked too of the seeds 4 to 6, and is not learnt (+0.8 ± 0.6); of these, direction and speed gained " +
+			"+13.3 ± 2.7 and +10.2 ± 1.4, which three seeds did not decide.",
 		Figures: []Figure{labelled("direction"), labelled("speed"), labelled("what")},
 	}
 	config, err := recipe.Order(sslkit.Class, "moving-fashion")
 	c.Arms = []Variant{{"order", config}, {untrained, recipe.RandomInit(config)}}
-	for _, f := range c.Figures {
+	for _, f := range c.Figures[:2] {
 		c.Expects = append(c.Expects, above(f.Name, "order", untrained)...)
 	}
 	return c, err

@@ -26,6 +26,20 @@ func puzzlesClaim() (Claim, error) {
 	return c, nil
 }
 
+func rotationsClaim() (Claim, error) {
+	c := Claim{Name: "rotations", Item: "2.3", Seeds: freshSeeds,
+		Says:    "Which angles are told apart matters: four rotations are better than only {0, 180}, or only {90, 270}.",
+		Note:    "The rule was chosen after a look at the seeds 4 to 8, see task-gap.",
+		Figures: []Figure{linear, knn},
+	}
+	config, err := recipe.Rotation(sslkit.Class, onFashion)
+	if err == nil {
+		c.Arms, err = angleSets(config)
+	}
+	c.Expects = above(linear.Name, AngleSets[0].Name, AngleSets[2].Name, AngleSets[3].Name)
+	return c, err
+}
+
 func taskGapClaim() (Claim, error) {
 	c := Claim{Name: "task-gap", Item: "2.3.1",
 		Says: "The exercise must look like the exam: a network that tells {90, 270} apart never saw an upright image, and is the poorer on upright ones for it; judged on turned images it is not.",
