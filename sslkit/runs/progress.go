@@ -32,6 +32,10 @@ type Several struct {
 	Run, Runs int           // the run under way, from 1, of how many; 0 of a single one
 	Variant   string        // what it is called in the study
 	Left      time.Duration // of all, estimated; 0 while unknown
+
+	began   time.Time     // the run under way
+	trained int           // runs that took time
+	took    time.Duration // these
 }
 
 // Title is what is being done, for people: "run 3 of 8, temperature 0.1: simclr, fashion-mnist-10k, seed 1".
@@ -60,16 +64,20 @@ func (p Progress) Time() string {
 
 // Several says that what follows is work on so many runs, until over is called. Next is to be called before each.
 func (s *Store) Several(runs int) (over func()) {
-	s.of, s.began = Several{Runs: runs}, time.Now()
+	s.of = Several{Runs: runs}
 	return func() { s.of = Several{} }
 }
 
 // Next says that the next of several runs is under way, and what it is called. News then tell.
 func (s *Store) Next(variant string) {
-	if done := s.of.Run; done > 0 && done < s.of.Runs {
-		s.of.Left = time.Since(s.began) / time.Duration(done) * time.Duration(s.of.Runs-done)
+	// A run that is remembered is there at once, and says nothing of how long others take.
+	if took := time.Since(s.of.began); s.of.Run > 0 && took > time.Second {
+		s.of.trained, s.of.took = s.of.trained+1, s.of.took+took
 	}
-	s.of.Run, s.of.Variant = s.of.Run+1, variant
+	if s.of.trained > 0 {
+		s.of.Left = s.of.took / time.Duration(s.of.trained) * time.Duration(max(0, s.of.Runs-s.of.Run))
+	}
+	s.of.Run, s.of.Variant, s.of.began = s.of.Run+1, variant, time.Now()
 }
 
 // Printer shows progress on w: a bar with the time left on a terminal, elsewhere a line now and then.

@@ -67,15 +67,16 @@ func TestSeveral(t *testing.T) {
 	s := &Store{Report: func(p Progress) { got = append(got, p) }}
 	step := sslkit.Progress{Step: 1, Steps: 4, Left: 3 * time.Second}
 	s.Tell(Progress{Name: "alone", Step: step})
-	over := s.Several(3)
+	over := s.Several(4)
+	s.Next("remembered")
 	s.Next("first")
 	s.Tell(Progress{Name: "a run", Step: step})
-	s.began = s.began.Add(-10 * time.Minute) // which it took
+	s.of.began = s.of.began.Add(-10 * time.Minute) // which it took
 	s.Next("second")
 	s.Tell(Progress{Name: "a run", Step: step})
 	over()
 	s.Tell(Progress{Name: "alone", Step: step})
-	for i, want := range []string{"alone, 3s left", "run 1 of 3, first: a run, 3s left", "run 2 of 3, second: a run, 3s left, 20m0s of all", "alone, 3s left"} {
+	for i, want := range []string{"alone, 3s left", "run 2 of 4, first: a run, 3s left", "run 3 of 4, second: a run, 3s left, 20m0s of all", "alone, 3s left"} {
 		if text := got[i].Title() + ", " + got[i].Time(); text != want {
 			t.Errorf("%d: %q, want %q", i, text, want)
 		}

@@ -42,8 +42,7 @@ type Store struct {
 	index   sync.Once
 	byRun   map[string]string // keys of shipped runs, see shippedKey
 
-	of    Several // what news are about
-	began time.Time
+	of Several // what news are about
 }
 
 // Record is what is kept of a run, beside its checkpoints.
