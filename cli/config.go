@@ -49,7 +49,7 @@ type configFlags struct {
 func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.SortFlags = false
-	s.StringVar(&f.preset, "preset", sslkit.PresetOr(sslkit.Smoke), "smoke (two minutes of CPU), class (ten), or paper (a GPU)")
+	s.StringVar(&f.preset, "preset", sslkit.PresetOr(sslkit.Smoke), "smoke (two minutes of CPU), class (ten), night (an hour or two), or paper (a GPU)")
 	s.StringVar(&f.file, "config", "", "configuration as a JSON `FILE`, in place of a preset")
 	s.StringVar(&f.data, "data", "", "dataset `NAME`, see 'sslkit data' (default an embedded one that suits the method)")
 	s.IntVar(&f.train, "train", 0, "train on so many examples; 0: on all (default the preset's)")

@@ -99,7 +99,7 @@ func (c *cli) root() *cobra.Command {
 What was run once is returned at once, from here and from a notebook alike, and what was
 stopped goes on. Environment:
 
-  SSLKIT_PRESET    preset where --preset is not given: smoke, class or paper
+  SSLKIT_PRESET    preset where --preset is not given: smoke, class, night or paper
   SSLKIT_HOME      folder of runs, data and plugins, in place of the user's cache folder
   SSLKIT_RUNS      folder of runs, as --runs
   GOMLX_BACKEND    backend to compute on, in place of the best one, see 'sslkit backend'

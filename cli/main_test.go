@@ -117,7 +117,7 @@ func TestMistakes(t *testing.T) {
 		{"pretrain --epochs 0", 2, "0 epochs: choose at least 1"},
 		{"pretrain --epochs 0 --batch 0", 2, "batch of 0: choose at least 1 (--batch); 0 epochs: choose at least 1 (--epochs)"},
 		{"pretrain --rate -1", 2, "learning rate -1: it must be"},
-		{"pretrain --preset fast", 2, `no preset is called "fast": choose smoke, class or paper`},
+		{"pretrain --preset fast", 2, `no preset is called "fast": choose smoke, class, night or paper`},
 		{"pretrain --method magic", 2, `no method is called "magic"; known: colorization`},
 		{"pretrain --set rate", 2, "write FIELD=VALUE"},
 		{"pretrain --set rats=1", 2, `did you mean "optimizer.rate"`},

@@ -78,7 +78,7 @@ func completeMethod(_ *cobra.Command, _ []string, typed string) ([]cobra.Complet
 
 // completePreset completes those of the method that was named before.
 func (f *configFlags) completePreset(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	presets := []cobra.Completion{sslkit.Smoke, sslkit.Class, sslkit.Paper}
+	presets := []cobra.Completion{sslkit.Smoke, sslkit.Class, sslkit.Night, sslkit.Paper}
 	if r, err := sslkit.Lookup(f.method); err == nil {
 		presets = r.Presets()
 	}

@@ -125,7 +125,7 @@ func TestCompletion(t *testing.T) {
 	if got := words("compare", "--methods", "simclr,mo"); !slices.Equal(got, []string{"simclr,moco", "simclr,mocov3"}) {
 		t.Errorf("--methods simclr,mo: %q", got)
 	}
-	for method, want := range map[string][]string{"mean": {"smoke", "class"}, "simclr": {"smoke", "class", "paper"}} {
+	for method, want := range map[string][]string{"mean": {"smoke", "class", "night"}, "simclr": {"smoke", "class", "night", "paper"}} {
 		if got := words("ablate", "--method", method, "--preset", ""); !slices.Equal(got, want) {
 			t.Errorf("--preset of %s: %q, want %q", method, got, want)
 		}

@@ -10,6 +10,7 @@ import (
 const (
 	Smoke = "smoke" // under two minutes of CPU
 	Class = "class" // ten minutes for a whole experiment on two cores
+	Night = "night" // as class, for longer and with more examples: an hour or two for what takes ten minutes there
 	Paper = "paper" // the recipe of the paper or of its authors' code, of the methods that have it: see Registration.NoPaper
 )
 
@@ -29,8 +30,11 @@ func Seeds(preset string) []int64 {
 	return []int64{1, 2, 3}
 }
 
-// Usual is what most methods start from: the configuration of m on a dataset with the preset [Smoke] or [Class]. There is no
-// usual [Paper].
+// NightEpochs is how many times the epochs of [Class] the preset [Night] has.
+const NightEpochs = 5
+
+// Usual is what most methods start from: the configuration of m on a dataset with the preset [Smoke], [Class] or [Night]. There is
+// no usual [Paper].
 func Usual(preset, dataset string, m Method) (Config, error) {
 	c := Config{
 		Method:    m,
@@ -51,7 +55,7 @@ func Usual(preset, dataset string, m Method) (Config, error) {
 		default:
 			c.Data.Train, c.Data.Test = 2000, 1000
 		}
-	case Class:
+	case Class, Night:
 		c.Epochs = 10
 		switch {
 		case strings.HasPrefix(dataset, "fashion-mnist"), dataset == "mnist":
@@ -62,11 +66,17 @@ func Usual(preset, dataset string, m Method) (Config, error) {
 			c.Data.Train, c.Data.Test = 2000, 1000
 			c.Epochs = 24 // so few examples have to be seen often
 		}
+		if preset == Night {
+			c.Epochs *= NightEpochs
+			if dataset != "scenes" { // of which there is no end
+				c.Data.Train, c.Data.Test = 0, 0
+			}
+		}
 	case Paper:
 		r, _ := RegistrationOf(m)
 		return c, r.noPaper()
 	default:
-		return c, fmt.Errorf("sslkit: no preset is called %q: choose %s, %s or %s", preset, Smoke, Class, Paper)
+		return c, fmt.Errorf("sslkit: no preset is called %q: choose %s, %s, %s or %s", preset, Smoke, Class, Night, Paper)
 	}
 	return c, nil
 }

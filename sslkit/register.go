@@ -168,9 +168,9 @@ var yearPattern = regexp.MustCompile(`\d{4}`)
 // Presets are those that a method has.
 func (r Registration) Presets() []string {
 	if r.NoPaper != "" {
-		return []string{Smoke, Class}
+		return []string{Smoke, Class, Night}
 	}
-	return []string{Smoke, Class, Paper}
+	return []string{Smoke, Class, Night, Paper}
 }
 
 func (r Registration) year() string { return yearPattern.FindString(r.Paper) }

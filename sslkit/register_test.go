@@ -189,7 +189,7 @@ func TestRegisteredMethod(t *testing.T) {
 	_, err = recipe.Preset(t.Context(), "stranger", sslkit.Paper, "")
 	labtest.WantError(t, "paper", err, "stranger has no preset paper: it was given none; choose smoke or class", "that have it: rotation, ")
 	_, err = recipe.Preset(t.Context(), "stranger", "quick", "")
-	labtest.WantError(t, "a preset of nobody's", err, `no preset is called "quick": choose smoke, class or paper`)
+	labtest.WantError(t, "a preset of nobody's", err, `no preset is called "quick": choose smoke, class, night or paper`)
 	for _, base := range []sslkit.Config{recipe.Supervised(c), recipe.RandomInit(c)} {
 		if err := base.Validate(); err != nil || *sslkit.Backbone(base.Method) != nn.ResNet(8, 4) {
 			t.Errorf("%s: %+v, %v", sslkit.NameOf(base.Method), base, err)

@@ -25,9 +25,6 @@ func init() {
 func CLIP(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, sslkit.SmallCLIP(nn.ResNet(8, 16)))
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, WeightDecay: 0.1, Warmup: 1}
-	c.Epochs = 4
-	if preset == sslkit.Class {
-		c.Epochs = 20
-	}
+	c.Epochs = epochs(preset, 4, 20)
 	return c, err
 }

@@ -31,7 +31,7 @@ func colorful() *sslkit.Colorization {
 func Colorization(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, colorful())
 	if c.Batch = 32; dataset != "scenes" || preset == sslkit.Smoke {
-		c.Epochs = 6
+		c.Epochs = epochs(preset, 6, 6)
 	}
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 3e-3, Beta2: 0.99, WeightDecay: 1e-3, Warmup: 0.5}
 	return c, err

@@ -39,13 +39,8 @@ func CPC(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, m)
 	c.Batch = 64
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, Warmup: 0.5}
-	switch {
-	case preset == sslkit.Class && sound:
-		c.Epochs = 30
-	case preset == sslkit.Class:
-		c.Epochs = 6
-	case sound:
-		c.Epochs = 8
+	if c.Epochs = epochs(preset, 3, 6); sound {
+		c.Epochs = epochs(preset, 8, 30)
 	}
 	return short(preset, c), err
 }

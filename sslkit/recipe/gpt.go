@@ -32,8 +32,6 @@ func gpt() *sslkit.GPT {
 func GPT(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, gpt())
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}
-	if preset == sslkit.Class {
-		c.Epochs = 4 // each word of a text is guessed, where bert guesses one in seven
-	}
+	c.Epochs = epochs(preset, 3, 4) // each word of a text is guessed, where bert guesses one in seven
 	return c, err
 }

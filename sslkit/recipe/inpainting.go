@@ -40,9 +40,7 @@ func inpainting(preset, dataset string, m *sslkit.ContextEncoder) (sslkit.Config
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, Beta1: 0.5}
 	if dataset == "photos" { // what is painted needs many steps more than images
 		c.Data.PerPhoto = 64
-		if preset == sslkit.Class {
-			c.Epochs = 3
-		}
+		c.Epochs = epochs(preset, 3, 3)
 	}
 	if preset == sslkit.Smoke {
 		c.Epochs = 4

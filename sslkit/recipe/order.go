@@ -32,8 +32,6 @@ func Order(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, order())
 	c.Batch = 64
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 1e-3, Warmup: 0.5}
-	if preset == sslkit.Class {
-		c.Epochs = 6
-	}
+	c.Epochs = epochs(preset, 3, 6)
 	return short(preset, c), err
 }

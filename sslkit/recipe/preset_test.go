@@ -34,11 +34,30 @@ func methods() (names []string) {
 	return names
 }
 
+// Night is class for longer, and with no fewer examples, of every method on every dataset.
+func TestNight(t *testing.T) {
+	for _, info := range data.Names() {
+		for _, method := range methods() {
+			class, err := recipe.Preset(t.Context(), method, sslkit.Class, info.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			night, err := recipe.Preset(t.Context(), method, sslkit.Night, info.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if night.Epochs != sslkit.NightEpochs*class.Epochs || night.Data.Train != 0 && night.Data.Train < class.Data.Train {
+				t.Errorf("%s on %s: %d epochs of %d examples, in class %d of %d", method, info.Name, night.Epochs, night.Data.Train, class.Epochs, class.Data.Train)
+			}
+		}
+	}
+}
+
 func TestPresets(t *testing.T) {
 	infos := append(data.Names(), data.Info{Name: labtest.Folder(t, true)})
 	for _, info := range infos {
-		for i, preset := range slices.Repeat([]string{sslkit.Smoke, sslkit.Class, sslkit.Paper}, len(methods())) {
-			method := methods()[i/3]
+		for i, preset := range slices.Repeat([]string{sslkit.Smoke, sslkit.Class, sslkit.Night, sslkit.Paper}, len(methods())) {
+			method := methods()[i/4]
 			c, err := recipe.Preset(t.Context(), method, preset, info.Name)
 			if preset == sslkit.Paper && !hasPaper(method, info.Name) {
 				if err == nil {

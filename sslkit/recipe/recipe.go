@@ -50,6 +50,17 @@ func Preset(ctx context.Context, method, preset, dataset string) (sslkit.Config,
 	return c, nil
 }
 
+// epochs is how many a preset has of a method for which the usual are too many or too few.
+func epochs(preset string, smoke, class int) int {
+	switch preset {
+	case sslkit.Smoke:
+		return smoke
+	case sslkit.Night:
+		return class * sslkit.NightEpochs
+	}
+	return class
+}
+
 // whole is what the presets Paper have in common: all of a dataset.
 func whole(dataset string, m sslkit.Method) sslkit.Config {
 	return sslkit.Config{Method: m, Data: sslkit.Data{Name: dataset}, Seed: 1}

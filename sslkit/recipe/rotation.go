@@ -36,7 +36,7 @@ func Rotation(preset, dataset string) (sslkit.Config, error) {
 		return c, nil
 	}
 	c, err := sslkit.Usual(preset, dataset, m)
-	c.Epochs, c.Batch = 3, 64
+	c.Epochs, c.Batch = epochs(preset, 3, 3), 64
 	c.Optimizer = sslkit.Optimizer{Kind: "sgd", Rate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4, Warmup: 0.25}
 	return c, err
 }

@@ -32,9 +32,9 @@ func Tracking(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, tracker())
 	c.Data.Size, c.Batch = 64, 8 // maps of 16x16; 40 targets a step
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 1e-4, Warmup: 0.25}
-	c.Epochs, c.Data.Train, c.Data.Test = 2, 320, 64
-	if preset == sslkit.Class {
-		c.Epochs, c.Data.Train, c.Data.Test = 3, 800, 200
+	c.Epochs, c.Data.Train, c.Data.Test = epochs(preset, 2, 3), 800, 200
+	if preset == sslkit.Smoke {
+		c.Data.Train, c.Data.Test = 320, 64
 	}
 	if strings.HasPrefix(dataset, "video:") {
 		c.Data.Train, c.Data.Test = 0, 0 // as many as there are

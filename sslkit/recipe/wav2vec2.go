@@ -30,10 +30,7 @@ func Wav2Vec2(preset, dataset string) (sslkit.Config, error) {
 	c.Batch = 64
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}
 	if dataset == "spoken-digits" {
-		c.Epochs = 8
-		if preset == sslkit.Class {
-			c.Epochs = 30
-		}
+		c.Epochs = epochs(preset, 8, 30)
 	}
 	return short(preset, c), err
 }
