@@ -62,6 +62,9 @@ func (m *DenseCL) Reports() []string { return []string{"accuracy", "dense_accura
 // MinBatch is as MoCo's.
 func (m *DenseCL) MinBatch() int { return max(2, m.Split) }
 
+// Scaffold is the slow encoder and what it made.
+func (m *DenseCL) Scaffold() []string { return []string{"/key", "/queue", "/dense_queue"} }
+
 // Loss builds both searches, for the image's key and for each place's.
 func (m *DenseCL) Loss(scope *model.Scope, b Batch) *Node {
 	enough("densecl", m, b)

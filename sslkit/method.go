@@ -58,6 +58,10 @@ type Colored interface{ NeedsColor() bool }
 // Reporter names the scalars that Loss hands to [Report]; the run keeps their mean of each epoch.
 type Reporter interface{ Reports() []string }
 
+// Scaffolded is a method with variables that only Loss reads: Scaffold names them, or the scopes that hold them, from the root.
+// Records that come with a checkout are without them.
+type Scaffolded interface{ Scaffold() []string }
+
 // Report records a scalar beside the loss, such as the accuracy on the pretext task.
 // Call it within Loss with a name that Reports lists.
 func Report(name string, value *Node) {

@@ -71,6 +71,9 @@ func (m *MoCo) Reports() []string { return []string{"accuracy", "projection_std"
 // MinBatch is 2, or the number of groups: of a single image, the norms of its network know too much.
 func (m *MoCo) MinBatch() int { return max(2, m.Split) }
 
+// Scaffold is the slow encoder and what it made.
+func (m *MoCo) Scaffold() []string { return []string{"/key", "/queue"} }
+
 // Loss builds the search of N queries for their keys, each among K+1.
 func (m *MoCo) Loss(scope *model.Scope, b Batch) *Node {
 	enough("moco", m, b)

@@ -51,9 +51,14 @@ const (
 	maxParameters = 16 << 20 // bytes of a header; a ResNet-50's has 30,000
 )
 
-// WriteParameters writes the variables of store to a new file, but for the optimizer's, and returns its SHA-256.
-func WriteParameters(path string, store *model.Store) (digest string, err error) {
-	digest, err = writeParameters(path, store, append(optim.Scopes(), "/"+optimizer.Scope))
+// WriteParameters writes the variables of store, after training by m, to a new file, but for the optimizer's and those that m
+// says it no longer needs, see [Scaffolded], and returns its SHA-256.
+func WriteParameters(path string, store *model.Store, m Method) (digest string, err error) {
+	without := append(optim.Scopes(), "/"+optimizer.Scope)
+	if s, ok := m.(Scaffolded); ok {
+		without = append(without, s.Scaffold()...)
+	}
+	digest, err = writeParameters(path, store, without)
 	if err != nil {
 		return "", fmt.Errorf("sslkit: writing %s: %w", path, err)
 	}
@@ -77,7 +82,7 @@ func writeParameters(path string, store *model.Store, without []string) (digest 
 	var frozen []string
 	without = append(without, "/"+metric.Scope)
 	for v := range store.IterVariables() {
-		if !slices.ContainsFunc(without, func(scope string) bool { return strings.HasPrefix(v.Path(), scope+"/") }) {
+		if !slices.ContainsFunc(without, func(scope string) bool { return v.Path() == scope || strings.HasPrefix(v.Path(), scope+"/") }) {
 			variables = append(variables, v)
 		}
 	}

@@ -59,6 +59,9 @@ func (m *Word2Vec) Reports() []string { return []string{"pairs"} }
 // GuessLoss is that of vectors that tell nothing apart.
 func (m *Word2Vec) GuessLoss(int) float64 { return float64(1+m.Negatives) * math.Ln2 }
 
+// Scaffold is the vectors of words as neighbours, and how often words are drawn.
+func (m *Word2Vec) Scaffold() []string { return []string{"/context", "/corpus"} }
+
 // Loss builds Eq. 4 over the pairs of the texts.
 func (m *Word2Vec) Loss(scope *model.Scope, b Batch) *Node {
 	if b.Text == nil {

@@ -24,7 +24,7 @@ import (
 // has, verified as records of the store are, and never written; what is measured of it here is kept in the store.
 type Shipment struct {
 	Machine    string `json:"machine"`    // that trained it
-	Parameters string `json:"parameters"` // SHA-256 of its file of parameters, without the optimizer's
+	Parameters string `json:"parameters"` // SHA-256 of its file of parameters, see [sslkit.WriteParameters]
 }
 
 const (
@@ -40,8 +40,8 @@ func (r *Record) Origin() string {
 	return fmt.Sprintf("computed on %s, %s, code %s, %d epochs", r.Shipped.Machine, r.Finished.Format(time.DateOnly), r.Version, r.Config.Epochs)
 }
 
-// Ship copies finished runs, by their keys' beginnings, into dir: record, measurements, and the parameters without the
-// optimizer's. It is for the machine that trained them.
+// Ship copies finished runs, by their keys' beginnings, into dir: record, measurements, and the parameters without what only
+// training needs. It is for the machine that trained them.
 func (s *Store) Ship(ctx context.Context, dir string, prefixes ...string) error {
 	for _, prefix := range prefixes {
 		r, err := s.Get(prefix)
@@ -81,7 +81,7 @@ func (s *Store) ship(ctx context.Context, dir string, r *Record) error {
 	}
 	shipped := &Shipment{Machine: machine()}
 	path := filepath.Join(to, shippedFile)
-	if shipped.Parameters, err = sslkit.WriteParameters(path, store); err != nil {
+	if shipped.Parameters, err = sslkit.WriteParameters(path, store, j.Method); err != nil {
 		return err
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() > maxShipped {

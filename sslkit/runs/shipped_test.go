@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -14,10 +15,10 @@ import (
 )
 
 // shippedRun trains and ships a small run.
-func shippedRun(t *testing.T) (s *Store, records string, r *Record, o eval.Options) {
+func shippedRun(t *testing.T, method string) (s *Store, records string, r *Record, o eval.Options) {
 	t.Helper()
 	s, _ = newStore(t)
-	c := small(t, "rotation")
+	c := small(t, method)
 	o = labtest.Quick()
 	o.NonLinear = nil
 	if _, err := s.Evaluate(t.Context(), c, o); err != nil {
@@ -34,10 +35,33 @@ func shippedRun(t *testing.T) (s *Store, records string, r *Record, o eval.Optio
 	return s, records, r, o
 }
 
+// What only training needs is not shipped, and is not missed by what measures the encoder.
+func TestShippedWithoutScaffold(t *testing.T) {
+	at, records, r, o := shippedRun(t, "moco")
+	o.K = 3
+	want, err := at.Evaluate(t.Context(), r.Config, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := newStore(t)
+	s.Shipped = records
+	got, err := s.Evaluate(t.Context(), r.Config, o)
+	if err != nil || !sameJSON(got, want) {
+		t.Errorf("scores of the shipped encoder are %+v, %v, want %+v", got, err, want)
+	}
+	text, err := os.ReadFile(filepath.Join(records, r.Key, shippedFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte(`"/encoder/`)) || bytes.Contains(text, []byte(`"/key/`)) || bytes.Contains(text, []byte(`"/queue/`)) {
+		t.Error("of a MoCo the slow encoder or the queue is shipped, or the encoder is not")
+	}
+}
+
 // A run that came with the checkout is found, says so, and is probed further without a step of training; what is shipped stays
 // as it was.
 func TestShippedRunsAreFound(t *testing.T) {
-	at, records, r, o := shippedRun(t)
+	at, records, r, o := shippedRun(t, "rotation")
 	want, err := at.Evaluate(t.Context(), r.Config, o)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +119,7 @@ func TestShippedRunsAreFound(t *testing.T) {
 
 // It is found on any backend, and never taken for this machine's.
 func TestShippedRunsOfAnotherBackend(t *testing.T) {
-	_, records, r, o := shippedRun(t)
+	_, records, r, o := shippedRun(t, "rotation")
 	elsewhere := *r
 	elsewhere.Config.Backend = "xla:elsewhere"
 	elsewhere.Key = elsewhere.Config.KeyAt(elsewhere.Revision)
@@ -130,7 +154,7 @@ func TestShippedRunsOfAnotherBackend(t *testing.T) {
 }
 
 func TestDamagedShipment(t *testing.T) {
-	_, records, r, o := shippedRun(t)
+	_, records, r, o := shippedRun(t, "rotation")
 	o.K = 3
 	flip(t, filepath.Join(records, r.Key, shippedFile))
 	s, _ := newStore(t)
@@ -196,7 +220,7 @@ func contents(t *testing.T, dir string) string {
 
 // What is shipped names no path of the machine that made it.
 func TestShippedRecordsHaveNoPaths(t *testing.T) {
-	s, _, r, _ := shippedRun(t)
+	s, _, r, _ := shippedRun(t, "rotation")
 	r.Backend.Config = "xla:/home/somebody/plugin_cpu.so"
 	r.Backend.Tried = []pjrt.Attempt{{Candidate: "xla:/home/somebody/broken.so"}}
 	if err := s.write(r); err != nil {

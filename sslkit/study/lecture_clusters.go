@@ -10,8 +10,10 @@ import (
 )
 
 func deepClusterClaim() (Claim, error) {
-	c := Claim{Name: "deepcluster", Item: "4.1", Seeds: threeSeeds,
+	c := Claim{Name: "deepcluster", Item: "4.1",
 		Says: "Clusters of a network's own features become classes as it learns them: they agree more with the true ones from epoch to epoch.",
+		Note: "On Fashion-MNIST (seeds 4 to 6) clusters of untrained networks agree with the classes so differently, 37.9 ± 7.7, that 41.4 ± 1.5 after ten " +
+			"epochs decided nothing.",
 	}
 	epoch := func(name string, of func(curve []float64) float64) Figure {
 		return Figure{Name: name, Scale: 100, of: func(ctx context.Context, s *runs.Store, c sslkit.Config) (float64, error) {
@@ -35,7 +37,7 @@ func deepClusterClaim() (Claim, error) {
 		epoch(last, func(curve []float64) float64 { return curve[len(curve)-1] }),
 		knn,
 	}
-	config, err := recipe.DeepCluster(sslkit.Class, onFashion)
+	config, err := recipe.DeepCluster(sslkit.Class, onScenes)
 	c.Arms = []Variant{{"deepcluster", config}, {untrained, recipe.RandomInit(config)}}
 	c.Figures[0].only, c.Figures[1].only = []string{"deepcluster"}, []string{"deepcluster"}
 	c.Expects = append([]Expect{{More: Cell{"deepcluster", last}, Less: Cell{"deepcluster", first}}}, above(knn.Name, "deepcluster", untrained)...)
