@@ -29,8 +29,8 @@ var prefixes = []names{
 	{},
 }
 
-// heads of classifiers and projections, and what paints masked patches.
-var heads = []string{"fc.", "head.", "head_dist.", "classifier.", "mask_token", "decoder_embed.", "decoder_blocks.", "decoder_norm.", "decoder_pred.", "decoder_pos_embed"}
+// beyond is what is of no encoder by timm's and facebookresearch's names: classifiers, projections, and what paints masked patches.
+var beyond = []string{"fc.", "head.", "head_dist.", "classifier.", "mask_token", "decoder_embed.", "decoder_blocks.", "decoder_norm.", "decoder_pred.", "decoder_pos_embed"}
 
 // transformers' names of what their ViT and DINOv2 have both.
 var huggingFace = map[string][]string{
@@ -48,11 +48,12 @@ const (
 	stem    = "conv1.weight"
 )
 
-// names tells by a file's first tensors whose they are, and which of the two networks it begins like, by its first tensor; the latter is "" of others.
+// names tells by its first layer who named a file's tensors, and which of the two networks it begins like: first is stem or patches, or ""
+// where neither is there.
 func (f *File) names() (n names, first string) {
 	has := func(name string) bool { return f.Tensors[name].Shape != nil }
 	for _, n := range prefixes {
-		n.block, n.left = "blocks.%s.", heads
+		n.block, n.left = "blocks.%s.", beyond
 		switch {
 		case has(n.prefix + stem):
 			return n, stem

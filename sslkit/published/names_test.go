@@ -313,6 +313,7 @@ func TestRefusedTransformer(t *testing.T) {
 		"reg_token of shape [4 192]":                        func(f *File) { f.Tensors["reg_token"] = noise("x", 4, 192) },
 		"missing: blocks.1.ls2.gamma":                       func(f *File) { delete(f.Tensors, "blocks.1.ls2.gamma") },
 		"blocks.0.mlp.fc1.weight of shape [1024 192]":       func(f *File) { f.Tensors["blocks.0.mlp.fc1.weight"] = noise("x", 1024, 192) },
+		"blocks.0.mlp.fc1.weight of shape [] does not fit":  func(f *File) { f.Tensors["blocks.0.mlp.fc1.weight"] = Tensor{[]int{}, []float32{1}} },
 		"it has blocks.0.mlp.w12.weight":                    func(f *File) { f.Tensors["blocks.0.mlp.w12.weight"] = noise("x", 1024, 192) },
 		"it begins like a vision transformer, and has no b": func(f *File) { delete(f.Tensors, "blocks.0.norm1.weight") },
 		"pos_embed has 15 tokens, which are no square grid": func(f *File) { f.Tensors["pos_embed"] = noise("x", 1, 15, 192) },

@@ -136,8 +136,8 @@ func (f *File) transformer(n names, e *Encoder, heads int) error {
 	}
 	if f.Config != nil && heads == 0 {
 		heads = f.Config.Heads
-		if n, ok := f.Config.ModelArgs["num_heads"].(float64); ok {
-			heads = int(n)
+		if given, ok := f.Config.ModelArgs["num_heads"].(float64); ok {
+			heads = int(given)
 		}
 	}
 	if heads == 0 {
@@ -204,7 +204,7 @@ func (f *File) gelu(n names, width int) error {
 			return fmt.Errorf("it has %s: MLPs with a gate (SwiGLU), as DINOv2's giant, are not known, those with a GELU are", name)
 		}
 	}
-	if name, s := n.of("blocks.0.mlp.fc1.weight")[0], f.shape(n, "blocks.0.mlp.fc1.weight"); s != nil && s[0] != 4*width {
+	if name, s := n.of("blocks.0.mlp.fc1.weight")[0], f.shape(n, "blocks.0.mlp.fc1.weight"); len(s) == 2 && s[0] != 4*width {
 		return fmt.Errorf("%s of shape %v: MLPs with a GELU that are 4 times as wide as the tokens are known, %d, not others, or with a gate (SwiGLU), as DINOv2's giant", name, s, 4*width)
 	}
 	if f.Config != nil && f.Config.Activation != "" && f.Config.Activation != "gelu" {
@@ -266,12 +266,13 @@ func (f *File) fill(e *Encoder) error {
 			theirs[entry.name] = t
 		}
 	}
-	if place := theirs[positions]; b.Learnt && b.Class && len(place.Shape) == 3 && place.Shape[1] > 1 {
-		theirs["cls_token"], theirs[positions] = places(theirs["cls_token"], place, b.Registers > 0)
+	class, has := theirs["cls_token"]
+	if place := theirs[positions]; has && b.Learnt && len(place.Shape) == 3 && place.Shape[1] > 1 {
+		theirs["cls_token"], theirs[positions] = places(class, place, b.Registers > 0)
 	}
 	for _, entry := range all {
 		t, ok := theirs[entry.name]
-		if !ok || t.Shape == nil {
+		if !ok {
 			continue
 		}
 		parts, err := ours(entry, b, t)
