@@ -144,7 +144,7 @@ func LayerNorm(scope *model.Scope, x *Node) *Node {
 }
 
 // LayerScale multiplies each channel of x [..., D] with a gain that is learnt and begins as told (Touvron et al. 2021, "Going Deeper
-// with Image Transformers", Eq. 3; 1e-5 in DINOv2). The scope gets "gain" [D]. With a gain of 0 it is x.
+// with Image Transformers", Sec. 2; 1e-5 in DINOv2). The scope gets "gain" [D]. With a gain of 0 it is x.
 func LayerScale(scope *model.Scope, x *Node, gain float64) *Node {
 	if gain == 0 {
 		return x

@@ -53,7 +53,7 @@ func (b Backbone) place(scope *model.Scope, x *Node, grid int) (tokens *Node, be
 		class = []*Node{spread("class", 1)}
 	}
 	switch {
-	case b.Registers > 0: // Darcet et al. 2024, "Vision Transformers Need Registers", Fig. 6
+	case b.Registers > 0: // Darcet et al. 2024, "Vision Transformers Need Registers", Sec. 2.2
 		// Positions are of the patches only, as in timm: what the class token's would add, it can have of itself.
 		place := Positions
 		if b.Learnt {

@@ -157,7 +157,8 @@ func TestViTIsItsParts(t *testing.T) {
 	}
 }
 
-// A gain begins as told, for each channel of each of the two sums of a block.
+// A gain begins as told, for each channel of each of the two sums of a block. Reference: Touvron et al. 2021, "Going Deeper with Image
+// Transformers", Sec. 2.
 func TestPaperLayerScale(t *testing.T) {
 	b := ViT(2, 32, 4)
 	b.LayerScale = 1e-5
