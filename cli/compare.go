@@ -150,7 +150,7 @@ Each run and each measurement is kept: an interrupted table goes on where it was
 	if err := flags.MarkHidden("config"); err != nil {
 		panic(err) // no flag of this name
 	}
-	flags.StringArrayVar(&inits, "init", nil, "also a row for the encoder out of a `FILE` of safetensors, with timm's or torchvision's names; may be repeated")
+	flags.StringArrayVar(&inits, "init", nil, "also a row for the encoder out of a `FILE` of safetensors, as pretrain's --init reads them; may be repeated")
 	flags.StringVar(&f.initPixels, "init-pixels", "", "how images of these are normalised, where no config.json beside them says so: imagenet or half")
 	flags.IntVar(&f.initHeads, "init-heads", 0, "heads of their attention, where neither config.json nor a usual width says so")
 	f.addSeeds()

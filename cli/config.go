@@ -56,7 +56,7 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	s.IntVar(&f.test, "test", 0, "test on so many examples; 0: on all (default the preset's)")
 	if method {
 		s.StringVar(&f.method, "method", "rotation", "`NAME`: "+strings.Join(sslkit.Methods(), ", ")+"; see 'sslkit methods'")
-		s.StringVar(&f.init, "init", "", "`FILE` of safetensors, with timm's or torchvision's names, that the encoder starts from, or the folder of an export")
+		s.StringVar(&f.init, "init", "", "`FILE` of safetensors, with the names of timm, torchvision, transformers, DINOv2, MAE or MoCo, that the encoder starts from, or their folder")
 		s.StringVar(&f.initPixels, "init-pixels", "", "how images of that encoder are normalised, where no config.json beside it says so: imagenet or half")
 		s.IntVar(&f.initHeads, "init-heads", 0, "heads of its attention, where neither config.json nor a usual width says so")
 		s.IntSliceVar(&f.angles, "angles", nil, "angles in `DEGREES` to tell apart, multiples of 45 (default 0,90,180,270)")
@@ -64,9 +64,9 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	if seed {
 		s.Int64Var(&f.seed, "seed", 1, "of parameters, order and augmentation")
 	}
-	s.StringVar(&f.arch, "arch", "", "backbone: nin, resnet, resnet18, resnet34, or vit, whose patches are 4 pixels wide unless --set patch=N (default the preset's)")
-	s.IntVar(&f.depth, "depth", 0, "of the backbone: 3 to 5 blocks of nin, 6n+2 layers of resnet, 18, 34, blocks of vit (default the preset's)")
-	s.IntVar(&f.width, "width", 0, "of the backbone: channels, of a vit's tokens a multiple of 32 (default the preset's)")
+	s.StringVar(&f.arch, "arch", "", "backbone: nin, resnet, resnet18, resnet34, resnet50, vit, vit_tiny, vit_small or vit_base; patches are 4 pixels wide unless --set patch=N (default the preset's)")
+	s.IntVar(&f.depth, "depth", 0, "of the backbone: 3 to 5 blocks of nin, 6n+2 layers of resnet, blocks of vit (default the preset's or the name's)")
+	s.IntVar(&f.width, "width", 0, "of the backbone: channels, of a vit's tokens a multiple of 32 (default the preset's, or the name's: 64 of resnet18)")
 	s.IntVar(&f.epochs, "epochs", 0, "passes over the images; drops of the rate move along (default the preset's)")
 	s.IntVar(&f.batch, "batch", 0, "images a step (default the preset's)")
 	s.IntVar(&f.devices, "devices", 1, "divide each batch among so many devices of this machine")
@@ -239,7 +239,7 @@ func (f *configFlags) setInit(c sslkit.Config) (sslkit.Config, error) {
 	b := encoder.Backbone
 	note := fmt.Sprintf("%s: a %s of depth %d and width %d", f.init, b.Arch, b.Depth, b.Width)
 	if len(encoder.Left) > 0 {
-		note += ", without its classifier: " + strings.Join(encoder.Left, ", ")
+		note += ", without what is of no encoder: " + strings.Join(encoder.Left, ", ")
 	}
 	// A vit reads images of its own size, which datasets of files can have.
 	if sized := slices.ContainsFunc([]string{"folder:", "photos", "captions:"}, func(kind string) bool { return strings.HasPrefix(c.Data.Name, kind) }); sized && b.Arch == "vit" && c.Data.Size == 0 {
@@ -253,18 +253,28 @@ func (f *configFlags) setInit(c sslkit.Config) (sslkit.Config, error) {
 	return c, nil
 }
 
+// sizes are those of networks that are known by a name; what else it says is in the flags.
+var sizes = map[string]nn.Backbone{
+	"resnet18": nn.ResNet18(64), "resnet34": nn.ResNet34(64), "resnet50": nn.ResNet50(64),
+	"vit_tiny": nn.ViTTiny(4), "vit_small": nn.ViTSmall(4), "vit_base": nn.ViTBase(4),
+}
+
 func (f *configFlags) setBackbone(b *nn.Backbone) error {
 	if f.flags.Changed("arch") {
-		if f.arch != b.Arch && !(f.flags.Changed("depth") && f.flags.Changed("width")) {
+		arch := f.arch
+		switch usual, has := sizes[f.arch]; {
+		case has:
+			arch, b.Depth, b.Width = usual.Arch, usual.Depth, usual.Width
+		case f.arch != b.Arch && !(f.flags.Changed("depth") && f.flags.Changed("width")):
 			return usagef("--arch %s needs its --depth and --width beside it: those of %s mean something else", f.arch, b.Arch)
 		}
 		switch {
-		case f.arch != "vit":
+		case arch != "vit":
 			b.Patch = 0
 		case b.Patch == 0:
 			b.Patch = 4
 		}
-		b.Arch = f.arch
+		b.Arch = arch
 	}
 	if f.flags.Changed("depth") {
 		b.Depth = f.depth

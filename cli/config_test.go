@@ -9,6 +9,7 @@ import (
 
 	"github.com/sslkit/lab/sslkit"
 	"github.com/sslkit/lab/sslkit/eval"
+	"github.com/sslkit/lab/sslkit/nn"
 )
 
 func printed(t *testing.T, words string) (c sslkit.Config, text string) {
@@ -46,6 +47,21 @@ func TestConfigFlags(t *testing.T) {
 	if c.Data.Name != "mnist" || c.Data.Train != 300 || c.Data.Test != 100 || !reflect.DeepEqual(r.Angles, []int{0, 180}) || c.Seed != 7 ||
 		r.Backbone.Arch != "resnet" || r.Backbone.Depth != 14 || r.Backbone.Width != 8 || c.Epochs != 5 || c.Batch != 16 || c.Optimizer.Rate != 0.5 {
 		t.Errorf("%+v, %+v", c, r)
+	}
+
+	// Networks that a name says the size of; depth and width may say another.
+	for words, want := range map[string]nn.Backbone{
+		"--arch resnet50 --set stem=imagenet":                                      {Arch: "resnet50", Depth: 50, Width: 64, Stem: "imagenet"},
+		"--arch resnet18 --width 8":                                                nn.ResNet18(8),
+		"--arch vit_tiny":                                                          nn.ViT(12, 192, 4),
+		"--arch vit_small --set patch=14":                                          nn.ViT(12, 384, 14),
+		"--arch vit_base --depth 3 --set class_token=true --set pool=class":        {Arch: "vit", Depth: 3, Width: 768, Patch: 4, Class: true, Pool: "class"},
+		"--arch vit --depth 1 --width 32 --set registers=4 --set layer_scale=1e-5": {Arch: "vit", Depth: 1, Width: 32, Patch: 4, Registers: 4, LayerScale: 1e-5},
+	} {
+		c, _ := printed(t, words)
+		if b := *sslkit.Backbone(c.Method); b != want {
+			t.Errorf("%s: %+v, want %+v", words, b, want)
+		}
 	}
 
 	// They win over a file too; what they don't name stays.

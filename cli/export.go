@@ -20,7 +20,7 @@ func (c *cli) export() *cobra.Command {
 		Short: "Write an encoder for timm and PyTorch",
 		Long: `export writes the encoder of a run into a new folder: its parameters as model.safetensors, under the names and in the
 layout of timm (vision transformers) or torchvision (residual networks), and config.json, which says how images are
-normalised. timm loads a vit, and a resnet18 or resnet34 of width 64 with the stem "imagenet", by
+normalised. timm loads a vit, and a resnet18, resnet34 or resnet50 of width 64 with the stem "imagenet", by
 
     timm.create_model("local-dir:FOLDER", pretrained=True)
 

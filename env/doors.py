@@ -38,18 +38,18 @@ def sslkit(*args):
     return json.loads(done.stdout)
 
 
-def draw():
-    """Two classes of pictures, noise on bars, 64 of each split."""
+def draw(side):
+    """Two classes of square pictures, noise on bars, 64 of each split."""
     rng, images = np.random.default_rng(1), []
     for split in ("train", "test"):
         for i in range(64):
-            pixels = rng.integers(0, 120, (SIDE, SIDE, 3))
+            pixels = rng.integers(0, 120, (side, side, 3))
             at = 4 * (i % 6)
             pixels[:, at : at + 8, i % 3] += 100 if i % 2 else 40
-            path = work / "images" / split / ("even", "odd")[i % 2] / f"{i:03}.png"
+            path = work / f"images{side}" / split / ("even", "odd")[i % 2] / f"{i:03}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return f"folder:{work / 'images'}"
+    return f"folder:{work / f'images{side}'}"
 
 
 def pictures(labels, mean, std):
@@ -69,7 +69,7 @@ def check(what, theirs, ours):
         failed.append(what)
 
 
-data = draw()
+data = draw(SIDE)
 with torch.no_grad():
     # From here to there.
     for name, flags in {
@@ -78,6 +78,10 @@ with torch.no_grad():
         "ResNet-18, 7x7 stem": ["--arch", "resnet18", "--depth", 18, "--width", 64, "--set", "stem=imagenet"],
         "ResNet-18, 3x3 stem, width 16": ["--arch", "resnet18", "--depth", 18, "--width", 16],
         "ResNet-34, 7x7 stem, width 8": ["--arch", "resnet34", "--depth", 34, "--width", 8, "--set", "stem=imagenet"],
+        "ResNet-50, 7x7 stem": ["--arch", "resnet50", "--set", "stem=imagenet"],
+        "ResNet-50, 3x3 stem, width 8": ["--arch", "resnet50", "--width", 8],
+        "ViT(2, 96, 8), registers, LayerScale": ["--arch", "vit", "--depth", 2, "--width", 96, "--set", "patch=8", "--set", "class_token=true", "--set", "learnt_positions=true", "--set", "registers=4", "--set", "layer_scale=0.1"],
+        "ViT(2, 96, 8), its class token": ["--arch", "vit", "--depth", 2, "--width", 96, "--set", "patch=8", "--set", "class_token=true", "--set", "pool=class"],
         "ResNet(14, 16)": ["--arch", "resnet", "--depth", 14, "--width", 16],
     }.items():
         run = sslkit("pretrain", "--data", data, "--epochs", 1, "--batch", 16, "--train", 64, *flags)
@@ -94,11 +98,11 @@ with torch.no_grad():
 
             check(f"out: {name}: encoder.load", encoder.load(folder)(x), ours)
             sys.path.pop(0)
-        if name == "ResNet-18, 7x7 stem":
-            model = torchvision.models.resnet18()
+        if name in ("ResNet-18, 7x7 stem", "ResNet-50, 7x7 stem"):
+            model = getattr(torchvision.models, cfg["architecture"])()
             model.fc = torch.nn.Identity()
             model.load_state_dict(load_file(folder / "model.safetensors"))
-            check(f"out: {name}: torchvision.models.resnet18", model.eval()(x), ours)
+            check(f"out: {name}: torchvision.models.{cfg['architecture']}", model.eval()(x), ours)
         sslkit("embed", "--init", folder, "--data", data, "--set", f"data.size={SIDE}", "--out", features)
         check(f"and back: {name}", np.load(features), ours)
 
@@ -113,18 +117,57 @@ with torch.no_grad():
 
     imagenet, half = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]), ([0.5] * 3, [0.5] * 3)
     vit = dict(img_size=SIDE, patch_size=8, embed_dim=192, depth=4, num_heads=3)
-    for name, model, (mean, std), read in [
-        ("torchvision's resnet18", torchvision.models.resnet18(), imagenet, lambda m, x: torch.nn.Sequential(*list(m.children())[:-1])(x).flatten(1)),
-        ("torchvision's resnet34", torchvision.models.resnet34(), imagenet, lambda m, x: torch.nn.Sequential(*list(m.children())[:-1])(x).flatten(1)),
-        ("timm's resnet18", timm.create_model("resnet18"), imagenet, lambda m, x: m.forward_features(x).mean((2, 3))),
-        ("timm's ViT with a class token", timm.create_model("vit_tiny_patch16_224", **vit), half, lambda m, x: m.forward_features(x)[:, 1:].mean(1)),
-        ("timm's ViT without one", timm.create_model("vit_tiny_patch16_224", class_token=False, global_pool="avg", fc_norm=False, **vit), imagenet, lambda m, x: m.forward_features(x).mean(1)),
+
+    def pooled(m, x):
+        return torch.nn.Sequential(*list(m.children())[:-1])(x).flatten(1)
+
+    def patches(m, x):
+        return m.forward_features(x)[:, m.num_prefix_tokens :].mean(1)
+
+    def moco(prefix):
+        """The names of facebookresearch's checkpoints, with what lies beside the encoder."""
+        beside = {"module.queue": torch.zeros(8, 4), "module.encoder_k.conv1.weight": torch.zeros(64, 3, 7, 7), "module.predictor.0.weight": torch.zeros(4, 4)}
+        kept = [k for k in beside if k.startswith("module.predictor") == ("base" in prefix)]
+        return lambda state: {prefix + k: v for k, v in state.items()} | {k: beside[k] for k in kept}
+
+    def mae(state):
+        return {k: v for k, v in state.items() if not k.startswith("head.")} | {"mask_token": torch.zeros(1, 1, 64), "decoder_blocks.0.norm1.weight": torch.zeros(64), "decoder_pos_embed": torch.zeros(1, 17, 64)}
+
+    def dinov2(state):
+        """timm's way from facebookresearch's names with registers, backwards: there the class token has a position."""
+        state, place = dict(state), 0.1 * torch.randn(1, 1, state["cls_token"].shape[-1])
+        state["register_tokens"], state["mask_token"] = state.pop("reg_token"), torch.zeros_like(place[0])
+        state["cls_token"], state["pos_embed"] = state["cls_token"] - place, torch.cat([place, state["pos_embed"]], 1)
+        return state
+
+    def same(state):
+        return state
+
+    small, fifty = dict(img_size=28, init_values=0.5), torchvision.models.resnet50()
+    reg4 = timm.create_model("vit_small_patch14_reg4_dinov2", **small)
+    for name, model, (mean, std), read, names, side, flags in [
+        ("torchvision's resnet18", torchvision.models.resnet18(), imagenet, pooled, same, SIDE, []),
+        ("torchvision's resnet34", torchvision.models.resnet34(), imagenet, pooled, same, SIDE, []),
+        ("torchvision's resnet50", fifty, imagenet, pooled, same, SIDE, []),
+        ("timm's resnet18", timm.create_model("resnet18"), imagenet, lambda m, x: m.forward_features(x).mean((2, 3)), same, SIDE, []),
+        ("timm's resnet50", timm.create_model("resnet50"), imagenet, lambda m, x: m.forward_features(x).mean((2, 3)), same, SIDE, []),
+        ("MoCo's ResNet-50", fifty, imagenet, pooled, moco("module.encoder_q."), SIDE, []),
+        ("timm's ViT with a class token", timm.create_model("vit_tiny_patch16_224", **vit), half, patches, same, SIDE, []),
+        ("timm's ViT without one", timm.create_model("vit_tiny_patch16_224", class_token=False, global_pool="avg", fc_norm=False, **vit), imagenet, patches, same, SIDE, []),
+        ("timm's vit_tiny, its class token", timm.create_model("vit_tiny_patch16_224", img_size=SIDE), half, lambda m, x: m.forward_features(x)[:, 0], same, SIDE, ["pool=class"]),
+        ("timm's vit_small", timm.create_model("vit_small_patch16_224", img_size=SIDE), half, patches, same, SIDE, []),
+        ("MoCo v3's vit_small, of 12 heads", timm.create_model("vit_small_patch16_224", img_size=SIDE, num_heads=12), imagenet, patches, moco("module.base_encoder."), SIDE, []),
+        ("MAE's vit_tiny", timm.create_model("vit_tiny_patch16_224", img_size=SIDE), imagenet, patches, mae, SIDE, []),
+        ("timm's vit_small_patch14_dinov2", timm.create_model("vit_small_patch14_dinov2", **small), imagenet, patches, same, 28, []),
+        ("timm's vit_small_patch14_reg4_dinov2", reg4, imagenet, patches, same, 28, []),
+        ("DINOv2's own, with registers", reg4, imagenet, patches, dinov2, 28, []),
+        ("timm's deit3_small, no position of the class token", timm.create_model("deit3_small_patch16_224", img_size=SIDE, init_values=0.5), imagenet, patches, same, SIDE, []),
     ]:
         folder, features = work / f"in{len(list(work.glob('in*')))}", work / "features.npy"
         folder.mkdir()
-        save_file({k: v.contiguous() for k, v in stir(model).state_dict().items()}, folder / "model.safetensors")
+        save_file({k: v.clone().contiguous() for k, v in names(stir(model).state_dict()).items()}, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps({"pretrained_cfg": {"mean": mean, "std": std}}))
-        sslkit("embed", "--init", folder, "--data", data, "--set", f"data.size={SIDE}", "--out", features)
+        sslkit("embed", "--init", folder, "--data", draw(side), "--set", f"data.size={side}", *(word for flag in flags for word in ("--set", flag)), "--out", features)
         check(f"in: {name}", read(model, pictures(work / "features-labels.csv", mean, std)), np.load(features))
 
 for record in glob.glob(str(work / "runs" / run["key"] / "record.json")):

@@ -2,6 +2,7 @@ package sslkit
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -38,6 +39,10 @@ func FitEncoder(to, from *model.Store) error {
 	}
 	for v := range from.Scope("/encoder").IterVariables() {
 		t := to.GetVariable(v.Path())
+		if t != nil && strings.HasSuffix(v.Path(), "/positions/tokens") && t.Shape().Dim(1) != v.Shape().Dim(1) {
+			return fmt.Errorf("its positions are of %d tokens, and images of this size have %d: read images at the size that it was trained on (--set data.size=N, of images in files), "+
+				"or let timm interpolate them first, see docs/doors.md", v.Shape().Dim(1), t.Shape().Dim(1))
+		}
 		if t == nil || !t.Shape().Equal(v.Shape()) {
 			here := "is not there"
 			if t != nil {

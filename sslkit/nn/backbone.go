@@ -32,9 +32,9 @@ import (
 
 // Backbone says which network encodes the images, the clips or the texts. It is plain data, for configurations.
 type Backbone struct {
-	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "resnet34", "nin" or "vit"; of clips "frames" or "tubes"; of texts "words" or "text"
-	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18: 18; resnet34: 34; nin: 3 to 5 blocks of 3 layers; vit, tubes and text: blocks; frames: layers; words: 1
-	Width int    `json:"width"`           // channels of resnet's first stage; of nin's widest layers, a multiple of 6; of vit's, tubes' and text's tokens, of 32; of a frame or a word
+	Arch  string `json:"arch"`            // of images "resnet", "resnet18", "resnet34", "resnet50", "nin" or "vit"; of clips "frames" or "tubes"; of texts "words" or "text"
+	Depth int    `json:"depth"`           // resnet: 6n+2 layers; resnet18, resnet34 and resnet50: what they are called; nin: 3 to 5 blocks of 3 layers; vit, tubes and text: blocks; frames: layers; words: 1
+	Width int    `json:"width"`           // channels of resnet's first stage, in resnet50 before it multiplies them by 4; of nin's widest layers, a multiple of 6; of vit's, tubes' and text's tokens, of 32; of a frame or a word
 	Patch int    `json:"patch,omitempty"` // vit: side of a patch in pixels, of which the image's is a multiple; tubes: that of a frame's, or 0 for the whole frame
 
 	State  int `json:"state,omitempty"`  // frames: units of the GRU that goes over them; 0: there is none
@@ -45,11 +45,14 @@ type Backbone struct {
 	Causal bool `json:"causal,omitempty"` // text: no word sees a later one
 
 	// As others build and publish networks. What is left out is as it was before there were these fields.
-	Stem   string `json:"stem,omitempty"`             // resnet18 and resnet34: "imagenet", a 7x7 layer of stride 2 and max pooling; "": a 3x3 layer
-	Class  bool   `json:"class_token,omitempty"`      // vit: with a token before those of the patches, which the maps leave out
-	Learnt bool   `json:"learnt_positions,omitempty"` // vit: positions are parameters, for images of one size
-	Heads  int    `json:"heads,omitempty"`            // vit: of attention; 0: see [ViT]
-	Pixels string `json:"pixels,omitempty"`           // "imagenet" or "half", see [PixelNorms]; grey images are repeated in three channels. "": [Centre]
+	Stem       string  `json:"stem,omitempty"`             // resnet18, resnet34 and resnet50: "imagenet", a 7x7 layer of stride 2 and max pooling; "": a 3x3 layer
+	Class      bool    `json:"class_token,omitempty"`      // vit: with a token before those of the patches, which the maps leave out
+	Learnt     bool    `json:"learnt_positions,omitempty"` // vit: positions are parameters, for images of one size
+	Heads      int     `json:"heads,omitempty"`            // vit: of attention; 0: see [ViT]
+	Registers  int     `json:"registers,omitempty"`        // vit: so many tokens after the class token, without positions, which the maps leave out
+	LayerScale float64 `json:"layer_scale,omitempty"`      // vit: initial value of a gain for each channel of what attention and MLP add, see [LayerScale]; 0: none
+	Pool       string  `json:"pool,omitempty"`             // vit: "class", what is kept is the class token, a map of one position; "": the patches
+	Pixels     string  `json:"pixels,omitempty"`           // "imagenet" or "half", see [PixelNorms]; grey images are repeated in three channels. "": [Centre]
 }
 
 // PixelNorms are the mean and deviation that pixels in [0, 1] are normalised with, for networks that others trained: of ImageNet's
@@ -71,6 +74,9 @@ func ResNet18(width int) Backbone { return Backbone{Arch: "resnet18", Depth: 18,
 // ResNet34 is the same of 34 layers.
 func ResNet34(width int) Backbone { return Backbone{Arch: "resnet34", Depth: 34, Width: width} }
 
+// ResNet50 is the same of bottlenecks, 50 layers: a width of 64 makes four stages of 256, 512, 1024 and 2048 channels.
+func ResNet50(width int) Backbone { return Backbone{Arch: "resnet50", Depth: 50, Width: width} }
+
 // NIN is the Network-in-Network of RotNet's CIFAR-10 experiments (Gidaris et al. 2018, "Unsupervised Representation
 // Learning by Predicting Image Rotations", Sec. 3.1). The paper has 3, 4 or 5 blocks, of width 192.
 func NIN(blocks, width int) Backbone { return Backbone{Arch: "nin", Depth: blocks, Width: width} }
@@ -83,6 +89,16 @@ func NIN(blocks, width int) Backbone { return Backbone{Arch: "nin", Depth: block
 func ViT(blocks, width, patch int) Backbone {
 	return Backbone{Arch: "vit", Depth: blocks, Width: width, Patch: patch}
 }
+
+// ViTTiny, ViTSmall and ViTBase are of the published sizes: DeiT's Ti and S (Touvron et al. 2021, "Training data-efficient image
+// transformers & distillation through attention", Table 1), and B.
+func ViTTiny(patch int) Backbone { return ViT(12, 192, patch) }
+
+// ViTSmall is of 12 blocks of width 384, with 6 heads.
+func ViTSmall(patch int) Backbone { return ViT(12, 384, patch) }
+
+// ViTBase is of 12 blocks of width 768, with 12 heads.
+func ViTBase(patch int) Backbone { return ViT(12, 768, patch) }
 
 // Validate says what is wrong with b, if anything.
 func (b Backbone) Validate() error {
@@ -98,11 +114,11 @@ func (b Backbone) Validate() error {
 	if _, known := PixelNorms[b.Pixels]; b.Pixels != "" && !known || b.Pixels != "" && b.Input() != Images {
 		return fmt.Errorf(`nn: pixels %q: choose "imagenet" or "half" for a network of images, or leave them out`, b.Pixels)
 	}
-	if b.Stem != "" && (b.Stem != "imagenet" || basicBlocks[b.Arch] == nil) {
-		return fmt.Errorf(`nn: a stem %q: a resnet18 or resnet34 may have "imagenet"; leave it out elsewhere`, b.Stem)
+	if b.Stem != "" && (b.Stem != "imagenet" || imageNetBlocks[b.Arch] == nil) {
+		return fmt.Errorf(`nn: a stem %q: a resnet18, resnet34 or resnet50 may have "imagenet"; leave it out elsewhere`, b.Stem)
 	}
-	if b.Arch != "vit" && (b.Class || b.Learnt || b.Heads != 0) {
-		return fmt.Errorf("nn: class_token, learnt_positions and heads are of a vit, not of a %s: leave them out", b.Arch)
+	if b.Arch != "vit" && (b.Class || b.Learnt || b.Heads != 0 || b.Registers != 0 || b.LayerScale != 0 || b.Pool != "") {
+		return fmt.Errorf("nn: class_token, learnt_positions, heads, registers, layer_scale and pool are of a vit, not of a %s: leave them out", b.Arch)
 	}
 	if b.Arch != "text" && b.Causal {
 		return fmt.Errorf("nn: only a text is causal, a %s is not: leave it out", b.Arch)
@@ -134,7 +150,7 @@ func (b Backbone) Validate() error {
 		if b.Width < 1 {
 			return fmt.Errorf("nn: a resnet's width is at least 1 (16 in the paper), not %d", b.Width)
 		}
-	case "resnet18", "resnet34":
+	case "resnet18", "resnet34", "resnet50":
 		if b.Arch != fmt.Sprint("resnet", b.Depth) {
 			return fmt.Errorf("nn: a %s's depth is %s, not %d", b.Arch, b.Arch[len("resnet"):], b.Depth)
 		}
@@ -158,18 +174,24 @@ func (b Backbone) Validate() error {
 		if b.Heads < 0 || b.Heads > 0 && b.Width%b.Heads != 0 {
 			return fmt.Errorf("nn: a vit's heads divide its width of %d, %d do not", b.Width, b.Heads)
 		}
+		if b.Registers < 0 || !(b.LayerScale >= 0 && b.LayerScale <= 1) {
+			return fmt.Errorf("nn: a vit's registers are at least 0 (4 in DINOv2) and its layer_scale is 0 to 1 (1e-5 in DINOv2), not %d and %g", b.Registers, b.LayerScale)
+		}
+		if b.Pool != "" && (b.Pool != "class" || !b.Class) {
+			return fmt.Errorf(`nn: a pool %q: what is kept of a vit is "class", with class_token, or the patches: leave it out`, b.Pool)
+		}
 		if b.Patch < 1 {
 			return fmt.Errorf("nn: a vit's patch is at least 1 pixel (16 in ViT-B; 4 for images of 32), not %d", b.Patch)
 		}
 	default:
-		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "resnet34", "nin" or "vit", of clips "frames" or "tubes", of texts "words" or "text"`, b.Arch)
+		return fmt.Errorf(`nn: unknown backbone %q, want "resnet", "resnet18", "resnet34", "resnet50", "nin" or "vit", of clips "frames" or "tubes", of texts "words" or "text"`, b.Arch)
 	}
 	return nil
 }
 
 // Stages runs the network on image [N, H, W, C], float32 or float64 in [0, 1], which it first maps to [-2, 2], so that
 // mid-grey is 0. It returns one feature map [N, h, w, c] for each stage of the ResNet or block of the NIN, shallow to
-// deep, as the next one gets it. A ViT's are its tokens after each quarter of its blocks, the last after the final layer
+// deep, as the next one gets it. A ViT's are its patches' tokens after each quarter of its blocks, or its class token's, the last after the final layer
 // norm. There is no classifier: that is the method's.
 //
 // Of clips, [N, T, H, W, C] in [0, 1], and texts, tokens [N, L] int32, what can be probed is a map of one position [N, 1, 1, c],
@@ -194,8 +216,8 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 	checkImage("Backbone.Stages", image)
 	x := b.normalise(image)
 	switch b.Arch {
-	case "resnet18", "resnet34":
-		return imageNetResNet(scope, x, basicBlocks[b.Arch], b.Width, b.Stem != "")
+	case "resnet18", "resnet34", "resnet50":
+		return imageNetResNet(scope, x, b)
 	case "nin":
 		return nin(scope, x, b.Depth, b.Width)
 	case "vit":
@@ -210,7 +232,7 @@ func (b Backbone) Stages(scope *model.Scope, image *Node) []*Node {
 func (b Backbone) Parts() [][]string {
 	stages, name := 3, "stage_%d"
 	switch b.Arch {
-	case "resnet18", "resnet34":
+	case "resnet18", "resnet34", "resnet50":
 		stages = 4
 	case "nin":
 		stages, name = b.Depth, "block_%d"
@@ -235,7 +257,7 @@ func (b Backbone) Parts() [][]string {
 		parts[i] = []string{fmt.Sprintf(name, i+1)}
 	}
 	switch b.Arch {
-	case "resnet", "resnet18", "resnet34":
+	case "resnet", "resnet18", "resnet34", "resnet50":
 		parts[0] = append(parts[0], "stem")
 	case "vit", "tubes":
 		parts[0] = append(parts[0], "patch")
@@ -244,6 +266,9 @@ func (b Backbone) Parts() [][]string {
 		}
 		if b.Learnt {
 			parts[0] = append(parts[0], "positions")
+		}
+		if b.Registers > 0 {
+			parts[0] = append(parts[0], "registers")
 		}
 		parts[stages-1] = append(parts[stages-1], "norm")
 	case "text":
@@ -271,7 +296,7 @@ func (b Backbone) Blocks() []int {
 		}
 		return blocks
 	}
-	return slices.Clone(basicBlocks[b.Arch])
+	return slices.Clone(imageNetBlocks[b.Arch])
 }
 
 // normalise is [Centre], or what Pixels says.
@@ -291,8 +316,8 @@ func (b Backbone) normalise(image *Node) *Node {
 
 // Bare says why b cannot be shown some patches only, by [Backbone.Embed] and [Backbone.Transform].
 func (b Backbone) Bare() error {
-	if b.Class || b.Learnt || b.Pixels != "" {
-		return fmt.Errorf("nn: a network with a class token, learnt positions or pixels of its own is not shown patches only: leave class_token, learnt_positions and pixels out, or choose another method")
+	if b.Class || b.Learnt || b.Registers > 0 || b.Pixels != "" {
+		return fmt.Errorf("nn: a network with a class token, learnt positions, registers or pixels of its own is not shown patches only: leave class_token, learnt_positions, registers and pixels out, or choose another method")
 	}
 	return nil
 }

@@ -93,7 +93,14 @@ func TestStagesCentres(t *testing.T) {
 	near(t, "first channel", flat(t, y), []float64{0, 0, 0, 0, 1, 0, 2, 0}, 1e-5)
 }
 
-var small = map[string]Backbone{"resnet": ResNet(8, 4), "resnet18": ResNet18(2), "nin": NIN(3, 6), "vit": ViT(2, 32, 1)}
+var small = map[string]Backbone{"resnet": ResNet(8, 4), "resnet18": ResNet18(2), "nin": NIN(3, 6), "vit": ViT(2, 32, 1), "vit with all": full(2, 1)}
+
+// full is a vit with all that DINOv2's has.
+func full(blocks, patch int) Backbone {
+	b := ViT(blocks, 32, patch)
+	b.Class, b.Learnt, b.Registers, b.LayerScale = true, true, 2, 0.1
+	return b
+}
 
 func TestStagesChangeNothingInEvaluation(t *testing.T) {
 	for name, b := range small {
@@ -186,7 +193,7 @@ func TestStagesAcrossBackends(t *testing.T) {
 // A stage's parts are the variables that its map depends on and the one before does not: whoever freezes the first stages
 // by them freezes nothing else.
 func TestParts(t *testing.T) {
-	for _, b := range []Backbone{ResNet(8, 2), ResNet18(1), NIN(3, 6), NIN(5, 6), ViT(1, 32, 4), ViT(3, 32, 4), ViT(6, 32, 4)} {
+	for _, b := range []Backbone{ResNet(8, 2), ResNet18(1), NIN(3, 6), NIN(5, 6), ViT(1, 32, 4), ViT(3, 32, 4), ViT(6, 32, 4), full(2, 4)} {
 		store, image := newStore(t, 1), random[float32](2, 8, 8, 1)
 		parts := b.Parts()
 		stage := func(i int) []float64 {

@@ -144,6 +144,35 @@ func TestPaperResNet34(t *testing.T) {
 	}
 }
 
+// ResNet-50 has 25,557,032 parameters in torchvision, with a 7x7 stem and 1000 classes of 2048 features. The 3x3 layer of a
+// bottleneck halves the map, not the 1x1 layer before it: one more of these sees the larger map in each stage but the first.
+// Reference: He et al. 2016, Table 1 and Fig. 5; torchvision's resnet50.
+func TestPaperResNet50(t *testing.T) {
+	b := ResNet50(64)
+	b.Stem = "imagenet"
+	if trained, _ := count(t, b, 3); trained != 25557032-2048*1000-1000 {
+		t.Errorf("%d parameters, want %d", trained, 25557032-2048*1000-1000)
+	}
+	b = ResNet50(2)
+	maps := outline(t, goBackend(t), model.NewStore(), shapes.Make(dtypes.Float32, 1, 32, 32, 3), b.Stages)
+	if want := [][]int{{1, 32, 32, 8}, {1, 16, 16, 16}, {1, 8, 8, 32}, {1, 4, 4, 64}}; !reflect.DeepEqual(maps, want) {
+		t.Errorf("maps %v, want %v", maps, want)
+	}
+	g := NewGraph(goBackend(t), "layers")
+	defer g.Finalize()
+	b.Stages(model.NewStore().RootScope(), Parameter(g, "x", shapes.Make(dtypes.Float32, 1, 32, 32, 3)))
+	layers := map[int]int{} // by positions, as in TestPaperResNetShapes
+	for _, node := range g.Nodes() {
+		if node.Type() == NodeTypeDotGeneral {
+			layers[node.Shape().Dim(0)]++
+		}
+	}
+	// The stem and 3 blocks of 3; of each later stage the first layer; shortcuts.
+	if want := map[int]int{1024: 1 + 9 + 1 + 1, 256: 11 + 1 + 1, 64: 17 + 1 + 1, 16: 8 + 1}; !reflect.DeepEqual(layers, want) {
+		t.Errorf("layers by positions: got %v, want %v", layers, want)
+	}
+}
+
 // What is for others' networks is refused elsewhere, with the field's name.
 func TestPublishedFields(t *testing.T) {
 	for want, b := range map[string]Backbone{
@@ -152,6 +181,10 @@ func TestPublishedFields(t *testing.T) {
 		"heads":       {Arch: "vit", Depth: 1, Width: 32, Patch: 4, Heads: 5},
 		"pixels":      {Arch: "resnet18", Depth: 18, Width: 4, Pixels: "mine"},
 		"34":          {Arch: "resnet34", Depth: 18, Width: 4},
+		"50":          {Arch: "resnet50", Depth: 34, Width: 4},
+		"registers":   {Arch: "resnet50", Depth: 50, Width: 4, Registers: 4},
+		"pool":        {Arch: "vit", Depth: 1, Width: 32, Patch: 4, Pool: "class"}, // without a class token
+		"layer_scale": {Arch: "vit", Depth: 1, Width: 32, Patch: 4, LayerScale: -1},
 	} {
 		if err := b.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", b, err, want)

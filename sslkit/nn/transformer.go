@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/layers/attention"
@@ -45,6 +46,7 @@ type seeing struct {
 	causal  bool
 	looked  bool // the weights of the last block are wanted
 	dropout float64
+	scale   float64 // initial gain of each channel of what a layer adds, see [LayerScale]; 0: there is none
 }
 
 // mask tells which of L positions each sees: bool, as broad as it needs to be of [N, heads, L, L], nil for all.
@@ -83,10 +85,11 @@ func blocks(scope *model.Scope, x *Node, depth, heads int, see seeing) (y, weigh
 		block := scope.In("block_%d", i+1)
 		h := LayerNorm(block.In("norm_1"), x)
 		h, weights = attend(block.In("attention"), h, heads, see)
-		x = Add(x, Dropout(block, h, see.dropout))
+		x = Add(x, Dropout(block, LayerScale(block.In("scale_1"), h, see.scale), see.dropout))
 		h = LayerNorm(block.In("norm_2"), x)
 		h = activation.Gelu(Dense(block.In("mlp_1"), h, true, 4*d)) // NxLx4D
-		x = Add(x, Dropout(block, Dense(block.In("mlp_2"), h, true, d), see.dropout))
+		h = LayerScale(block.In("scale_2"), Dense(block.In("mlp_2"), h, true, d), see.scale)
+		x = Add(x, Dropout(block, h, see.dropout))
 	}
 	return x, weights
 }
@@ -138,6 +141,17 @@ func LayerNorm(scope *model.Scope, x *Node) *Node {
 		exceptions.Panicf("nn.LayerNorm: need floats [N, ..., D], got %s", x.Shape())
 	}
 	return norm.LayerNorm(scope, x, -1).Epsilon(1e-6).Done()
+}
+
+// LayerScale multiplies each channel of x [..., D] with a gain that is learnt and begins as told (Touvron et al. 2021, "Going Deeper
+// with Image Transformers", Sec. 2; 1e-5 in DINOv2). The scope gets "gain" [D]. With a gain of 0 it is x.
+func LayerScale(scope *model.Scope, x *Node, gain float64) *Node {
+	if gain == 0 {
+		return x
+	}
+	begin := initializer.BroadcastTensorToShape(tensors.FromScalar(gain))
+	v := scope.WithInitializer(begin).VariableWithShape("gain", shapes.Make(x.DType(), x.Shape().Dim(-1)))
+	return Mul(x, ExpandLeftToRank(v.NodeValue(x.Graph()), x.Rank()))
 }
 
 // Dropout sets so much of x to 0 in training, and divides the rest by what is left of it (Srivastava et al. 2014, "Dropout: A Simple

@@ -31,6 +31,7 @@ func shake(t testing.TB, store *model.Store) {
 }
 
 // naiveBlock is one block on one example [L][D], by the equations.
+// Where there is a LayerScale, it is heeded.
 func naiveBlock(v map[string][]float64, block string, x [][]float64, heads int, causal bool) [][]float64 {
 	d := len(x[0])
 	linear := func(w, b []float64, in []float64) []float64 {
@@ -91,14 +92,20 @@ func naiveBlock(v map[string][]float64, block string, x [][]float64, heads int, 
 			return linear(v[block+name+"/dense/weights"], v[block+name+"/dense/biases"], in)
 		}
 		y := append([]float64(nil), x[i]...)
-		for k, a := range dense("attention/MultiHeadAttention/output", mixed) {
+		scaled := func(name string, in []float64) []float64 {
+			for k, gain := range v[block+name+"/gain"] {
+				in[k] *= gain
+			}
+			return in
+		}
+		for k, a := range scaled("scale_1", dense("attention/MultiHeadAttention/output", mixed)) {
 			y[k] += a
 		}
 		hidden := dense("mlp_1", normed("norm_2", y))
 		for k, a := range hidden {
 			hidden[k] = a * (1 + math.Erf(a/math.Sqrt2)) / 2
 		}
-		for k, a := range dense("mlp_2", hidden) {
+		for k, a := range scaled("scale_2", dense("mlp_2", hidden)) {
 			y[k] += a
 		}
 		out[i] = y

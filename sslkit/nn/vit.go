@@ -19,31 +19,18 @@ func vit(scope *model.Scope, x *Node, b Backbone, looked bool) (maps []*Node, we
 	}
 	n, grid, p, c := x.Shape().Dim(0), h/b.Patch, b.Patch, x.Shape().Dim(3)
 	x = TransposeAllAxes(Reshape(x, n, grid, p, grid, p, c), 0, 1, 3, 2, 4, 5)
-	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c)) // NxLxD
-	first := 0                                          // of the patches
-	variable := func(name string, tokens int) *Node {
-		in := scope.In("%s", name)
-		return in.WithInitializer(initializer.RandomNormalFn(in, 0.02)).VariableWithShape("tokens", shapes.Make(x.DType(), 1, tokens, b.Width)).NodeValue(x.Graph())
-	}
-	if b.Class {
-		first = 1
-		x = Concatenate([]*Node{BroadcastToDims(variable("class", 1), n, 1, b.Width), x}, 1) // Nx1+LxD
-	}
-	switch {
-	case b.Learnt:
-		x = Add(x, variable("positions", first+grid*grid))
-	case b.Class: // whose position is 0, as in MAE's code
-		place := Positions(x, grid)
-		x = Add(x, Concatenate([]*Node{ZerosLike(SliceAxis(place, 1, AxisElem(0))), place}, 1))
-	default:
-		x = Add(x, Positions(x, grid))
-	}
-	maps, weights = b.transform(scope, x, seeing{looked: looked}) // NxLxD each
+	x = b.Embed(scope, Reshape(x, n, grid*grid, p*p*c))           // NxLxD
+	x, first := b.place(scope, x, grid)                           // Nxf+LxD
+	maps, weights = b.transform(scope, x, seeing{looked: looked}) // Nxf+LxD each
 	for i, m := range maps {
-		if first > 0 {
+		side := grid
+		switch {
+		case b.Pool == "class":
+			m, side = SliceAxis(m, 1, AxisRange(0, 1)), 1
+		case first > 0:
 			m = SliceAxis(m, 1, AxisRange(first))
 		}
-		maps[i] = Reshape(m, n, grid, grid, b.Width)
+		maps[i] = Reshape(m, n, side, side, b.Width)
 	}
 	if first > 0 && weights != nil {
 		weights = Slice(weights, AxisRange(), AxisRange(), AxisRange(first), AxisRange(first))
@@ -51,8 +38,46 @@ func vit(scope *model.Scope, x *Node, b Backbone, looked bool) (maps []*Node, we
 	return maps, weights
 }
 
+// place adds the positions to the patches x [N, L, D], and what comes before them: the class token and the registers, so many tokens.
+func (b Backbone) place(scope *model.Scope, x *Node, grid int) (tokens *Node, before int) {
+	n := x.Shape().Dim(0)
+	variable := func(name string, tokens int) *Node {
+		in := scope.In("%s", name)
+		return in.WithInitializer(initializer.RandomNormalFn(in, 0.02)).VariableWithShape("tokens", shapes.Make(x.DType(), 1, tokens, b.Width)).NodeValue(x.Graph())
+	}
+	spread := func(name string, tokens int) *Node {
+		return BroadcastToDims(variable(name, tokens), n, tokens, b.Width)
+	}
+	var class []*Node
+	if b.Class {
+		class = []*Node{spread("class", 1)}
+	}
+	switch {
+	case b.Registers > 0: // Darcet et al. 2024, "Vision Transformers Need Registers", Sec. 2.2
+		// Positions are of the patches only, as in timm: what the class token's would add, it can have of itself.
+		place := Positions
+		if b.Learnt {
+			place = func(*Node, int) *Node { return variable("positions", grid*grid) }
+		}
+		x = Add(x, place(x, grid))
+		return Concatenate(append(class, spread("registers", b.Registers), x), 1), len(class) + b.Registers
+	case b.Class:
+		x = Concatenate(append(class, x), 1) // Nx1+LxD
+	}
+	switch {
+	case b.Learnt:
+		x = Add(x, variable("positions", len(class)+grid*grid))
+	case b.Class: // whose position is 0, as in MAE's code
+		place := Positions(x, grid)
+		x = Add(x, Concatenate([]*Node{ZerosLike(SliceAxis(place, 1, AxisElem(0))), place}, 1))
+	default:
+		x = Add(x, Positions(x, grid))
+	}
+	return x, len(class)
+}
+
 // Attention is what the last block of a ViT attends to in image [N, H, W, C], as in Stages, whose scope it takes: [N, heads, L, L],
-// the weight that the token in a row, of L patches row by row, gives to each; rows sum to 1, but for what goes to a class token. It panics with an error on another
+// the weight that the token in a row, of L patches row by row, gives to each; rows sum to 1, but for what goes to a class token and registers. It panics with an error on another
 // network, and as Stages does.
 func (b Backbone) Attention(scope *model.Scope, image *Node) *Node {
 	if err := b.Validate(); err != nil {
@@ -86,6 +111,7 @@ func (b Backbone) transform(scope *model.Scope, tokens *Node, see seeing) (maps 
 	checkTokens("Backbone.Transform", tokens)
 	heads := b.AttentionHeads()
 	stages := b.Blocks()
+	see.scale = b.LayerScale
 	last := len(stages) - 1
 	for i, depth := range stages {
 		stage := see

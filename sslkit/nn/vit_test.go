@@ -78,45 +78,105 @@ func TestViTHeads(t *testing.T) {
 	}
 }
 
-// The image, cut by rows; each patch times the weights, plus its position; blocks; a norm after the last.
+// The image, cut by rows; each patch times the weights, plus its position; before them the class token, with a position of its own
+// only where there are no registers, and these; blocks; a norm after the last. What is kept is the patches, or the class token.
 func TestViTIsItsParts(t *testing.T) {
 	const size, patch, width = 8, 4, 32
-	b := ViT(2, width, patch)
-	onBackends(t, func(t *testing.T, backend compute.Backend) {
-		store := newStore(t, 1)
-		x := random[float64](1, size, size, 1)
-		both := func(scope *model.Scope, x *Node) *Node {
-			maps := b.Stages(scope.In("vit"), x)
-			return Concatenate([]*Node{Reshape(maps[0], -1), Reshape(maps[1], -1)}, 0)
-		}
-		run(t, backend, store, false, both, x)
-		shake(t, store)
-		v, pixels := snapshot(t, store), flat(t, x)
-		var first, last []float64
-		var tokens [][]float64
-		for l, position := range SinCos2D(size/patch, width) {
-			token := append([]float64(nil), v["/vit/patch/dense/biases"]...)
-			for k := range token {
-				token[k] += float64(position[k])
-				for p := range patch {
-					for q := range patch {
-						pixel := pixels[(l/2*patch+p)*size+l%2*patch+q]
-						token[k] += (pixel - 0.5) / 0.25 * v["/vit/patch/dense/weights"][(p*patch+q)*width+k]
+	with := func(change func(b *Backbone)) Backbone {
+		b := ViT(2, width, patch)
+		b.Class, b.Learnt = true, true
+		change(&b)
+		return b
+	}
+	for _, b := range []Backbone{
+		ViT(2, width, patch),
+		with(func(b *Backbone) { b.Registers, b.LayerScale = 3, 0.5 }),
+		with(func(b *Backbone) { b.Pool = "class" }),
+		with(func(b *Backbone) { b.Registers, b.Class, b.Learnt = 1, false, false }),
+	} {
+		onBackends(t, func(t *testing.T, backend compute.Backend) {
+			store := newStore(t, 1)
+			x := random[float64](1, size, size, 1)
+			both := func(scope *model.Scope, x *Node) *Node {
+				maps := b.Stages(scope.In("vit"), x)
+				return Concatenate([]*Node{Reshape(maps[0], -1), Reshape(maps[1], -1)}, 0)
+			}
+			run(t, backend, store, false, both, x)
+			shake(t, store)
+			v, pixels := snapshot(t, store), flat(t, x)
+			var first, last []float64
+			row := func(path string, i int) []float64 { return slices.Clone(v["/vit/"+path+"/tokens"][i*width:][:width]) }
+			var tokens [][]float64
+			places := 0 // of the class token
+			if b.Class {
+				tokens = append(tokens, row("class", 0))
+				if b.Registers == 0 {
+					for k, a := range row("positions", 0) {
+						tokens[0][k] += a
 					}
+					places = 1
 				}
 			}
-			tokens = append(tokens, token)
+			for i := range b.Registers {
+				tokens = append(tokens, row("registers", i))
+			}
+			before := len(tokens)
+			for l, position := range SinCos2D(size/patch, width) {
+				token := append([]float64(nil), v["/vit/patch/dense/biases"]...)
+				for k := range token {
+					if b.Learnt {
+						token[k] += row("positions", places+l)[k]
+					} else {
+						token[k] += float64(position[k])
+					}
+					for p := range patch {
+						for q := range patch {
+							pixel := pixels[(l/2*patch+p)*size+l%2*patch+q]
+							token[k] += (pixel - 0.5) / 0.25 * v["/vit/patch/dense/weights"][(p*patch+q)*width+k]
+						}
+					}
+				}
+				tokens = append(tokens, token)
+			}
+			kept := func(tokens [][]float64) [][]float64 {
+				if b.Pool == "class" {
+					return tokens[:1]
+				}
+				return tokens[before:]
+			}
+			tokens = naiveBlock(v, "/vit/stage_1/block_1/", tokens, 1, false)
+			for _, token := range kept(tokens) {
+				first = append(first, token...)
+			}
+			for _, token := range kept(naiveBlock(v, "/vit/stage_2/block_1/", tokens, 1, false)) {
+				last = append(last, naiveNorm(v, "/vit/norm", token)...)
+			}
+			// Both in float64; backends approximate erf and exp to about 1e-9.
+			near(t, "maps", flat(t, run(t, backend, store, false, both, x)), append(first, last...), 1e-6)
+		})
+	}
+}
+
+// A gain begins as told, for each channel of each of the two sums of a block. Reference: Touvron et al. 2021, "Going Deeper with Image
+// Transformers", Sec. 2.
+func TestPaperLayerScale(t *testing.T) {
+	b := ViT(2, 32, 4)
+	b.LayerScale = 1e-5
+	store := newStore(t, 1)
+	run(t, goBackend(t), store, false, func(scope *model.Scope, x *Node) *Node { return Last(b.Stages(scope, x)) }, random[float32](1, 8, 8, 3))
+	n := 0
+	for v := range store.IterVariables() {
+		if !strings.Contains(v.Path(), "/scale_") {
+			continue
 		}
-		tokens = naiveBlock(v, "/vit/stage_1/block_1/", tokens, 1, false)
-		for _, token := range tokens {
-			first = append(first, token...)
+		n++
+		if values := flat(t, v.MustValue()); !v.Trainable || len(values) != 32 || values[0] != float64(float32(1e-5)) || values[31] != values[0] {
+			t.Errorf("%s is %v, trainable: %t", v.Path(), values, v.Trainable)
 		}
-		for _, token := range naiveBlock(v, "/vit/stage_2/block_1/", tokens, 1, false) {
-			last = append(last, naiveNorm(v, "/vit/norm", token)...)
-		}
-		// Both in float64; backends approximate erf and exp to about 1e-9.
-		near(t, "maps", flat(t, run(t, backend, store, false, both, x)), append(first, last...), 1e-6)
-	})
+	}
+	if n != 4 {
+		t.Errorf("%d gains in two blocks, want 4", n)
+	}
 }
 
 func naiveNorm(v map[string][]float64, path string, x []float64) []float64 {

@@ -32,8 +32,23 @@ class Block(nn.Module):
         return (x + y).relu()
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, before, channels, stride, project):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(before, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        self.conv2, self.bn2 = nn.Conv2d(channels, channels, 3, stride, 1, bias=False), nn.BatchNorm2d(channels)
+        self.conv3, self.bn3 = nn.Conv2d(channels, 4 * channels, 1, bias=False), nn.BatchNorm2d(4 * channels)
+        self.downsample = nn.Identity()
+        if stride > 1 or before != 4 * channels:
+            self.downsample = nn.Sequential(nn.Conv2d(before, 4 * channels, 1, stride, bias=False), nn.BatchNorm2d(4 * channels))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).relu()
+        return (self.downsample(x) + self.bn3(self.conv3(y))).relu()
+
+
 class ResNet(nn.Module):
-    def __init__(self, blocks, width, channels, large):
+    def __init__(self, blocks, width, channels, large, block=Block, times=1):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 7, 2, 3, bias=False) if large else nn.Conv2d(channels, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -42,8 +57,8 @@ class ResNet(nn.Module):
         for i, n in enumerate(blocks):
             layer = []
             for j in range(n):
-                layer.append(Block(before, width << i, 2 if i and not j else 1, len(blocks) == 4))
-                before = width << i
+                layer.append(block(before, width << i, 2 if i and not j else 1, len(blocks) == 4))
+                before = times * width << i
             setattr(self, f"layer{i + 1}", nn.Sequential(*layer))
 
     def maps(self, x):
@@ -61,7 +76,8 @@ def load(folder):
     folder = pathlib.Path(folder)
     config = json.loads((folder / "config.json").read_text())
     b = config["sslkit"]["backbone"]
-    blocks = {"resnet18": [2, 2, 2, 2], "resnet34": [3, 4, 6, 3]}.get(b["arch"]) or [(b["depth"] - 2) // 6] * 3
-    model = ResNet(blocks, b["width"], config["pretrained_cfg"]["input_size"][0], b.get("stem") == "imagenet")
+    blocks = {"resnet18": [2, 2, 2, 2], "resnet34": [3, 4, 6, 3], "resnet50": [3, 4, 6, 3]}.get(b["arch"]) or [(b["depth"] - 2) // 6] * 3
+    block = (Bottleneck, 4) if b["arch"] == "resnet50" else (Block, 1)
+    model = ResNet(blocks, b["width"], config["pretrained_cfg"]["input_size"][0], b.get("stem") == "imagenet", *block)
     model.load_state_dict(load_file(folder / "model.safetensors"))
     return model.eval()

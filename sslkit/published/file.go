@@ -27,6 +27,8 @@ const (
 	TensorsFile = "model.safetensors"
 	ConfigFile  = "config.json"
 	LoaderFile  = "encoder.py"
+
+	pixelsFile = "preprocessor_config.json" // of transformers' models
 )
 
 //go:embed encoder.py
@@ -41,6 +43,11 @@ type Config struct {
 	ModelArgs    map[string]any `json:"model_args,omitempty"`
 	Pretrained   Pretrained     `json:"pretrained_cfg"`
 	SSLKit       *Origin        `json:"sslkit,omitempty"`
+
+	// In the words of transformers.
+	Heads      int    `json:"num_attention_heads,omitempty"`
+	Registers  int    `json:"num_register_tokens,omitempty"`
+	Activation string `json:"hidden_act,omitempty"`
 }
 
 // Pretrained is how images are handed over.
@@ -75,11 +82,23 @@ func config(of Origin) Config {
 		c.Architecture, c.Pretrained.FixedSize = "vit_base_patch16_224", true
 		c.ModelArgs = map[string]any{"img_size": of.Size, "patch_size": b.Patch, "embed_dim": b.Width, "depth": b.Depth, "num_heads": b.AttentionHeads(),
 			"class_token": b.Class, "global_pool": "avg", "fc_norm": false, "in_chans": channels}
-	case b.Stem == "imagenet" && b.Width == 64:
-		c.Architecture, c.NumFeatures = b.Arch, 512
-		c.ModelArgs = map[string]any{"in_chans": channels}
+		if b.Registers > 0 {
+			c.ModelArgs["reg_tokens"], c.ModelArgs["no_embed_class"] = b.Registers, true
+		}
+		if b.LayerScale > 0 {
+			c.ModelArgs["init_values"] = b.LayerScale
+		}
+		if b.Pool == "class" {
+			c.GlobalPool, c.ModelArgs["global_pool"] = "token", "token"
+		}
 	default:
 		c.NumFeatures = b.Width << (stages - 1)
+		if b.Arch == "resnet50" {
+			c.NumFeatures *= 4
+		}
+		if b.Stem == "imagenet" && b.Width == 64 {
+			c.Architecture, c.ModelArgs = b.Arch, map[string]any{"in_chans": channels}
+		}
 	}
 	return c
 }
@@ -153,7 +172,7 @@ type File struct {
 	Path    string
 	Digest  string // "sha256:..." of the tensors
 	Tensors map[string]Tensor
-	Config  *Config // of config.json beside it; nil: there is none
+	Config  *Config // of config.json beside it, and of transformers' preprocessor_config.json; nil: there is none
 }
 
 // maxFile is that of a ViT-H in float32, twice.
@@ -178,16 +197,34 @@ func Read(path string) (f *File, err error) {
 	if f.Tensors, err = decode(content); err != nil {
 		return nil, fmt.Errorf("it is not of safetensors, which timm's save_file and the hub's downloads are: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(path), ConfigFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return f, nil
-	case err != nil:
-		return nil, err
+	var c Config
+	var pixels struct {
+		Normalize bool      `json:"do_normalize"`
+		Mean      []float64 `json:"image_mean"`
+		Std       []float64 `json:"image_std"`
 	}
-	f.Config = new(Config)
-	if err := json.Unmarshal(text, f.Config); err != nil {
-		return nil, fmt.Errorf("%s beside it: %w", ConfigFile, err)
+	beside := false
+	for _, of := range []struct {
+		name string
+		into any
+	}{{ConfigFile, &c}, {pixelsFile, &pixels}} {
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(path), of.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(text, of.into); err != nil {
+			return nil, fmt.Errorf("%s beside it: %w", of.name, err)
+		}
+		beside = true
+	}
+	if pixels.Normalize && len(c.Pretrained.Mean) == 0 {
+		c.Pretrained.Mean, c.Pretrained.Std = pixels.Mean, pixels.Std
+	}
+	if beside {
+		f.Config = &c
 	}
 	return f, nil
 }

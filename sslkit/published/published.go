@@ -1,5 +1,6 @@
 // Package published has encoders under the names and in the layouts in which others publish theirs: timm's vision transformers
-// and torchvision's residual networks, as safetensors with a config.json beside it, as on the Hugging Face hub.
+// and torchvision's residual networks, as safetensors with a config.json beside it, as on the Hugging Face hub. It reads files with the
+// names of transformers and of facebookresearch's dinov2, mae, moco and moco-v3 besides.
 //
 //	ours                               theirs
 //	weights [in, out]                  weight [out, in]
@@ -48,12 +49,12 @@ const (
 // entries are the tensors of a backbone but for fixed positions; the error says of which others have no counterpart.
 func entries(b nn.Backbone) ([]entry, error) {
 	switch b.Arch {
-	case "resnet", "resnet18", "resnet34":
+	case "resnet", "resnet18", "resnet34", "resnet50":
 		return residual(b), nil
 	case "vit":
 		return transformer(b), nil
 	}
-	return nil, fmt.Errorf("published: a %s has no counterpart in timm or torchvision: a resnet, resnet18, resnet34 or vit has", b.Arch)
+	return nil, fmt.Errorf("published: a %s has no counterpart in timm or torchvision: a resnet, resnet18, resnet34, resnet50 or vit has", b.Arch)
 }
 
 // residual are torchvision's names.
@@ -68,17 +69,21 @@ func residual(b nn.Backbone) (out []entry) {
 	}
 	conv("conv1", "stem/conv")
 	norm("bn1", "stem/norm")
-	blocks := b.Blocks()
+	blocks, layers := b.Blocks(), 2 // of a block
+	if b.Arch == "resnet50" {
+		layers = 3
+	}
 	for i, n := range blocks {
 		for j := range n {
 			name, path := fmt.Sprintf("layer%d.%d", i+1, j), fmt.Sprintf("stage_%d/block_%d", i+1, j+1)
-			for k := 1; k <= 2; k++ {
+			for k := 1; k <= layers; k++ {
 				conv(fmt.Sprintf("%s.conv%d", name, k), fmt.Sprintf("%s/conv_%d", path, k))
 				norm(fmt.Sprintf("%s.bn%d", name, k), fmt.Sprintf("%s/norm_%d", path, k))
 			}
-			if len(blocks) == 4 && i > 0 && j == 0 { // those of three stages have shortcuts without parameters
-				conv(name+".downsample.0", path+"/conv_3")
-				norm(name+".downsample.1", path+"/norm_3")
+			// Those of three stages have shortcuts without parameters; only a bottleneck's first stage has more channels than the stem.
+			if len(blocks) == 4 && j == 0 && (i > 0 || layers == 3) {
+				conv(name+".downsample.0", fmt.Sprintf("%s/conv_%d", path, layers+1))
+				norm(name+".downsample.1", fmt.Sprintf("%s/norm_%d", path, layers+1))
 			}
 		}
 	}
@@ -99,10 +104,13 @@ func transformer(b nn.Backbone) (out []entry) {
 	if b.Class {
 		add(same, "cls_token", "class/tokens")
 	}
+	if b.Registers > 0 {
+		add(same, "reg_token", "registers/tokens")
+	}
 	if b.Learnt {
 		add(same, positions, "positions/tokens")
 	}
-	add(patch, "patch_embed.proj.weight", "patch/dense/weights")
+	add(patch, patches, "patch/dense/weights")
 	add(same, "patch_embed.proj.bias", "patch/dense/biases")
 	i := 0
 	for stage, n := range b.Blocks() {
@@ -116,6 +124,10 @@ func transformer(b nn.Backbone) (out []entry) {
 			norm(name+".norm2", path+"/norm_2")
 			dense(name+".mlp.fc1", path+"/mlp_1")
 			dense(name+".mlp.fc2", path+"/mlp_2")
+			if b.LayerScale > 0 {
+				add(same, name+".ls1.gamma", path+"/scale_1/gain")
+				add(same, name+".ls2.gamma", path+"/scale_2/gain")
+			}
 			i++
 		}
 	}
@@ -156,7 +168,7 @@ func Export(store *model.Store, b nn.Backbone, size int) (map[string]Tensor, err
 	}
 	if b.Arch == "vit" && !b.Learnt {
 		fixed := Tensor{Shape: []int{1, 0, b.Width}}
-		if b.Class {
+		if b.Class && b.Registers == 0 {
 			fixed.Shape[1], fixed.Values = 1, make([]float32, b.Width)
 		}
 		for _, row := range nn.SinCos2D(size/b.Patch, b.Width) {

@@ -52,6 +52,8 @@ func TestNames(t *testing.T) {
 	large.Stem = "imagenet"
 	vit := nn.ViT(5, 96, 4)
 	vit.Class, vit.Learnt = true, true
+	fifty, dino := nn.ResNet50(8), full(192)
+	fifty.Stem = "imagenet"
 	for _, test := range []struct {
 		b     nn.Backbone
 		count int
@@ -61,12 +63,19 @@ func TestNames(t *testing.T) {
 			"conv1.weight": {64, 3, 7, 7}, "bn1.running_var": {64}, "layer1.0.conv1.weight": {64, 64, 3, 3}, "layer2.0.downsample.0.weight": {128, 64, 1, 1},
 			"layer2.0.downsample.1.running_mean": {128}, "layer4.1.bn2.bias": {512}, "layer4.0.conv1.weight": {512, 256, 3, 3},
 		}},
+		{fifty, 265, map[string][]int{ // 320 with 53 num_batches_tracked, fc.weight and fc.bias
+			"conv1.weight": {8, 3, 7, 7}, "layer1.0.downsample.0.weight": {32, 8, 1, 1}, "layer1.2.conv1.weight": {8, 32, 1, 1}, "layer2.0.conv2.weight": {16, 16, 3, 3},
+			"layer2.0.downsample.1.bias": {64}, "layer4.2.conv3.weight": {256, 64, 1, 1}, "layer4.2.bn3.running_var": {256},
+		}},
 		{nn.ResNet34(8), 180, map[string][]int{"conv1.weight": {8, 3, 3, 3}, "layer3.5.conv2.weight": {32, 32, 3, 3}}},
 		{nn.ResNet(14, 4), 65, map[string][]int{"layer3.1.bn2.weight": {16}, "layer2.0.conv1.weight": {8, 4, 3, 3}}}, // shortcuts have none
 		{nn.ViT(5, 96, 4), 65, map[string][]int{"pos_embed": {1, 64, 96}}},
 		{vit, 66, map[string][]int{
 			"cls_token": {1, 1, 96}, "pos_embed": {1, 65, 96}, "patch_embed.proj.weight": {96, 3, 4, 4}, "blocks.4.attn.qkv.weight": {288, 96}, "blocks.4.attn.qkv.bias": {288},
 			"blocks.0.mlp.fc1.weight": {384, 96}, "blocks.0.mlp.fc2.weight": {96, 384}, "blocks.3.norm2.weight": {96}, "norm.bias": {96},
+		}},
+		{dino, 4 + 2*14 + 3, map[string][]int{ // as timm's vit_small_patch14_reg4_dinov2
+			"cls_token": {1, 1, 192}, "reg_token": {1, 4, 192}, "pos_embed": {1, 64, 192}, "blocks.1.ls1.gamma": {192}, "blocks.0.ls2.gamma": {192},
 		}},
 	} {
 		got, err := Export(build(t, test.b, 32), test.b, 32)
@@ -140,6 +149,13 @@ func (t Tensor) at(index []int) float32 {
 	return t.Values[i]
 }
 
+// full is a small vit with all that DINOv2's has.
+func full(width int) nn.Backbone {
+	b := nn.ViT(2, width, 4)
+	b.Class, b.Learnt, b.Registers, b.LayerScale, b.Pixels = true, true, 4, 1e-5, "half"
+	return b
+}
+
 // A network that was written is recognised, with or without the laboratory's own words in its config.json, and has the same
 // parameters.
 func TestThereAndBack(t *testing.T) {
@@ -147,7 +163,11 @@ func TestThereAndBack(t *testing.T) {
 	vit.Class, vit.Learnt, vit.Pixels = true, true, "half"
 	large := nn.ResNet18(4)
 	large.Stem, large.Pixels = "imagenet", "imagenet"
-	for _, b := range []nn.Backbone{vit, large, nn.ResNet34(2), nn.ViT(2, 32, 4), nn.ResNet(8, 2)} {
+	fifty := nn.ResNet50(2)
+	fifty.Pixels = "imagenet"
+	class := full(32)
+	class.Pool, class.Learnt = "class", false
+	for _, b := range []nn.Backbone{vit, large, nn.ResNet34(2), nn.ViT(2, 32, 4), nn.ResNet(8, 2), fifty, full(192), class} {
 		store := build(t, b, 16)
 		out, err := Export(store, b, 16)
 		if err != nil {
@@ -193,7 +213,7 @@ func TestThereAndBack(t *testing.T) {
 			}
 		}
 		same("as exported")
-		if b.Pixels == "" { // which only the laboratory has
+		if b.Pixels == "" || b == class { // which only the laboratory has
 			continue
 		}
 		var c map[string]any
@@ -234,9 +254,12 @@ func TestRefused(t *testing.T) {
 		{func(f map[string]Tensor) { delete(f, "layer3.1.bn2.running_mean") }, "imagenet", "missing: layer3.1.bn2.running_mean"},
 		{func(f map[string]Tensor) { f["layer3.1.se.weight"] = one }, "imagenet", "without a place: layer3.1.se.weight"},
 		{func(f map[string]Tensor) { delete(f, "layer3.1.conv1.weight") }, "imagenet", "[2 2 1 2] blocks"},
-		{func(f map[string]Tensor) { f["layer1.0.conv3.weight"] = one }, "imagenet", "bottlenecks"},
+		{func(f map[string]Tensor) { f["layer1.0.conv3.weight"] = one }, "imagenet", "of bottlenecks ResNet-50 is known"},
+		{func(f map[string]Tensor) {
+			f["layer1.0.conv3.weight"], f["layer1.0.conv2.weight"] = one, Tensor{[]int{4, 4, 3, 3}, make([]float32, 144)}
+		}, "imagenet", "layer1.0.conv2.weight of shape [4 4 3 3]: bottlenecks as wide as the first layer"},
 		{func(f map[string]Tensor) { f["layer1.0.conv1.weight"] = one }, "imagenet", "layer1.0.conv1.weight of shape [1] does not fit"},
-		{func(f map[string]Tensor) { clear(f); f["embeddings.weight"] = one }, "imagenet", "neither timm's patch_embed.proj.weight nor torchvision's conv1.weight, but embeddings.weight"},
+		{func(f map[string]Tensor) { clear(f); f["embeddings.weight"] = one }, "imagenet", "nor torchvision's conv1.weight nor transformers' embeddings.patch_embeddings.projection.weight, but embeddings.weight"},
 		{func(f map[string]Tensor) { f["conv1.weight"] = Tensor{[]int{2, 4, 7, 7}, make([]float32, 392)} }, "imagenet", "images of 4 channels"},
 	} {
 		f := &File{Path: "x.safetensors", Tensors: map[string]Tensor{}}
@@ -248,7 +271,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("want %q, got %v", test.want, err)
 		}
 	}
-	f := &File{Tensors: map[string]Tensor{"patch_embed.proj.weight": {[]int{96, 3, 4, 4}, make([]float32, 96*48)}}}
+	f := &File{Tensors: map[string]Tensor{"patch_embed.proj.weight": {[]int{96, 3, 4, 4}, make([]float32, 96*48)}, "blocks.0.norm1.weight": one}}
 	if _, err := f.Encoder("half", 0); err == nil || !strings.Contains(err.Error(), "say --init-heads") {
 		t.Errorf("of unknown heads: %v", err)
 	}

@@ -143,7 +143,7 @@ func network(b nn.Backbone) string {
 	case "words":
 		return fmt.Sprintf("Words(%d, %d, %d)", b.Words, b.Length, b.Width)
 	}
-	name := map[string]string{"resnet": "ResNet", "resnet18": "ResNet", "resnet34": "ResNet", "nin": "NIN"}[b.Arch]
+	name := map[string]string{"resnet": "ResNet", "resnet18": "ResNet", "resnet34": "ResNet", "resnet50": "ResNet", "nin": "NIN"}[b.Arch]
 	return fmt.Sprintf("%s(%d, %d)", name, b.Depth, b.Width)
 }
 
