@@ -58,7 +58,7 @@ func saveStore(dir string, store *model.Store, state *State) (err error) {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	if state.Parameters, err = writeParameters(filepath.Join(tmp, parametersFile), store, nil); err != nil {
+	if state.Parameters, err = writeParameters(filepath.Join(tmp, parametersFile), store, nil, false); err != nil {
 		return err
 	}
 	if err := sealed.Write(filepath.Join(tmp, stateFile), state); err != nil {

@@ -1,9 +1,11 @@
 package sslkit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -11,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
 )
 
 // saved returns a directory with the checkpoints of steps 23 and 24.
@@ -168,7 +173,7 @@ func TestParametersRefuseWhatTheyAreNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "p")
-	if _, err := writeParameters(path, store, nil); err != nil {
+	if _, err := writeParameters(path, store, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
@@ -184,6 +189,45 @@ func TestParametersRefuseWhatTheyAreNot(t *testing.T) {
 	}
 	if _, err := decodeParameters(data[:len(data)-1]); err == nil {
 		t.Error("a file that lacks its last byte was read")
+	}
+}
+
+// Half a file has half the values' bytes, and what is read is float32 again, as near as float16 is, with nothing else changed.
+func TestHalfParameters(t *testing.T) {
+	want := []float32{0, 1, -2.5, 1 + 1.0/1024, 1.0 / 3, -6.1e-5, 3e-6, 65504}
+	store := model.NewStore()
+	store.VariableWithValue("/w", tensors.FromFlatDataAndDimensions(want, 2, 4))
+	store.VariableWithValue("/step", int64(1<<40+1)).SetTrainable(false)
+	path := filepath.Join(t.TempDir(), "p")
+	digest, err := WriteParameters(path, store, &SimCLR{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadParameters(path, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := read.GetVariable("/w").Value()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := w.Value().([][]float32)
+	for i, x := range want {
+		// Rounded to nearest: 11 bits, or 24 behind the point.
+		if !ok || math.Abs(float64(got[i/4][i%4]-x)) > max(math.Abs(float64(x))/2048, 1.0/(1<<25)) {
+			t.Fatalf("read %v, written %v", w.Value(), want)
+		}
+	}
+	step := read.GetVariable("/step")
+	if value, err := step.Value(); err != nil || value.Value() != int64(1<<40+1) || step.Trainable {
+		t.Errorf("the step is read as %v, %v", value, err)
+	}
+	if text, err := os.ReadFile(path); err != nil || !bytes.Contains(text, []byte(`"dtype":"F16","shape":[2,4],"data_offsets":[8,24]`)) {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+	store.VariableWithValue("/large", []float32{65536})
+	if _, err := WriteParameters(path, store, &SimCLR{}, true); err == nil || !strings.Contains(err.Error(), "variable /large: 65536 is beyond float16") {
+		t.Errorf("65,536 was written: %v", err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
+	"github.com/x448/float16" // GoMLX's makes what is below 6e-5 zero
 
 	"github.com/sslkit/lab/sslkit/optim"
 )
@@ -48,17 +49,20 @@ type savedVariable struct {
 const (
 	metadataKey   = "__metadata__"
 	frozenKey     = "frozen"
+	halfKey       = "half"
 	maxParameters = 16 << 20 // bytes of a header; a ResNet-50's has 30,000
 )
 
 // WriteParameters writes the variables of store, after training by m, to a new file, but for the optimizer's and those that m
-// says it no longer needs, see [Scaffolded], and returns its SHA-256.
-func WriteParameters(path string, store *model.Store, m Method) (digest string, err error) {
+// says it no longer needs, see [Scaffolded], and returns its SHA-256. Where half, values of float32 are rounded to float16, of half the
+// size, and read as float32 again: a parameter is then off by 1/2,048 of itself at most, but for those below 6e-5, which are off by
+// 3e-8 at most. One above 65,504 is an error.
+func WriteParameters(path string, store *model.Store, m Method, half bool) (digest string, err error) {
 	without := append(optim.Scopes(), "/"+optimizer.Scope)
 	if s, ok := m.(Scaffolded); ok {
 		without = append(without, s.Scaffold()...)
 	}
-	digest, err = writeParameters(path, store, without)
+	digest, err = writeParameters(path, store, without, half)
 	if err != nil {
 		return "", fmt.Errorf("sslkit: writing %s: %w", path, err)
 	}
@@ -76,7 +80,7 @@ func ReadParameters(path, digest string) (*model.Store, error) {
 
 // writeParameters writes the variables of store to a new file and returns its SHA-256. What is in scopes to be left out is, and
 // what GoMLX's metrics keep: it is of no use later, and each resumption would add to it.
-func writeParameters(path string, store *model.Store, without []string) (digest string, err error) {
+func writeParameters(path string, store *model.Store, without []string, half bool) (digest string, err error) {
 	header := map[string]any{}
 	var variables []*model.Variable
 	var frozen []string
@@ -89,18 +93,26 @@ func writeParameters(path string, store *model.Store, without []string) (digest 
 	slices.SortFunc(variables, func(a, b *model.Variable) int { return cmp.Compare(a.Path(), b.Path()) })
 	end := 0
 	for _, v := range variables {
-		kind, known := safetensorTypes[v.DType()]
-		if !known {
-			return "", fmt.Errorf("variable %s is of type %s, which cannot be kept", v.Path(), v.DType())
+		of := v.DType()
+		if half && of == dtypes.Float32 {
+			of = dtypes.Float16
 		}
-		size := int(v.Shape().ByteSize())
+		kind, known := safetensorTypes[of]
+		if !known {
+			return "", fmt.Errorf("variable %s is of type %s, which cannot be kept", v.Path(), of)
+		}
+		size := v.Shape().Size() * of.Size()
 		header[v.Path()] = savedVariable{kind, append([]int{}, v.Shape().Dimensions...), [2]int{end, end + size}}
 		end += size
 		if !v.Trainable {
 			frozen = append(frozen, v.Path())
 		}
 	}
-	header[metadataKey] = map[string]string{frozenKey: strings.Join(frozen, "\n")}
+	metadata := map[string]string{frozenKey: strings.Join(frozen, "\n")}
+	if half {
+		metadata[halfKey] = "true"
+	}
+	header[metadataKey] = metadata
 	text, err := json.Marshal(header)
 	if err != nil {
 		return "", err
@@ -119,7 +131,9 @@ func writeParameters(path string, store *model.Store, without []string) (digest 
 	_, _ = w.Write(text)
 	for _, v := range variables {
 		value, err := v.Value()
-		if err == nil {
+		if err == nil && half && value.DType() == dtypes.Float32 {
+			err = writeHalf(w, value)
+		} else if err == nil {
 			err = value.ConstBytes(func(b []byte) { _, _ = w.Write(b) })
 		}
 		if err != nil {
@@ -130,6 +144,31 @@ func writeParameters(path string, store *model.Store, without []string) (digest 
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// writeHalf writes float32 values as float16. w keeps its error.
+func writeHalf(w io.Writer, value *tensors.Tensor) (err error) {
+	var out []byte
+	read := tensors.ConstFlatData(value, func(flat []float32) {
+		for _, x := range flat {
+			if x > 65504 || x < -65504 {
+				err = fmt.Errorf("%g is beyond float16", x)
+				return
+			}
+			out = binary.LittleEndian.AppendUint16(out, float16.Fromfloat32(x).Bits())
+		}
+	})
+	_, _ = w.Write(out)
+	return errors.Join(err, read)
+}
+
+// readHalf is a tensor of float32 of that shape, from float16 values.
+func readHalf(data []byte, shape []int) *tensors.Tensor {
+	flat := make([]float32, len(data)/2)
+	for i := range flat {
+		flat[i] = float16.Frombits(binary.LittleEndian.Uint16(data[2*i:])).Float32()
+	}
+	return tensors.FromFlatDataAndDimensions(flat, shape...)
 }
 
 // readParameters reads a file that has this SHA-256 into a new store.
@@ -192,6 +231,10 @@ func decodeParameters(data []byte) (*model.Store, error) {
 		from, to := s.Offsets[0], s.Offsets[1]
 		if !known || from < 0 || from > to || to > len(data) || to-from != size*kind.Size() {
 			return nil, fmt.Errorf("variable %s: %s %v at %v of %d bytes", path, s.Type, s.Shape, s.Offsets, len(data))
+		}
+		if kind == dtypes.Float16 && metadata[halfKey] != "" {
+			store.VariableWithValue(path, readHalf(data[from:to], s.Shape))
+			continue
 		}
 		value := tensors.FromShape(shapes.Make(kind, s.Shape...))
 		if err := value.MutableBytes(func(b []byte) { copy(b, data[from:to]) }); err != nil {

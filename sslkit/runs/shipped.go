@@ -25,11 +25,14 @@ import (
 type Shipment struct {
 	Machine    string `json:"machine"`    // that trained it
 	Parameters string `json:"parameters"` // SHA-256 of its file of parameters, see [sslkit.WriteParameters]
+	Half       bool   `json:"half,omitempty"` // which are rounded to float16; what comes with the record was measured before
 }
 
 const (
 	shippedFile = "parameters.safetensors"
-	maxShipped  = 4 << 20 // bytes of a file of parameters; word vectors take 3.2 MB
+	// What takes more bytes than wholeShipped is shipped in half of them, and more than maxShipped not at all.
+	wholeShipped = 1 << 20
+	maxShipped   = 3 << 20
 )
 
 // Origin says where the record was made, "" if here.
@@ -81,8 +84,13 @@ func (s *Store) ship(ctx context.Context, dir string, r *Record) error {
 	}
 	shipped := &Shipment{Machine: machine()}
 	path := filepath.Join(to, shippedFile)
-	if shipped.Parameters, err = sslkit.WriteParameters(path, store, j.Method); err != nil {
-		return err
+	for _, shipped.Half = range []bool{false, true} {
+		if shipped.Parameters, err = sslkit.WriteParameters(path, store, j.Method, shipped.Half); err != nil {
+			return err
+		}
+		if info, err := os.Stat(path); err == nil && info.Size() <= wholeShipped {
+			break
+		}
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() > maxShipped {
 		return errors.Join(err, os.RemoveAll(to), fmt.Errorf("its parameters take more than %d MB", maxShipped>>20))
