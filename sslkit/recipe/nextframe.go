@@ -1,0 +1,31 @@
+package recipe
+
+import (
+	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/nn"
+)
+
+func init() {
+	sslkit.Register(sslkit.Registration{
+		Name: "nextframe", Paper: "Mathieu et al., 2016", Chapter: 6, Needs: sslkit.Moving, Data: "moving-fashion",
+		New:     func() sslkit.Method { return nextframe() },
+		Preset:  NextFrame,
+		NoPaper: "its networks are of four sizes, and its films Sports-1M and UCF101",
+	})
+}
+
+func nextframe() *sslkit.NextFrame {
+	return &sslkit.NextFrame{Backbone: nn.Frames(3, 64, 64), Width: 32, Power: 2}
+}
+
+// NextFrame returns the preset's configuration of painting the next frame on a dataset of films.
+func NextFrame(preset, dataset string) (sslkit.Config, error) {
+	c, err := sslkit.Usual(preset, dataset, nextframe())
+	c.Batch = 64
+	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, Warmup: 0.5}
+	c.Epochs = 8
+	if preset == sslkit.Class {
+		c.Epochs = 12
+	}
+	return short(preset, c), err
+}
