@@ -302,17 +302,18 @@ func Known(labels []string, comparisons ...*study.Comparison) (string, error) {
 }
 
 // HiddenShares draws what share of the hidden pieces' variance a method that paints them explains in its last epoch, a bar for each
-// variant of a grid of two fields, the first along x. They are trained first if need be.
-func HiddenShares(ctx context.Context, s *runs.Store, variants []study.Variant, axes []study.Axis) (*widgets.Figure, error) {
-	if len(axes) != 2 || len(variants) != len(axes[0].Values)*len(axes[1].Values) {
-		return nil, fmt.Errorf("show: %d variants are no grid of two fields", len(variants))
+// variant of a grid of two fields, the first along x. Names are those of the second's values, as people call them. What is not
+// trained yet is trained first.
+func HiddenShares(ctx context.Context, s *runs.Store, variants []study.Variant, axes []study.Axis, names ...string) (*widgets.Figure, error) {
+	if len(axes) != 2 || len(variants) != len(axes[0].Values)*len(axes[1].Values) || len(names) != len(axes[1].Values) {
+		return nil, fmt.Errorf("show: %d variants, of which %v are called, are no grid of two fields", len(variants), names)
 	}
 	b := widgets.Bars{YLabel: "explained in training, %"}
 	for _, value := range axes[0].Values {
 		b.Groups = append(b.Groups, axes[0].Field+" "+value)
 	}
-	for _, value := range axes[1].Values {
-		b.Series = append(b.Series, widgets.Series{Name: axes[1].Field + " " + value})
+	for _, name := range names {
+		b.Series = append(b.Series, widgets.Series{Name: name})
 	}
 	for i, v := range variants {
 		record, err := s.Pretrain(ctx, v.Config)

@@ -150,10 +150,10 @@ func TestHiddenShares(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := HiddenShares(t.Context(), s, variants, axes)
-	says(t, f, err, "mask 0.5", "mask 0.9", "random false", "random true")
+	f, err := HiddenShares(t.Context(), s, variants, axes, "tubes", "one by one")
+	says(t, f, err, "mask 0.5", "mask 0.9", "tubes", "one by one")
 	want := widgets.Bars{YLabel: "explained in training, %", Groups: []string{"mask 0.5", "mask 0.9"},
-		Series: []widgets.Series{{Name: "random false"}, {Name: "random true"}}, Note: "moving-fashion, seed 1, mean of the last epoch"}
+		Series: []widgets.Series{{Name: "tubes"}, {Name: "one by one"}}, Note: "moving-fashion, seed 1, mean of the last epoch"}
 	for i, v := range variants {
 		record, err := s.Pretrain(t.Context(), v.Config)
 		if err != nil {
@@ -165,7 +165,12 @@ func TestHiddenShares(t *testing.T) {
 	if err != nil || other.SVG() != f.SVG() {
 		t.Errorf("bars are not those of the records: %v", err)
 	}
-	if _, err := HiddenShares(t.Context(), s, variants[:3], axes); err == nil || !strings.Contains(err.Error(), "no grid") {
+	for _, names := range [][]string{{"tubes"}, nil} {
+		if _, err := HiddenShares(t.Context(), s, variants, axes, names...); err == nil || !strings.Contains(err.Error(), "no grid") {
+			t.Errorf("names %v: %v", names, err)
+		}
+	}
+	if _, err := HiddenShares(t.Context(), s, variants[:3], axes, "a", "b"); err == nil || !strings.Contains(err.Error(), "no grid") {
 		t.Errorf("three of four: %v", err)
 	}
 }

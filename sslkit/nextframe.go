@@ -19,9 +19,10 @@ import (
 // blurred.
 //
 // Theirs sees four frames side by side, at four sizes. Here a recurrent network has seen all frames so far, and its state c_t says
-// how the last one changes: so much of each of Width features of it is added to it, which is a filter that depends on the past
-// (the gating is that of Oh et al. 2015, "Action-Conditional Video Prediction using Deep Networks in Atari Games", Sec. 3.2).
-// Thus a network that has learnt nothing copies the last frame.
+// how the last one changes: so much of each of some features of it is added to it, which is a filter that depends on the past (as in
+// Oh et al. 2015, "Action-Conditional Video Prediction using Deep Networks in Atari Games", what is to happen scales the features).
+// Thus a network that has learnt nothing copies the last frame. The state is normalised before it has a say, over the batch: else it
+// first learns the change that is best for all films alike, and is the same for all of them from then on.
 type NextFrame struct {
 	Backbone nn.Backbone `json:"backbone"` // of each frame and, as its state, of all so far
 	Width    int         `json:"features"` // of the last frame, 5x5 pixels each, that the state has to change it by
@@ -65,8 +66,8 @@ func (m *NextFrame) next(scope *model.Scope, clip *Node) *Node {
 	painter, rows := scope.At("painter"), d[0]*d[1]
 	x := Reshape(clip, rows, d[2], d[3], d[4])
 	f := activation.Relu(nn.Conv(painter.At("features"), x, m.Width, 5, 1, true)) // NTxHxWxF
-	c = nn.BatchNorm(painter.At("norm"), Reshape(c, rows, m.Backbone.State)) // what all films share is not the state's to say
-	much := nn.Dense(painter.At("gate"), c, true, m.Width)                    // NTxF
+	c = nn.BatchNorm(painter.At("norm"), Reshape(c, rows, m.Backbone.State))      // what all films share is not the state's to say
+	much := nn.Dense(painter.At("gate"), c, true, m.Width)                        // NTxF
 	f = Mul(f, InsertAxes(OnePlus(much), 1, 1))
 	out := painter.At("pixels")
 	change := nn.Dense(out.WithInitializer(initializer.RandomNormalFn(out, 0.02)), f, true, d[4]) // near 0 at first
