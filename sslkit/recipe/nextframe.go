@@ -1,3 +1,11 @@
+// sslkit pretrain --method nextframe --preset smoke
+//
+// moving-fashion; seconds of processors, compiling included; k-NN of the last block on the test set in %.
+//
+//	preset  examples  epochs  batch  seconds   k-NN          untrained     seeds
+//	smoke        600       8     64       22   18.4 ± 1.1    29.1 ± 0.4    1, 2, 3
+//	class       2000      12     64       78   16.9          34.2          1
+
 package recipe
 
 import (

@@ -173,14 +173,15 @@ func (f *Future) Series() (names []string, errors [][]eval.Spread) {
 	return names, errors
 }
 
-// Kept is the share of the film's fine structure that is left in what was painted, step by step.
-func (f *Future) Kept() []eval.Spread {
+// Fine is how much fine structure what was painted has, as a share of the film's, step by step: a blur has little, and the stripes that
+// a network leaves behind count as well.
+func (f *Future) Fine() []eval.Spread {
 	return f.spread(func(e Foreseen) []float64 {
-		kept := make([]float64, len(e.Detail))
-		for t := range kept {
-			kept[t] = e.Detail[t] / max(e.Truth[t], 1e-12) // of a film without any structure
+		share := make([]float64, len(e.Detail))
+		for t := range share {
+			share[t] = e.Detail[t] / max(e.Truth[t], 1e-12) // of a film without any structure
 		}
-		return kept
+		return share
 	})
 }
 
@@ -213,8 +214,8 @@ func (f *Future) Table() (head []string, rows [][]string) {
 		}
 		rows = append(rows, row)
 	}
-	row := []string{"fine structure kept by nextframe, %"}
-	for _, e := range f.Kept() {
+	row := []string{"fine structure of nextframe, % of the film's"}
+	for _, e := range f.Fine() {
 		row = append(row, percent(&e))
 	}
 	return head, append(rows, row)
@@ -223,6 +224,6 @@ func (f *Future) Table() (head []string, rows [][]string) {
 // Caption says under the table what its numbers are.
 func (f *Future) Caption() string {
 	return fmt.Sprintf("%s: mean squared error of pixels in [0, 1], in thousandths, over %d test films, %s. %d frames are seen, and those painted "+
-		"are painted on. Constant velocity moves the last frame by whole pixels, as the last two seen tell; fine structure is the energy of the Laplacian.",
+		"are painted on. Constant velocity moves the last frame by whole pixels, as the last two seen tell; fine structure is the energy of the Laplacian, that of stripes included.",
 		f.Config.Data.Name, f.Each[0].Films, over(f.Seeds), f.Seen)
 }
