@@ -22,7 +22,7 @@ import (
 // how the last one changes: so much of each of some features of it is added to it, which is a filter that depends on the past (as in
 // Oh et al. 2015, "Action-Conditional Video Prediction using Deep Networks in Atari Games", what is to happen scales the features).
 // Thus a network that has learnt nothing copies the last frame. The state is normalised before it has a say, over the batch: else it
-// first learns the change that is best for all films alike, and is the same for all of them from then on.
+// first learns the change that is best for all films alike, and is the same for all of them from then on. What is kept has no norm.
 type NextFrame struct {
 	Backbone nn.Backbone `json:"backbone"` // of each frame and, as its state, of all so far
 	Width    int         `json:"features"` // of the last frame, 5x5 pixels each, that the state has to change it by
