@@ -111,7 +111,7 @@ stopped goes on. Environment:
   sslkit runs list                   # what was run`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.claims(), c.results(), c.plan(), c.work(), c.track(), c.featureMap(), c.export(), c.embed(), c.neighbours(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
+	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.claims(), c.results(), c.plan(), c.work(), c.track(), c.future(), c.featureMap(), c.export(), c.embed(), c.neighbours(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
 	root.Args = nil // cobra's own check, which comes before that of flags
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print the result as JSON")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

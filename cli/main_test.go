@@ -147,7 +147,7 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, line := range []string{"", "pretrain", "evaluate", "taskgap", "compare", "track", "map", "runs", "runs list", "runs show", "runs compare", "runs delete",
+	for _, line := range []string{"", "pretrain", "evaluate", "taskgap", "compare", "track", "future", "map", "runs", "runs list", "runs show", "runs compare", "runs delete",
 		"data", "data list", "data get", "backend", "version"} {
 		stdout, stderr := must(t, line, "--help")
 		wantAll(t, line+" --help", stdout, "Usage:\n  sslkit "+line, "Examples:\n  sslkit ", "--json")

@@ -29,6 +29,7 @@
 //	                             SimMIM             Xie et al., 2022                        simmim.go        5_masked_autoencoder
 //	                             IJEPA              Assran et al., 2023                     ijepa.go         5_masked_autoencoder
 //	6 beyond                     Word2Vec           Mikolov et al., 2013                    word2vec.go      6_beyond
+//	                             NextFrame          Mathieu et al., 2016                    nextframe.go     6_beyond
 //	                             Order              Misra et al., 2016                      order.go         6_beyond
 //	                             CPC                van den Oord et al., 2018               cpc.go           6_beyond
 //	                             GPT                Radford et al., 2018                    gpt.go           6_beyond

@@ -73,14 +73,19 @@ func (m *Order) Loss(scope *model.Scope, b Batch) *Node {
 	}
 	z, _, _ := m.Backbone.Sequence(scope.In("encoder"), b.Image) // NxTxD
 	at, label := m.draw(scope, z)                                // NxR3, NR
-	rows := Reshape(view.Pick(z, at), -1, 3*m.Backbone.Width)    // NRx3D
+	logits := m.judge(scope, z, at)                              // NRx2
+	Report("accuracy", m.balanced(logits))
+	return loss.CrossEntropy(logits, label)
+}
+
+// judge is the classifier on the features z [N, T, D] of the frames at [N, R3], those of three side by side: logits [NR, 2].
+func (m *Order) judge(scope *model.Scope, z, at *Node) *Node {
+	rows := Reshape(view.Pick(z, at), -1, 3*m.Backbone.Width) // NRx3D
 	dims := []int{2}
 	if m.Hidden > 0 {
 		dims = []int{m.Hidden, 2}
 	}
-	logits := nn.MLP(scope.In("head"), rows, dims...)
-	Report("accuracy", m.balanced(logits))
-	return loss.CrossEntropy(logits, label)
+	return nn.MLP(scope.In("head"), rows, dims...)
 }
 
 // draw returns times [N, 3R] int32 of R triplets a clip and whether each is in order [NR] int32: the first Positive are.

@@ -102,6 +102,7 @@ func TestSuits(t *testing.T) {
 		{"tracking", "moving-fashion", "grey"},
 		{"order", "spoken-digits", "learns from films"},
 		{"videomae", "spoken-digits", "needs films"},
+		{"nextframe", "spoken-digits", "needs films"},
 	} {
 		err := s.Trainable(t.Context(), tinyOf(t, test.method, test.dataset, 40, 20))
 		labtest.WantError(t, test.method+" on "+test.dataset, err, test.want)
