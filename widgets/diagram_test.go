@@ -55,6 +55,18 @@ func TestDiagramOverlapsNowhere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for i, r := range l.routes {
+		for k, o := range l.routes {
+			if k < i && r.Label != "" && r.label.meets(o.label) {
+				t.Errorf("the labels %q and %q overlap", r.Label, o.Label)
+			}
+			for j := range o.points[1:] {
+				if r.Label != "" && r.label.meets(segment(o.points[j], o.points[j+1]).grow(0.5)) {
+					t.Errorf("the arrow from %q to %q is on the label %q", o.From, o.To, r.Label)
+				}
+			}
+		}
+	}
 	for i, b := range l.boxes {
 		for _, line := range l.lines[i] {
 			w := l.Boxes[i].face().width(line)
