@@ -48,7 +48,7 @@ func TestChaptersShowMethodsAsTheyAre(t *testing.T) {
 				continue
 			}
 			if cell["outputs"], changed = want, true; !*update {
-				t.Errorf("%s: the cell %s shows something else than it would today (go test ./notebooks -run %s -update rewrites it)", file, cell["id"], t.Name())
+				t.Errorf("%s: the cell %s shows something else than it would today (go generate ./sslkit rewrites it)", file, cell["id"])
 			}
 		}
 		if !changed || !*update {
@@ -82,15 +82,20 @@ func outputsOf(t *testing.T, name string) []any {
 		t.Fatal(err)
 	}
 	width, height := f.Size()
+	picture := "drawn with the SVG, where that changes: it takes its time"
+	if *update {
+		picture = base64.StdEncoding.EncodeToString(f.PNG())
+	}
 	return []any{
 		map[string]any{"output_type": "display_data",
-			"data":     map[string]any{"image/svg+xml": lines(f.SVG()), "image/png": base64.StdEncoding.EncodeToString(f.PNG()), "text/plain": lines(f.Alt())},
+			"data":     map[string]any{"image/svg+xml": lines(f.SVG()), "image/png": picture, "text/plain": lines(f.Alt())},
 			"metadata": map[string]any{"image/png": map[string]any{"width": width, "height": height}}},
 		map[string]any{"output_type": "display_data", "data": map[string]any{"text/markdown": lines(text)}, "metadata": map[string]any{}},
 	}
 }
 
-// portable leaves of outputs what does not depend on the machine: not the PNG, nor the numbers of the SVG, whose last digit may.
+// portable leaves of outputs what does not depend on the machine: that there is a PNG, and not the numbers of the SVG, whose last digit
+// may.
 func portable(outputs any) (all []map[string]string) {
 	for _, o := range outputs.([]any) {
 		of := make(map[string]string)
@@ -99,7 +104,7 @@ func portable(outputs any) (all []map[string]string) {
 			case "image/svg+xml":
 				of[kind] = regexp.MustCompile(`[\d.]+`).ReplaceAllString(text, "#")
 			case "image/png":
-				of[kind] = text[:min(len(text), 20)] // of its size
+				of[kind] = "there"
 			default:
 				of[kind] = text
 			}

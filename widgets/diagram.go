@@ -207,11 +207,11 @@ func (l *layout) place(top float64) error {
 		gap[c] += more
 		total += more
 	}
-	left, y := make([]float64, cols), top
+	starts, y := make([]float64, cols), top
 	x := (pageWidth - total) / 2
 	l.gapsX = append(l.gapsX, x-minGap/2)
 	for c := range cols {
-		left[c] = x
+		starts[c] = x
 		x += width[c]
 		if c < len(gap) {
 			l.gapsX = append(l.gapsX, x+gap[c]/2)
@@ -228,7 +228,7 @@ func (l *layout) place(top float64) error {
 	}
 	l.bottom = y - rowGap
 	for _, b := range l.Boxes {
-		l.boxes = append(l.boxes, rectangle{left[b.Col], tops[b.Row], left[b.Col] + width[b.Col], tops[b.Row] + height[b.Row]})
+		l.boxes = append(l.boxes, rectangle{starts[b.Col], tops[b.Row], starts[b.Col] + width[b.Col], tops[b.Row] + height[b.Row]})
 	}
 	return nil
 }
@@ -313,7 +313,11 @@ func (l *layout) free(from, to int, kind ArrowKind, points [][2]float64) bool {
 	for i := range points[1:] {
 		s := segment(points[i], points[i+1])
 		for k, b := range l.boxes {
-			if (k != from && k != to && b.grow(3).meets(s.grow(0.01))) || b.grow(-1).meets(s) {
+			room := 3.0
+			if k == from || k == to {
+				room = -1 // it touches these
+			}
+			if b.grow(room).meets(s) {
 				return false
 			}
 		}
