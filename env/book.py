@@ -22,6 +22,7 @@ STYLE = """
 .md-typeset figure.output { margin: 1em 0; overflow-x: auto; text-align: left; max-width: 100%; width: auto; display: block; }
 .md-typeset figure.output img, .md-typeset figure.output svg { max-width: 100%; height: auto; background: #fff; }
 .md-typeset table:not([class]) { font-size: .62rem; }
+.md-typeset details pre > code { white-space: pre-wrap; }
 .md-typeset math[display="block"] { overflow: auto hidden; }
 """
 
@@ -86,7 +87,7 @@ class Pages:
             for output in cell.get("outputs", []):
                 data = output.get("data", {})
                 if "text/markdown" in data:
-                    parts.append(formulas(data["text/markdown"]))
+                    parts.append(self.relink(formulas(data["text/markdown"]), path.parent))
                 elif "text/html" in data:
                     html = re.sub(r"\n\s*\n", "\n", data["text/html"])
                     parts.append(f'<figure class="output">\n{html}\n</figure>')

@@ -31,6 +31,13 @@ func Plot(f *widgets.Figure, err error) {
 	gonbui.Sync() // else the last output of a cell may be lost
 }
 
+// About shows a method below the cell, by its name: a step of it as a drawing, and what its source says of it, with links to its paper and
+// its file and, folded, its loss. Nothing is trained.
+func About(name string) {
+	Plot(show.Method(name))
+	Markdown(show.MethodText(name))
+}
+
 // Picture shows images below the cell, as PNG.
 func Picture(f *widgets.Figure, err error) {
 	must.M(err)

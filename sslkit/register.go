@@ -39,6 +39,8 @@ type Registration struct {
 	Preset func(preset, dataset string) (Config, error)
 	// NoPaper says what is not as in the paper where there is no preset [Paper].
 	NoPaper string
+	// Drawing is a step of training at a glance, boxes and arrows in the form that widgets.ParseDiagram reads; "" where there is none.
+	Drawing string
 
 	kind   reflect.Type // of what New returns
 	source string       // digest, see Revision

@@ -10,6 +10,7 @@
 //	Map        features laid out in the plane, coloured by class
 //	Sphere     features on the unit circle or sphere, coloured by class
 //	Heatmap    a matrix with its values printed
+//	Diagram    boxes on a grid, and arrows between them
 //	Gallery    a grid of images with captions; Attention makes overlays for it
 //	Table      rows and columns of text
 //	Frames     a slider over any of the figures

@@ -89,6 +89,9 @@ func TestHostileNames(t *testing.T) {
 			}
 			return Gallery{Title: s, Note: s, Images: [][]Image{{dot, boxed}}, Rows: []string{s}, Cols: []string{s, s}, Captions: [][]string{{s, s}}}.Figure()
 		},
+		"diagram": func(s string) (*Figure, error) {
+			return Diagram{Title: s, Note: s, Boxes: []DiagramBox{{"a", s, DataBox, 0, 0}, {"b", s, LossBox, 0, 1}}, Arrows: []DiagramArrow{{"a", "b", FlowArrow, s}}}.Figure()
+		},
 		"untitled": func(s string) (*Figure, error) {
 			return Gallery{Images: [][]Image{{dot}}, Rows: []string{s}, Cols: []string{s}}.Figure()
 		},

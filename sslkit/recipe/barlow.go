@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return barlow() },
 		Preset:  BarlowTwins,
 		NoPaper: "its network is a ResNet-50, for ImageNet",
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[projector]
+x(image) .            .               .              c/correlate the|features/ -> l<far from|the identity?>
+.        w(view 2) -> h[[encoder]] -> k[projector]
+x -> v; x -> w; g -> c; k -> c; f == h; g == k`,
 	})
 }
 

@@ -18,6 +18,10 @@ func init() {
 		New:     func() sslkit.Method { return bert() },
 		Preset:  BERT,
 		NoPaper: "its text is books and all of Wikipedia, 3.3 billion words",
+		Drawing: `
+x(text) -> m/hide 15 %|of the words/ -> f[[transformer, sees|both sides]] -> h[head] -> l<cross-entropy:|which words?>
+.          y(those hidden)
+m -> y; y -> l`,
 	})
 }
 

@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return byol() },
 		Preset:  BYOL,
 		NoPaper: "its network is a ResNet-50, for ImageNet",
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[projector] -> p[predictor]
+x(image) .            .               .               .             l<squared distance of|directions (and swapped)>
+.        w(view 2) -> h{encoder}   -> k{projector} -x> t(target)
+x -> v; x -> w; p -> l; t -> l; f ~> h "EMA"; g ~> k "EMA"`,
 	})
 }
 

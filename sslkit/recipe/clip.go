@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return sslkit.SmallCLIP(nn.ResNet(8, 16)) },
 		Preset:  CLIP,
 		NoPaper: "its 400 million pairs are not public, and its tokens are byte pairs",
+		Drawing: `
+x(image)   -> v(crop)   -> f[[image|encoder]] -> a[[projection]] -> u(of each|image)
+.             .            .                     .                .              l<CLIP: which|belong together?>
+t(caption) -> k(tokens) -> g[[text|encoder]]    -> b[[projection]] -> w(of each|text)
+u -> l; w -> l`,
 	})
 }
 

@@ -18,6 +18,10 @@ func init() {
 		New:     func() sslkit.Method { return colorful() },
 		Preset:  Colorization,
 		NoPaper: "its network is a VGG of dilated convolutions for ImageNet",
+		Drawing: `
+x(image) -> v(lightness L) -> f[[encoder]] -> d[decoder on|all stages] -> p(one of 313|colours) -> l<cross-entropy,|rare colours|weigh more>
+.           c(colours a, b) -> s/soft bins/
+x -> c; s -> l`,
 	})
 }
 

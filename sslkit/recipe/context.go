@@ -18,6 +18,12 @@ func init() {
 		New:     func() sslkit.Method { return deepContext() },
 		Preset:  Context,
 		NoPaper: "its towers are of AlexNet's kind, for ImageNet",
+		Drawing: `
+.           .                             a(a patch)   -> f[[tower]]
+x(image) -> t/two patches,|with a gap/    .            .              c[MLP on both] -> l<cross-entropy:|on which of 8 sides?>
+.           .                             b(another)   -> g[[tower]]
+.           y(the side)
+t -> a; t -> b; f -> c; g -> c; f == g; t -> y; y -> l`,
 	})
 }
 

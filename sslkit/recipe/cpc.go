@@ -18,6 +18,10 @@ func init() {
 		New:     func() sslkit.Method { return cpc(128) },
 		Preset:  CPC,
 		NoPaper: "it has 100 hours of speech as waveforms, and convolutions over these",
+		Drawing: `
+x(frames so far)      -> f[[encoder]] -> g[[GRU]] -> w[linear, for|each step k] -> l<InfoNCE: which frame|is k steps ahead?>
+y(that one, and others) -> h[[encoder]]
+h -> l; f == h`,
 	})
 }
 

@@ -18,6 +18,10 @@ func init() {
 		Revision: 2,
 		Preset:   DeepCluster,
 		NoPaper:  "its networks are an AlexNet and a VGG-16 on Sobel-filtered images of ImageNet",
+		Drawing: `
+x(image)       -> v(view) -> f[[encoder]] -> c[classifier, new|each epoch] -> l<cross-entropy:|which cluster?>
+a(all images)     .          g[[encoder]] -x> k/whiten, k-means/              y(cluster of|each image)
+a -> g; k ..> y; y -> l; f == g`,
 	})
 }
 

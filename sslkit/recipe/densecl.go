@@ -17,6 +17,13 @@ func init() {
 		New:     func() sslkit.Method { return densecl() },
 		Preset:  DenseCL,
 		NoPaper: "its network is a ResNet-50, for ImageNet and COCO",
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[global and|dense head]  -> q(q, and r of|each place)
+x(image) .            .               .                            m/places that|look alike/ -> l<InfoNCE: images,|and places>
+.        w(view 2) -> h{encoder}   -> k{global and|dense head} -x> y(k, and t of|each place)
+.        .            .               .                            n{queues}
+x -> v; x -> w; f -> m; h -> m; q -> l; y -> l; n -> l
+f ~> h "EMA"; g ~> k "EMA"`,
 	})
 }
 

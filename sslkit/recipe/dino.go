@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return sslkit.SmallDINO(nn.ViT(4, 96, 4)) },
 		Preset:  DINO,
 		NoPaper: "its weight decay rises over the training and its large views differ, for ImageNet",
+		Drawing: `
+.        v(all views)   -> f[[ViT]] -> g[head] -> p/softmax/
+x(image) .                 .           .          .            l<cross-entropy of|different views>
+.        w(large views) -> h{ViT}   -> k{head} -x> t/centre, sharp|softmax/
+x -> v; x -> w; p -> l; t -> l; f ~> h "EMA"; g ~> k "EMA"`,
 	})
 }
 

@@ -16,6 +16,10 @@ func init() {
 		New:     func() sslkit.Method { return gpt() },
 		Preset:  GPT,
 		NoPaper: "its text, 7,000 unpublished books, is not public",
+		Drawing: `
+x(text) -> a(words so far) -> f[[transformer, sees|what is before]] -> s(a score for|each word) -> l<cross-entropy:|which comes next?>
+.          y(next words)
+x -> y; y -> l`,
 	})
 }
 

@@ -16,6 +16,11 @@ func init() {
 		New:     func() sslkit.Method { return sslkit.SmallIJEPA(nn.ViT(4, 96, 4)) },
 		Preset:  IJEPA,
 		NoPaper: "its weight decay rises over the training, for ImageNet",
+		Drawing: `
+.          v(context:|some patches) -> f[[ViT]] -> p[predictor, told|the places] -> y(blocks, as|predicted)
+x(patches) .                           .           .                                .            l<smooth L1>
+.          w(all patches)           -> h{ViT}   -x> t(all tokens) -> b(those of|the blocks)
+x -> v; x -> w; f ~> h "EMA"; y -> l; b -> l`,
 	})
 }
 

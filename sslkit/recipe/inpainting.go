@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return sslkit.InpaintingFeatures(nn.ResNet(8, 16)) },
 		Preset:  InpaintingFeatures,
 		NoPaper: "its networks are an AlexNet for features and one of DCGAN's kind, of 128 pixels and a bottleneck of 4,000, for pictures",
+		Drawing: `
+.           t(what was there)
+x(image) -> h/cut holes/ -> f[[encoder]] -> d[decoder] -> y(painted) -> r<squared error|in the holes>
+.           .               .               .             c[critic]  -> a<for pictures:|painted or real?>
+x -> t; t -> r; y -> c; t -> c`,
 	})
 }
 

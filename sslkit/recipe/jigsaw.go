@@ -18,6 +18,10 @@ func init() {
 		New:     func() sslkit.Method { return cfn() },
 		Preset:  Jigsaw,
 		NoPaper: "its towers are AlexNet's, for ImageNet",
+		Drawing: `
+x(image) -> t/nine tiles,|with gaps/ -> s/shuffle/ -> f[[a tower|each]] -> c[MLP on|all nine] -> l<cross-entropy:|which permutation?>
+.           .                           y(permutation)
+s -> y; y -> l`,
 	})
 }
 

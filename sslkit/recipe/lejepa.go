@@ -17,6 +17,11 @@ func init() {
 		New:     func() sslkit.Method { return lejepa() },
 		Preset:  LeJEPA,
 		NoPaper: "its networks are ViTs and ConvNeXts, for ImageNet, with views of two sizes",
+		Drawing: `
+.        v(view 1)       -> f[[encoder]] -> g[projector] -> z(z1) -> a<SIGReg: like|a Gaussian?>
+x(image) .                  .               .               .        l<distance from|their mean>
+.        w(views 2 to V) -> h[[encoder]] -> k[projector] -> y(z2 to zV) -> b<SIGReg: like|a Gaussian?>
+x -> v; x -> w; z -> l; y -> l; f == h; g == k`,
 	})
 }
 

@@ -18,6 +18,11 @@ func init() {
 		Name: "mae", Paper: "He et al., 2022", Chapter: 5,
 		New:    func() sslkit.Method { return sslkit.SmallMAE(nn.ViT(4, 96, 4)) },
 		Preset: MAE,
+		Drawing: `
+.           .               .                       .           t[mask tokens]
+x(patches) -> m/hide 75 %/ -> v(a quarter) -> f[[ViT]] -> d[small decoder] -> l<squared error on|hidden patches>
+.             h(those hidden)
+t -> d; m -> h; h -> l`,
 	})
 }
 

@@ -19,6 +19,13 @@ func init() {
 		Name: "moco", Paper: "He et al., 2020; v2, Chen et al., 2020", Chapter: 3,
 		New:    func() sslkit.Method { return mocoV2() },
 		Preset: MoCo,
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[head] -> q(query q)
+x(image) .            .               .          .           l<InfoNCE: which key|is of this image?>
+.        w(view 2) -> h{encoder}   -> k{head} -x> y(key k)
+.        .            .               .          m{queue of|older keys}
+x -> v; x -> w; q -> l; y -> l; m -> l
+f ~> h "EMA"; g ~> k "EMA"; y ..> m "afterwards"`,
 	})
 }
 

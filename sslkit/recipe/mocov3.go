@@ -18,6 +18,12 @@ func init() {
 		New:     func() sslkit.Method { return sslkit.SmallMoCoV3(nn.ViT(4, 96, 4)) },
 		Preset:  MoCoV3,
 		NoPaper: "its two views are drawn differently, for ImageNet",
+		Drawing: `
+.        v(view 1) -> f[[ViT]] -> g[head] -> p[predictor]
+x(image) .            .           .          .              l<InfoNCE: which key|is of this image?|(and views swapped)>
+.        w(view 2) -> h{ViT}   -> k{head} -x> y(keys of|the batch)
+x -> v; x -> w; p -> l; y -> l
+f ~> h "EMA"; g ~> k "EMA"`,
 	})
 }
 

@@ -19,6 +19,11 @@ func init() {
 		New:     func() sslkit.Method { return nextframe() },
 		Preset:  NextFrame,
 		NoPaper: "its networks are of four sizes, and its films Sports-1M and UCF101",
+		Drawing: `
+x(frames so far) -> f[[encoder]] -> g[[GRU]] -> p[painter] -> l<squared error of|each pixel>
+y(last frame)
+n(next frame)
+y -> p; n -> l`,
 	})
 }
 

@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return nnclr() },
 		Preset:  NNCLR,
 		NoPaper: "its network is a ResNet-50, for ImageNet",
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[head] -x> n{nearest|in a queue}
+x(image) .            .               .           .                l<InfoNCE: whose|neighbour is it?|(and views swapped)>
+.        w(view 2) -> h[[encoder]] -> k[head] -> p[predictor]
+x -> v; x -> w; n -> l; p -> l; f == h; g == k`,
 	})
 }
 

@@ -18,6 +18,10 @@ func init() {
 		New:     func() sslkit.Method { return order() },
 		Preset:  Order,
 		NoPaper: "its network is an AlexNet, and its data are UCF101",
+		Drawing: `
+x(film) -> t/three frames,|in order or not/ -> f[[encoder,|a frame each]] -> c[MLP on|all three] -> l<cross-entropy:|in order?>
+.          y(the answer)
+t -> y; y -> l`,
 	})
 }
 

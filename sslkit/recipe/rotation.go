@@ -15,6 +15,10 @@ func init() {
 		Name: "rotation", Paper: "Gidaris et al., 2018", Chapter: 2,
 		New:    func() sslkit.Method { return rotnet() },
 		Preset: Rotation,
+		Drawing: `
+x(image) -> r/turn by 0, 90,|180 or 270°/ -> f[[encoder]] -> c[classifier] -> l<cross-entropy:|by how much?>
+.           y(the angle)
+r -> y; y -> l`,
 	})
 }
 

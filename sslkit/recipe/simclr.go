@@ -16,6 +16,11 @@ func init() {
 		Name: "simclr", Paper: "Chen et al., 2020", Chapter: 3,
 		New:    func() sslkit.Method { return simclr() },
 		Preset: SimCLR,
+		Drawing: `
+.        v(view 1) -> f[[encoder f]] -> g[head g] -> z(z1)
+x(image) .            .                 .            n(negatives:|other images) -> l<NT-Xent: which|is the other view?>
+.        w(view 2) -> h[[encoder f]] -> k[head g] -> y(z2)
+x -> v; x -> w; z -> l; y -> l; f == h; g == k`,
 	})
 }
 

@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return simcse() },
 		Preset:  SimCSE,
 		NoPaper: "it starts from BERT as released, and its text is a million sentences of Wikipedia",
+		Drawing: `
+.       f[[transformer]] -> g[head] -> z(reading 1)
+x(text) .                   .          n(negatives:|other texts) -> l<InfoNCE: which is|of the same text?>
+.       h[[transformer]] -> k[head] -> y(reading 2)
+x -> f "dropout"; x -> h "dropout"; z -> l; y -> l; f == h; g == k`,
 	})
 }
 

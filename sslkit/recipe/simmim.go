@@ -16,6 +16,10 @@ func init() {
 		New:     func() sslkit.Method { return sslkit.SmallSimMIM(nn.ViT(4, 96, 4)) },
 		Preset:  SimMIM,
 		NoPaper: "its networks have relative positions, for ImageNet",
+		Drawing: `
+x(patches) -> m/mask 60 %/ -> v(all, some as|mask tokens) -> f[[ViT]] -> d[linear layer] -> l<absolute error on|masked pixels>
+.             h(those masked)
+m -> h; h -> l`,
 	})
 }
 

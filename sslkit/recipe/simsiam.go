@@ -16,6 +16,11 @@ func init() {
 		Name: "simsiam", Paper: "Chen & He, 2021", Chapter: 3,
 		New:    func() sslkit.Method { return simsiam() },
 		Preset: SimSiam,
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[projector] -> p[predictor]
+x(image) .            .               .               .              l<negative cosine|(and swapped)>
+.        w(view 2) -> h[[encoder]] -> k[projector] -x> t(z2)
+x -> v; x -> w; p -> l; t -> l; f == h; g == k`,
 	})
 }
 

@@ -17,6 +17,11 @@ func init() {
 		New:     func() sslkit.Method { return swav() },
 		Preset:  SwAV,
 		NoPaper: "its network is a ResNet-50, for ImageNet",
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[head and|prototypes] -> s(scores of 1) -> l<cross-entropy|(and swapped)>
+x(image) .            .               .                         .
+.        w(view 2) -> h[[encoder]] -> k[head and|prototypes] -> t(scores of 2) -x> q/Sinkhorn: codes|that use all alike/
+x -> v; x -> w; q -> l "target"; f == h; g == k`,
 	})
 }
 

@@ -18,6 +18,12 @@ func init() {
 		New:     func() sslkit.Method { return tracker() },
 		Preset:  Tracking,
 		NoPaper: "its network is a ResNet-18 with a 3D convolution over frames of 256 pixels, and its data are Kinetics",
+		Drawing: `
+.                         c(their colours)
+r(frames|before) -> f[[encoder]] -> g[head] -> a/where|was it?/ -> p/copy the|colours/ -> l<which of 16|colours?>
+x(the next|frame) -> h[[encoder]] -> k[head]
+.                         y(its colours)
+r -> c; x -> y; k -> a; c -> p; y -> l; f == h; g == k`,
 	})
 }
 

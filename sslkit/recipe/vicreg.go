@@ -20,6 +20,11 @@ func init() {
 		New:     func() sslkit.Method { return vicreg() },
 		Preset:  VICReg,
 		NoPaper: "its network is a ResNet-50, for ImageNet",
+		Drawing: `
+.        v(view 1) -> f[[encoder]] -> g[expander] -> z(z1) -> a<variance,|covariance>
+x(image) .            .               .              .        l<invariance:|squared distance>
+.        w(view 2) -> h[[encoder]] -> k[expander] -> y(z2) -> b<variance,|covariance>
+x -> v; x -> w; z -> l; y -> l; f == h; g == k`,
 	})
 }
 

@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return videomae() },
 		Preset:  VideoMAE,
 		NoPaper: "its films are Kinetics-400 and Something-Something V2, for 800 and more epochs",
+		Drawing: `
+.          .                  .             .          t[mask tokens]
+x(film) -> m/hide 90 %, the|same places at|all times/ -> v(a tenth) -> f[[ViT]] -> d[small decoder] -> l<squared error on|hidden pieces>
+.          h(those hidden)
+t -> d; m -> h; h -> l`,
 	})
 }
 

@@ -16,6 +16,10 @@ func init() {
 		New:     func() sslkit.Method { return wav2vec2() },
 		Preset:  Wav2Vec2,
 		NoPaper: "it has 960 hours of speech as waveforms, and convolutions over these",
+		Drawing: `
+x(frames) -> e[[linear]] -> m/hide spans/ -> f[[transformer]] -> c[projection] -> l<InfoNCE: which|stood here?>
+.            .                     .               q[projection]
+e -> q; q -> l`,
 	})
 }
 

@@ -18,6 +18,11 @@ func init() {
 		New:     func() sslkit.Method { return word2vec() },
 		Preset:  Word2Vec,
 		NoPaper: "its text, 33 billion words of news, is not public",
+		Drawing: `
+w(a word)      -> v[[vectors v]]
+c(one near it) -> u[vectors v']   s/dot products/ -> l<logistic: near it|or any word?>
+n(any words)
+v -> s; u -> s; n -> u`,
 	})
 }
 
