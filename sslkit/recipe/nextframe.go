@@ -21,8 +21,7 @@ func init() {
 		NoPaper: "its networks are of four sizes, and its films Sports-1M and UCF101",
 		Drawing: `
 x(frames so far) -> f[[encoder]] -> g[[GRU]] -> p[painter] -> l<squared error of|each pixel>
-y(last frame)
-n(next frame)
+.                   .               y(last frame) .           n(next frame)
 y -> p; n -> l`,
 	})
 }
@@ -40,9 +39,6 @@ func NextFrame(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, nextframe())
 	c.Batch = 64
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, Warmup: 0.5}
-	c.Epochs = 8
-	if preset == sslkit.Class {
-		c.Epochs = 12
-	}
+	c.Epochs = epochs(preset, 8, 12)
 	return short(preset, c), err
 }

@@ -23,8 +23,8 @@ import (
 // Shipment marks a record that comes with a checkout, in the folder [Store.Shipped]. It is found whatever backend this machine
 // has, verified as records of the store are, and never written; what is measured of it here is kept in the store.
 type Shipment struct {
-	Machine    string `json:"machine"`    // that trained it
-	Parameters string `json:"parameters"` // SHA-256 of its file of parameters, see [sslkit.WriteParameters]
+	Machine    string `json:"machine"`        // that trained it
+	Parameters string `json:"parameters"`     // SHA-256 of its file of parameters, see [sslkit.WriteParameters]
 	Half       bool   `json:"half,omitempty"` // which are rounded to float16; what comes with the record was measured before
 }
 
