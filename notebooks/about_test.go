@@ -9,20 +9,31 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/sslkit/lab/show"
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/runs"
+	"github.com/sslkit/lab/sslkit/study"
 )
 
-var update = flag.Bool("update", false, "rewrite what the chapters show of methods")
+var update = flag.Bool("update", false, "rewrite what the chapters show of methods and claims")
 
-var about = regexp.MustCompile(`notebooks\.About\("(\w+)"\)`)
+var (
+	about  = regexp.MustCompile(`notebooks\.About\("(\w+)"\)`)
+	claims = regexp.MustCompile(`notebooks\.Claims\(ctx, lab, (\d)\)`)
+)
 
-// What the chapters show of a method is what its recipe and its file say today: nothing else in a notebook is as easily out of date,
-// since none of it is trained.
-func TestChaptersShowMethodsAsTheyAre(t *testing.T) {
+// What the chapters show of a method is what its recipe and its file say today, and what they show of the lecture's claims is what the
+// records say: nothing else in a notebook is as easily out of date, since none of it is trained there.
+func TestChaptersShowThingsAsTheyAre(t *testing.T) {
+	store, err := runs.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Shipped = filepath.Join("..", "records")
 	files, err := filepath.Glob("*.ipynb")
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +54,9 @@ func TestChaptersShowMethodsAsTheyAre(t *testing.T) {
 					shown[name[1]] = true
 					want = append(want, outputsOf(t, name[1])...)
 				}
+			}
+			if chapter := claims.FindStringSubmatch(joined(cell["source"])); chapter != nil && cell["cell_type"] == "code" {
+				want = claimsOf(t, store, chapter[1])
 			}
 			if want == nil || reflect.DeepEqual(portable(cell["outputs"]), portable(want)) {
 				continue
@@ -88,8 +102,34 @@ func outputsOf(t *testing.T, name string) []any {
 		map[string]any{"output_type": "display_data",
 			"data":     map[string]any{"image/svg+xml": lines(f.SVG()), "image/png": picture, "text/plain": lines(f.Alt())},
 			"metadata": map[string]any{"image/png": map[string]any{"width": width, "height": height}}},
-		map[string]any{"output_type": "display_data", "data": map[string]any{"text/markdown": lines(text)}, "metadata": map[string]any{}},
+		markdown(text),
 	}
+}
+
+// claimsOf is what [Claims] shows where only the records of the checkout are there.
+func claimsOf(t *testing.T, store *runs.Store, chapter string) []any {
+	t.Helper()
+	n, err := strconv.Atoi(chapter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := study.ClaimsOf(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested, err := study.TestClaims(t.Context(), store, false, nil, names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := show.ChapterClaims(tested)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []any{markdown(text)}
+}
+
+func markdown(text string) any {
+	return map[string]any{"output_type": "display_data", "data": map[string]any{"text/markdown": lines(text)}, "metadata": map[string]any{}}
 }
 
 // portable leaves of outputs what does not depend on the machine: that there is a PNG, and not the numbers of the SVG, whose last digit

@@ -72,4 +72,4 @@
 package sslkit
 
 //go:generate go test github.com/sslkit/lab -run 'TestDocuments|TestClaimsPage' -update
-//go:generate go test github.com/sslkit/lab/notebooks -run TestChaptersShowMethodsAsTheyAre -update
+//go:generate go test github.com/sslkit/lab/notebooks -run TestChaptersShowThingsAsTheyAre -update
