@@ -31,7 +31,7 @@ func cpc(state int) *sslkit.CPC {
 // untrained 63.9 ± 1.5. moving-fashion with class, all 2,000 labels, penalty 0.001 (of seed 1 chosen): direction, state at the end,
 // 96.3 ± 1.6 %, untrained 62.7 ± 9.7; what moves, mean of z, 44.5 ± 3.9 and 39.0 ± 2.4, which is within the spread.
 func CPC(preset, dataset string) (sslkit.Config, error) {
-	sound := dataset == "spoken-digits"
+	sound := isSound(dataset)
 	m := cpc(64)
 	if sound {
 		m = cpc(128)
