@@ -33,7 +33,7 @@ func (c *cli) dataList() *cobra.Command {
 				var rows [][]string
 				for _, d := range all {
 					where := d.Where
-					if !d.Present {
+					if !d.Present && d.Download > 0 {
 						where = fmt.Sprintf("to be downloaded, %d MB", d.Download>>20)
 					}
 					rows = append(rows, []string{d.Name, strconv.Itoa(d.Train), strconv.Itoa(d.Test),

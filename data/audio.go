@@ -176,7 +176,7 @@ func (s *soundSet) read() error {
 			return fmt.Errorf("%s: %w", legible(s.splits[jobs[n].split].file(jobs[n].i)), err)
 		}
 	}
-	low, high := s.bounds(values[0])
+	low, high := bounds(values[0], s.width)
 	for k, sounds := range values {
 		for i, frames := range sounds {
 			for _, frame := range frames {
@@ -207,8 +207,8 @@ func (s *soundSet) describe(f *folder, i int) ([][]float32, error) {
 }
 
 // bounds are the values of each feature which one in a thousand is below, and one above.
-func (s *soundSet) bounds(sounds [][][]float32) (low, high []float32) {
-	for c := range s.width {
+func bounds(sounds [][][]float32, width int) (low, high []float32) {
+	for c := range width {
 		var all []float32
 		for _, frames := range sounds {
 			for _, frame := range frames {

@@ -343,10 +343,13 @@ func (v *Inventory) survey(splits []*folder) {
 }
 
 // Digest tells the content of a dataset: "sha256:" and the digest of names and contents of the images that are used
-// where it is made of the user's files, and else the version of the built-in set, "v1". A folder that is moved keeps
+// where it is made of the user's files, the digest of the sounds of "espeak", and else the version of the built-in set, "v1". A folder that is moved keeps
 // its digest. Files are read whose size, times or inode have changed since they were last.
 func Digest(ctx context.Context, name string, o OpenOptions) (string, error) {
 	kind, _, _ := strings.Cut(name, ":")
+	if name == speech.id() {
+		return speech.digest(ctx, o)
+	}
 	if _, _, sounds := soundKind(name); kind != "folder" && kind != "captions" && kind != "video" && !sounds {
 		return builtInVersion(name)
 	}

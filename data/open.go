@@ -46,7 +46,7 @@ type dataset interface {
 	open(ctx context.Context, o OpenOptions) (train, test Source, err error)
 }
 
-var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, digitSet{}, glossSet{}, glossSet{all: true}, sceneSet{}, clipSet{}, filmSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
+var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, digitSet{}, speech, glossSet{}, glossSet{all: true}, sceneSet{}, clipSet{}, filmSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
 
 // Names lists the datasets that [Open] knows, smallest first, and where they
 // are. It does not use the network. Besides, Open takes "folder:PATH",
@@ -70,6 +70,7 @@ func Names() []Info {
 //	emoji              2,776 colour images of 32x32 with captions, embedded: two of each emoji; split by emoji
 //	scenes             10,000 and 2,000 drawn scenes, [Annotated] and [Captioned]
 //	spoken-digits      3,000 recordings of six speakers as cepstra, embedded: [Clips], [Described] by digit and speaker
+//	espeak             720 and 360 words said by espeak-ng, where that is installed, as cepstra: [Clips], [Described] by word, voice and accent
 //	glosses            16,800 and 2,400 definitions of nouns in eight classes, embedded: texts, see [IsText]
 //	glosses-all        all of WordNet's definitions of four words and more, in its 45 classes
 //	clips              10,000 and 2,000 clips of drawn scenes, [Tracked]

@@ -59,7 +59,7 @@ func Preset(ctx context.Context, method, preset, dataset string) (sslkit.Config,
 // isSound tells datasets of sounds by their names.
 func isSound(dataset string) bool {
 	kind, _, _ := strings.Cut(dataset, ":")
-	return slices.Contains([]string{"spoken-digits", "audio", "logmel"}, kind)
+	return slices.Contains([]string{"spoken-digits", "espeak", "audio", "logmel"}, kind)
 }
 
 // whole is what the presets Paper have in common: all of a dataset.
