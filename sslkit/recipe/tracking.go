@@ -36,7 +36,7 @@ func Tracking(preset, dataset string) (sslkit.Config, error) {
 	if preset == sslkit.Class {
 		c.Epochs, c.Data.Train, c.Data.Test = 3, 800, 200
 	}
-	if strings.HasPrefix(dataset, "video:") {
+	if strings.HasPrefix(dataset, "video:") || isSound(dataset) {
 		c.Data.Train, c.Data.Test = 0, 0 // as many as there are
 	}
 	return c, err
