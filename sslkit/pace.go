@@ -22,8 +22,8 @@ import (
 //
 // Its clips are cut out of long films, from any frame on. Here films are short: as many frames are shown at each pace as the fastest
 // leaves, and they begin where it can begin, since the place in the film would tell the pace. The authors' code colours each frame
-// anew, too, which is not done here. Where films differ in speed nobody can tell all: of moving-fashion, whose things go 1 or 2 pixels a frame,
-// the slow at pace 2 look as the fast at pace 1, and of three paces 5/6 can be told.
+// anew, too, which is not done here. Where films differ in speed nobody can tell all: of moving-fashion, whose things go 1 or 2 pixels
+// a frame, the slow at pace 2 look as the fast at pace 1, and of three paces 5/6 can be told.
 type Pace struct {
 	Backbone nn.Backbone `json:"backbone"` // "frames" with a state, of which the last is classified
 	Paces    []int       `json:"paces"`    // that are told apart; 1 to 4 in the code

@@ -25,9 +25,9 @@ func pace() *sslkit.Pace { return sslkit.SmallPace(nn.Frames(3, 64, 64)) }
 
 // Pace returns the preset's configuration of telling the pace of films on a dataset of films.
 //
-// With smoke, seeds 1 to 3, linear probe of all 600 labels (penalty 0.01), state at the end: direction 65.9 ± 5.7 %, untrained 52.3 ± 4.9; speed
-// 88.0 ± 1.3 and 68.0 ± 3.2; what moves, mean of z, 33.5 ± 2.4 and 36.3 ± 2.6. In the last epoch 79 % of the paces are told, of 83 that
-// can be. The preset class was not measured.
+// With smoke, seeds 1 to 3, linear probe of all 600 labels (penalty 0.01), state at the end: direction 65.9 ± 5.7 %, untrained 52.3 ±
+// 4.9; speed 88.0 ± 1.3 and 68.0 ± 3.2; what moves, mean of z, 33.5 ± 2.4 and 36.3 ± 2.6. In the last epoch 79 % of the paces are
+// told, of 83 that can be. The preset class was not measured.
 func Pace(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, pace())
 	c.Batch = 64
