@@ -122,7 +122,8 @@ func (s *soundSet) settle() {
 			f.err = fmt.Errorf("%d samples a second, where the most have %d: resample it ('ffmpeg -i IN -ar %[2]d OUT'), or keep it elsewhere", f.facts.Rate, common)
 			return
 		case whole && frames > LongestSound:
-			f.err = fmt.Errorf("%.1f s is too long: %d frames are read at most, of 20 ms; cut it into shorter ones, or choose a number of frames (--set frames=100), and of all what is longer is left out",
+			f.err = fmt.Errorf("%.1f s is too long: %d frames are read at most, of 20 ms; cut it into shorter ones, "+
+				"or choose a number of frames (--set frames=100), and of all what is longer is left out",
 				float64(f.facts.Samples)/float64(common), LongestSound)
 			return
 		case !whole && frames > s.frames:

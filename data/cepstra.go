@@ -142,7 +142,8 @@ func melTriangles(rate, size, bands int) ([][]float64, error) {
 			triangles[b][k], empty = w, empty && w == 0
 		}
 		if empty {
-			return nil, fmt.Errorf("data: %d bands are too many for %d samples a second: band %d, of %.0f to %.0f Hz, has no line of the spectrum", bands, rate, b, low, high)
+			return nil, fmt.Errorf("data: %d bands are too many for %d samples a second: band %d, of %.0f to %.0f Hz, has no line of the spectrum",
+				bands, rate, b, low, high)
 		}
 	}
 	if bands < 1 {

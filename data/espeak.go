@@ -93,7 +93,7 @@ func (s speechSet) made(ctx context.Context, o OpenOptions) ([]byte, error) {
 			return body, nil
 		}
 	}
-	body, err := s.make(ctx, program, o)
+	body, err := s.sayAll(ctx, program, o)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,8 @@ func (s speechSet) made(ctx context.Context, o OpenOptions) ([]byte, error) {
 	return body, writeSealed(path, body)
 }
 
-// make says all there is to say.
-func (s speechSet) make(ctx context.Context, program string, o OpenOptions) ([]byte, error) {
+// sayAll makes all sounds.
+func (s speechSet) sayAll(ctx context.Context, program string, o OpenOptions) ([]byte, error) {
 	if err := s.known(ctx, program); err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func (s speechSet) distinct(heads [][speechHead - 1]byte, digests [][32]byte) er
 	return nil
 }
 
-// parse reads what make has made.
+// parse reads what sayAll has made.
 func (s speechSet) parse(body []byte) (splits [2]Source, err error) {
 	var parts [2]*sounds
 	for i, name := range []string{"train", "test"} {
