@@ -33,7 +33,7 @@ func (c *cli) dataList() *cobra.Command {
 				var rows [][]string
 				for _, d := range all {
 					where := d.Where
-					if !d.Present {
+					if !d.Present && d.Download > 0 {
 						where = fmt.Sprintf("to be downloaded, %d MB", d.Download>>20)
 					}
 					rows = append(rows, []string{d.Name, strconv.Itoa(d.Train), strconv.Itoa(d.Test),
@@ -42,7 +42,7 @@ func (c *cli) dataList() *cobra.Command {
 				if err := c.printTable([]string{"name", "train", "test", "image", "where", "licence"}, rows); err != nil {
 					return err
 				}
-				return c.printf("\nBesides, folder:PATH is a folder of images, with one subfolder a class, captions:FILE a CSV file\nwith a line for each image and caption, beside the images, and video:PATH a film or a folder of\nits frames. 'sslkit data check' tells what is in them.\n")
+				return c.printf("\nBesides, folder:PATH is a folder of images, with one subfolder a class, captions:FILE a CSV file\nwith a line for each image and caption, beside the images, video:PATH a film or a folder of\nits frames, and audio:PATH a folder of sounds as cepstra, or logmel:PATH as a spectrogram. 'sslkit data check' tells what is in them.\n")
 			})
 		},
 	}
@@ -93,10 +93,10 @@ func (c *cli) dataCheck() *cobra.Command {
 		Short: "Look at all images of a dataset once: classes, splits, and what is odd or cannot be read",
 		Long: `Look at all images of a dataset once, and tell how many there are of each class and split, which
 files are passed over and why, which cannot be read, are turned by their Exif orientation, grey, of
-16 bits, nearly black, of one colour, or in both splits.
+16 bits, nearly black, of one colour, or in both splits; of sounds, how long they are.
 
 What was seen is remembered: only new files are read again. The exit code is 1 if some cannot be read.`,
-		Example: "  sslkit data check folder:photos\n  sslkit data check video:film.mp4 --size 64 --json",
+		Example: "  sslkit data check folder:photos\n  sslkit data check video:film.mp4 --size 64 --json\n  sslkit data check audio:recordings",
 		Args:    count(1, 1, "the name of a dataset"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if !c.quiet {
@@ -115,12 +115,13 @@ What was seen is remembered: only new files are read again. The exit code is 1 i
 				return err
 			}
 			if n := len(inventory.Unreadable); n > 0 {
-				return fmt.Errorf("%d of the images cannot be read: mend them or move them away", n)
+				return fmt.Errorf("%d of the files cannot be read: mend them or move them away", n)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().IntVar(&o.Size, "size", 0, "side of a film's frames in `PIXELS` (default 32)")
+	cmd.Flags().IntVar(&o.Frames, "frames", 0, "of a clip (default 8, of sounds as many as the longest has)")
 	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress on standard error")
 	return cmd
 }

@@ -76,7 +76,7 @@ func TestDataCheck(t *testing.T) {
 		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}
 	wantAll(t, "data check", stdout.String(), `dog/\x1b[31m.png: not a JPEG, PNG`)
-	wantAll(t, "data check", stderr.String(), "1 of the images cannot be read")
+	wantAll(t, "data check", stderr.String(), "1 of the files cannot be read")
 	if strings.Contains(stdout.String(), "\x1b") {
 		t.Error("a name reaches the terminal as it is")
 	}

@@ -65,7 +65,7 @@ features-labels.csv with split, index, label and, of images in files, the path o
 				train, test := j.Train, j.Test
 				if of.data != "" && len(args) > 0 {
 					side, _, _ := j.Train.Shape()
-					if train, test, err = data.OpenContext(ctx, of.data, data.OpenOptions{Size: side, PerPhoto: j.Data.PerPhoto}); err != nil {
+					if train, test, err = data.OpenContext(ctx, of.data, data.OpenOptions{Size: side, PerPhoto: j.Data.PerPhoto, Frames: j.Data.Frames}); err != nil {
 						return err
 					}
 				}

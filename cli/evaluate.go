@@ -78,7 +78,7 @@ func probeFlags(flags *pflag.FlagSet, o *eval.Options) {
 	flags.IntVar(&o.K, "k", o.K, "neighbours of k-NN")
 	flags.Float64Var(&o.Temperature, "temperature", o.Temperature, "of k-NN")
 	flags.IntVar(&o.Linear.PerClass, "per-class", o.Linear.PerClass, "labels of each class that the linear probe may see; 0: all")
-	flags.StringVar(&o.Label, "label", o.Label, "`KIND` of labels, of data that have several: direction of moving-fashion, speaker of spoken-digits")
+	flags.StringVar(&o.Label, "label", o.Label, "`KIND` of labels, of data that have several: direction of moving-fashion, speaker of spoken-digits, voice of espeak")
 	flags.IntVar(&o.Linear.Side, "side", o.Linear.Side, "the linear probe sees maps averaged to so many cells a side; 0: whole maps")
 }
 

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -69,6 +71,51 @@ func TestOwnImages(t *testing.T) {
 	}
 	out, _ = must(t, "evaluate --quiet --baselines=false --method simclr --data", append([]string{folder, "--epochs", "1"}, small...)...)
 	wantAll(t, "evaluate", out, "run "+r.Key, "96 training and 24 test examples")
+}
+
+// The first command on one's own sounds works, too. Here they are high and low tones of 8 kHz, some longer than others.
+func TestOwnSounds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a network")
+	}
+	t.Setenv("SSLKIT_RUNS", t.TempDir())
+	dir := t.TempDir()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range 60 {
+		class := i % 2
+		hertz, samples := float64(300+900*class+rnd.IntN(300)), 1500+rnd.IntN(1000)
+		file := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(36+2*samples))
+		file = append(file, "WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data"...)
+		file = binary.LittleEndian.AppendUint32(file, uint32(2*samples))
+		for k := range samples {
+			v := 9000*math.Sin(2*math.Pi*hertz*float64(k)/8000) + 500*rnd.NormFloat64()
+			file = binary.LittleEndian.AppendUint16(file, uint16(int16(v)))
+		}
+		path := filepath.Join(dir, fmt.Sprint("kind", class), strconv.Itoa(i)+".wav")
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	network := strings.Fields("--epochs 1 --set backbone.width=8 --set state=8 --method cpc --data audio:" + dir)
+	out, said := must(t, "pretrain --json", network...)
+	var r runs.Record
+	decode(t, out, &r)
+	if r.Config.Batch != 45 || r.Inventory.Train != 45 || r.Inventory.Test != 15 || !r.Done || !strings.HasPrefix(r.Inventory.Digest, "sha256:") || len(r.History.Reports["accuracy"]) != 1 {
+		t.Errorf("trained on %d in batches of %d: %+v", r.Inventory.Train, r.Config.Batch, r.History)
+	}
+	wantAll(t, "pretrain", said, "of 8000 samples a second, in ")
+	out, _ = must(t, "evaluate --quiet --baselines=false", network...)
+	wantAll(t, "evaluate", out, "run "+r.Key, "45 training and 15 test examples")
+	out, _ = must(t, "pretrain --json --set frames=6", network...)
+	var cut runs.Record
+	decode(t, out, &cut)
+	if cut.Key == r.Key || cut.Config.Data.Frames != 6 || !strings.Contains(cut.Inventory.Line(), "are longer, and cut") {
+		t.Errorf("cut: %s, %+v", cut.Key, cut.Inventory)
+	}
+	wantMistakes(t, []mistake{{"pretrain --quiet --method order --data audio:" + dir, 1, "order learns from films"}})
 }
 
 // A number of images that a folder has not is refused in a line that names the flag.

@@ -90,7 +90,7 @@ func completeData(_ *cobra.Command, _ []string, typed string) ([]cobra.Completio
 	for _, d := range data.Names() {
 		values = append(values, d.Name)
 	}
-	return begun(append(values, "folder:", "captions:", "video:"), typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	return begun(append(values, "folder:", "captions:", "video:", "audio:", "logmel:"), typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // begun are the values that begin with what is typed.

@@ -130,7 +130,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("--preset of %s: %q, want %q", method, got, want)
 		}
 	}
-	want := []string{"folder:", "captions:", "video:"}
+	want := []string{"folder:", "captions:", "video:", "audio:", "logmel:"}
 	for _, d := range data.Names() {
 		want = append(want, d.Name)
 	}

@@ -193,7 +193,7 @@ func inspect(ctx context.Context, name string, o OpenOptions, look bool, splits 
 		stamp stamp
 	}
 	kind, _, _ := strings.Cut(name, ":")
-	m := recall(kind, splits[0].root, o)
+	m := recall(kind+splits[0].medium.version, splits[0].root, o)
 	var jobs []job
 	var total, all int64
 	for _, f := range splits {
@@ -249,6 +249,9 @@ func inspect(ctx context.Context, name string, o OpenOptions, look bool, splits 
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if settle := splits[0].settle; look && settle != nil {
+		settle()
+	}
 	return nil
 }
 
@@ -272,7 +275,7 @@ func (m *ledger) read(f *folder, i int, before stamp, look bool) {
 	m.changed = true
 	m.mu.Unlock()
 	if look && !looked {
-		known = examine(file)
+		known = f.medium.examine(file)
 		m.mu.Lock()
 		m.facts[s.digest] = known
 		m.mu.Unlock()

@@ -60,7 +60,7 @@ var openDigits = sync.OnceValues(func() (splits [2]Source, err error) {
 	rest := all[min(len(all), 8*digitCepstra):]
 	var parts [2]*sounds
 	for i, name := range []string{"train", "test"} {
-		parts[i] = &sounds{name: "spoken-digits/" + name, labelled: labelled{kinds: []labelling{{"digit", digitNames, nil}, {"speaker", digitSpeakers, nil}}}}
+		parts[i] = &sounds{name: "spoken-digits/" + name, length: digitFrames, labelled: labelled{kinds: []labelling{{"digit", digitNames, nil}, {"speaker", digitSpeakers, nil}}}}
 		splits[i] = parts[i]
 	}
 	for n := range digitCount {
@@ -85,13 +85,14 @@ var openDigits = sync.OnceValues(func() (splits [2]Source, err error) {
 type sounds struct {
 	labelled
 	name   string
+	length int // frames of a clip
 	frames [][]byte
 }
 
 func (s *sounds) Name() string         { return s.name }
 func (s *sounds) Len() int             { return len(s.frames) }
 func (s *sounds) Shape() (h, w, c int) { return 1, digitCepstra, 1 }
-func (s *sounds) Frames() int          { return digitFrames }
+func (s *sounds) Frames() int          { return s.length }
 
 func (s *sounds) Read(i int, pixels []uint8) error {
 	clear(pixels[copy(pixels, s.frames[i]):])

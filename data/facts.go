@@ -9,7 +9,7 @@ import (
 	"image/draw"
 )
 
-// facts are what an image's content tells, looked at once.
+// facts are what the content of an image or of a sound tells, looked at once.
 type facts struct {
 	Error    string `json:"error,omitempty"` // why it cannot be decoded
 	Width    int    `json:"width,omitempty"`
@@ -19,8 +19,11 @@ type facts struct {
 	Deep     bool   `json:"deep,omitempty"`     // 16 bits a sample
 	Low      bool   `json:"low,omitempty"`      // of which at most 12 are used
 	Dark     bool   `json:"dark,omitempty"`     // 99 % of it nearly black
-	Constant bool   `json:"constant,omitempty"` // all pixels equal
-	Pixels   string `json:"pixels,omitempty"`   // digest of the pixels, upright, on white
+	Constant bool   `json:"constant,omitempty"` // all pixels, or samples, equal
+	Pixels   string `json:"pixels,omitempty"`   // digest of the pixels, upright, on white, or of the samples
+	Rate     int    `json:"rate,omitempty"`     // samples a second
+	Samples  int    `json:"samples,omitempty"`
+	Channels int    `json:"channels,omitempty"`
 }
 
 const (

@@ -19,62 +19,70 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// openFolder opens a folder of images:
+// openFolder opens a folder of images, see splitFolder.
+func openFolder(ctx context.Context, root string, size int) (train, test Source, err error) {
+	splits, err := splitFolder(ctx, root, size, images)
+	if err != nil {
+		return nil, nil, err
+	}
+	return splits[0], splits[1], nil
+}
+
+// splitFolder looks for the training and the test split of a folder of files of a medium:
 //
-//	root/CLASS/...       a class each subfolder; a fifth of its images is the test split
+//	root/CLASS/...       a class each subfolder; a fifth of its files is the test split
 //	root/train/CLASS/... and root/test/CLASS/... (or val, and others): splits as given
 //	root/*.jpg           no labels
 //
-// Images are in the order of their paths; subfolders of a class belong to it.
-// Links are followed. Hidden files and those which don't end as images do are
+// Files are in the order of their paths; subfolders of a class belong to it.
+// Links are followed. Hidden files and those which don't end as the medium's do are
 // passed over.
-func openFolder(ctx context.Context, root string, size int) (train, test Source, err error) {
+func splitFolder(ctx context.Context, root string, size int, m *medium) (splits []*folder, err error) {
 	stat, err := os.Stat(root)
 	if err != nil {
-		return nil, nil, fmt.Errorf("data: folder of images: %w", err)
+		return nil, fmt.Errorf("data: folder of %s: %w", m.things, err)
 	}
 	if !stat.IsDir() {
-		return nil, nil, fmt.Errorf("data: %s is not a folder", root)
+		return nil, fmt.Errorf("data: %s is not a folder", root)
 	}
-	w, err := walk(ctx, root)
+	w, err := walk(ctx, root, m)
 	if err != nil {
-		return nil, nil, fmt.Errorf("data: folder of images: %w", err)
+		return nil, fmt.Errorf("data: folder of %s: %w", m.things, err)
 	}
-	if len(w.images) == 0 {
+	if len(w.files) == 0 {
 		passed := ""
 		for _, p := range w.passed {
 			passed += fmt.Sprintf("; %s", p)
 		}
-		return nil, nil, fmt.Errorf("data: no images in %s: it needs files that end in %s, in one subfolder a class or without subfolders%s",
-			root, strings.Join(extensions, ", "), passed)
+		return nil, fmt.Errorf("data: no %s in %s: it needs files that end in %s, in one subfolder a class or without subfolders%s",
+			m.things, root, strings.Join(m.endings, ", "), passed)
 	}
-	a, err := arrange(w.images)
+	a, err := arrange(w.files, m)
 	if err != nil {
-		return nil, nil, fmt.Errorf("data: %s: %w", root, err)
+		return nil, fmt.Errorf("data: %s: %w", root, err)
 	}
-	classes, err := folderClasses(slices.Concat(a.train, a.test))
+	classes, err := folderClasses(slices.Concat(a.train, a.test), m)
 	if err != nil {
-		return nil, nil, fmt.Errorf("data: %s: %w", root, err)
+		return nil, fmt.Errorf("data: %s: %w", root, err)
 	}
 	if len(a.train) == 0 || len(a.test) == 0 {
-		return nil, nil, fmt.Errorf("data: %s has %d training and %d test images: both splits need one", root, len(a.train), len(a.test))
+		return nil, fmt.Errorf("data: %s has %d training and %d test %s: both splits need one", root, len(a.train), len(a.test), m.things)
 	}
 	s := &survey{passed: w.passed, notes: a.notes}
 	for _, name := range a.stray {
-		s.passed.add("images beside the splits", "", name)
+		s.passed.add(m.things+" beside the splits", "", name)
 	}
 	if classes != nil {
-		s.notes = append(s.notes, a.classesWithoutImages(classes, w.unread)...)
+		s.notes = append(s.notes, a.classesWithout(classes, w.unread, m)...)
 	}
-	split := func(name string, files []folderFile) *folder {
-		f := newFolder(root, name, size, classes, files)
-		f.survey = s
-		return f
+	splits = []*folder{newFolder(root, "train", size, classes, a.train), newFolder(root, "test", size, classes, a.test)}
+	for _, f := range splits {
+		f.survey, f.medium = s, m
 	}
-	return split("train", a.train), split("test", a.test), nil
+	return splits, nil
 }
 
-// folderFile is one image.
+// folderFile is one file.
 type folderFile struct {
 	path  string // below the root, with slashes
 	class string // "" without
@@ -147,7 +155,7 @@ func below(folder string, files []string) (inside []folderFile) {
 
 // arrange splits as the folders say, or else each class by a hash of the paths,
 // so that an image stays on its side when others are added.
-func arrange(files []string) (*arrangement, error) {
+func arrange(files []string, m *medium) (*arrangement, error) {
 	a := &arrangement{}
 	tops, stray := folders(files)
 	ranks := splitFolders(tops)
@@ -180,9 +188,9 @@ func arrange(files []string) (*arrangement, error) {
 		candidate := below(s, files)
 		switch {
 		case a.test != nil:
-			a.notes = append(a.notes, fmt.Sprintf("%s is left out (%d images): the test split is %s", legible(s), len(candidate), legible(a.splits[1])))
+			a.notes = append(a.notes, fmt.Sprintf("%s is left out (%d %s): the test split is %s", legible(s), len(candidate), m.things, legible(a.splits[1])))
 		case labelled && !slices.ContainsFunc(candidate, func(f folderFile) bool { return f.class != "" }):
-			a.notes = append(a.notes, fmt.Sprintf("%s is left out: its %d images are in no class", legible(s), len(candidate)))
+			a.notes = append(a.notes, fmt.Sprintf("%s is left out: its %d %s are in no class", legible(s), len(candidate), m.things))
 		default:
 			a.test, a.splits = candidate, append(a.splits[:1:1], s)
 		}
@@ -259,7 +267,7 @@ func holdOutFiles(files []folderFile) (train, test []folderFile) {
 
 // splitFiles splits names without classes.
 func splitFiles(files []string) (train, test []folderFile) {
-	if a, err := arrange(files); err == nil && a.given {
+	if a, err := arrange(files, images); err == nil && a.given {
 		return a.train, a.test
 	}
 	var all []folderFile
@@ -282,7 +290,7 @@ func firstFolder(name string) string {
 func classOf(name string) string { return norm.NFC.String(firstFolder(name)) }
 
 // folderClasses returns the names of all classes in order, nil without any.
-func folderClasses(files []folderFile) ([]string, error) {
+func folderClasses(files []folderFile, m *medium) ([]string, error) {
 	seen := map[string]string{}
 	for _, f := range files {
 		seen[f.class] = f.path
@@ -290,16 +298,16 @@ func folderClasses(files []folderFile) ([]string, error) {
 	classes := slices.Sorted(maps.Keys(seen))
 	if without, ok := seen[""]; ok {
 		if len(classes) > 1 {
-			return nil, fmt.Errorf("some images are in subfolders and some, like %s, are not: is a subfolder a class or not?", legible(without))
+			return nil, fmt.Errorf("some %s are in subfolders and some, like %s, are not: is a subfolder a class or not?", m.things, legible(without))
 		}
 		return nil, nil
 	}
 	return classes, nil
 }
 
-// classesWithoutImages names the folders that would be classes if their images
-// could be read.
-func (a *arrangement) classesWithoutImages(classes, unread []string) (notes []string) {
+// classesWithout names the folders that would be classes if their files could be
+// read.
+func (a *arrangement) classesWithout(classes, unread []string, m *medium) (notes []string) {
 	lost := map[string]int{}
 	count := func(files []folderFile) {
 		for _, f := range files {
@@ -315,7 +323,7 @@ func (a *arrangement) classesWithoutImages(classes, unread []string) (notes []st
 		count(below(s, unread))
 	}
 	for _, class := range slices.Sorted(maps.Keys(lost)) {
-		notes = append(notes, fmt.Sprintf("%s is no class: its %d images are of a kind that is not read", legible(class), lost[class]))
+		notes = append(notes, fmt.Sprintf("%s is no class: its %d %s are of a kind that is not read", legible(class), lost[class], m.things))
 	}
 	return notes
 }
@@ -330,6 +338,7 @@ type survey struct {
 // folder is a split of a folder of images, cut to the central square and
 // resized when first read. The small images are kept.
 type folder struct {
+	medium      *medium
 	root, split string
 	size        int
 	classes     []string
@@ -337,6 +346,7 @@ type folder struct {
 	labels      []int32
 	seen        []seen  // once inspected
 	survey      *survey // nil for captions
+	settle      func()  // if set, called once both splits are inspected
 	kept        []atomic.Pointer[[]uint8]
 	room        atomic.Int64 // bytes that may still be kept
 }
@@ -346,7 +356,7 @@ type folder struct {
 const folderRoom = 1 << 30
 
 func newFolder(root, split string, size int, classes []string, files []folderFile) *folder {
-	f := &folder{root: root, split: split, size: size, classes: classes, files: files, kept: make([]atomic.Pointer[[]uint8], len(files))}
+	f := &folder{medium: images, root: root, split: split, size: size, classes: classes, files: files, kept: make([]atomic.Pointer[[]uint8], len(files))}
 	f.room.Store(folderRoom)
 	f.labels = make([]int32, len(files))
 	for i, file := range files {

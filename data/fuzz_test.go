@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Of all targets the seeds are in testdata/fuzz; make fuzz runs each for a
+// Of all targets the seeds are in testdata/fuzz, or testdata/sounds; make fuzz runs each for a
 // while. None may panic, hang, or take memory out of proportion.
 
 func FuzzIdx(f *testing.F) {
@@ -151,6 +152,26 @@ func FuzzCaptionsTSV(f *testing.F)   { fuzzCaptions(f, captionsTSV) }
 func FuzzCaptionsToken(f *testing.F) { fuzzCaptions(f, captionsToken) }
 func FuzzCaptionsPipe(f *testing.F)  { fuzzCaptions(f, captionsPipe) }
 func FuzzCaptionsJSON(f *testing.F)  { fuzzCaptions(f, captionsJSON) }
+
+func FuzzSound(f *testing.F) {
+	for _, name := range []string{"8.wav", "float.wav", "ext.wav", "8.flac", "stereo.flac"} {
+		f.Add(soundFile(f, name))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		s, err := decodeSound(file)
+		if err != nil {
+			return
+		}
+		if n := len(s.samples); n == 0 || n > maxSamples || s.usable() != nil {
+			t.Fatalf("%d samples, %d a second, in %d channels", n, s.rate, s.channels)
+		}
+		for _, v := range s.samples {
+			if !(math.Abs(v) <= 100) {
+				t.Fatalf("a sample of %g", v)
+			}
+		}
+	})
+}
 
 func FuzzTokenizer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, caption, text string, vocabulary, length uint8) {

@@ -29,7 +29,7 @@ type Inventory struct {
 	Deep     int `json:"sixteen"`    // 16 bits a sample
 	Low      int `json:"low_of_16"`  // 16 bits a sample, of which 12 or fewer are used: likely to be far too dark
 	Dark     int `json:"near_black"` // 99 % of the pixels below 16 of 255
-	Constant int `json:"constant"`   // all pixels equal
+	Constant int `json:"constant"`   // all pixels, or all samples of a sound, equal
 
 	// Test images that are in the training split too, by their pixels, and pairs of them.
 	Duplicates     int         `json:"duplicates"`
@@ -77,18 +77,30 @@ func (p Passed) String() string {
 	return fmt.Sprintf("%d passed over: %s", p.Count, what)
 }
 
+// things are what the dataset is made of.
+func (v *Inventory) things() string {
+	if _, _, sounds := soundKind(v.Name); sounds {
+		return "sounds"
+	}
+	return "images"
+}
+
 // findings are the counts in the order of their importance.
 func (v *Inventory) findings() []struct {
 	count      int
 	name, text string
 } {
+	constant := "of one colour throughout"
+	if v.things() == "sounds" {
+		constant = "silent throughout"
+	}
 	return []struct {
 		count      int
 		name, text string
 	}{
 		{v.Low, "low_of_16", "of 16 bits that use 12 or fewer, and are likely to be far too dark"},
 		{v.Dark, "near_black", "nearly black"},
-		{v.Constant, "constant", "of one colour throughout"},
+		{v.Constant, "constant", constant},
 		{v.Gray, "gray", "grey"},
 		{v.Deep, "sixteen", "of 16 bits"},
 		{v.Turned, "turned", "turned by their Exif orientation"},
@@ -102,7 +114,7 @@ func (v *Inventory) Line() string {
 		parts = append(parts, fmt.Sprintf("%d cannot be read", n))
 	}
 	if v.Duplicates > 0 {
-		parts = append(parts, fmt.Sprintf("%d test images are in the training split too", v.Duplicates))
+		parts = append(parts, fmt.Sprintf("%d test %s are in the training split too", v.Duplicates, v.things()))
 	}
 	for _, f := range v.findings() {
 		if f.count > 0 {
@@ -111,7 +123,7 @@ func (v *Inventory) Line() string {
 	}
 	rest := 0
 	for _, p := range v.Passed {
-		if p.Reason == otherKind {
+		if p.Reason == "no "+v.things()+otherKind {
 			rest += p.Count
 		} else {
 			parts = append(parts, p.String())
@@ -164,7 +176,7 @@ func (v *Inventory) String() string {
 		for _, d := range v.DuplicatePairs {
 			lines = append(lines, d.Test+" is "+d.Train)
 		}
-		list(fmt.Sprintf("%d test images are in the training split too", v.Duplicates), v.Duplicates, lines)
+		list(fmt.Sprintf("%d test %s are in the training split too", v.Duplicates, v.things()), v.Duplicates, lines)
 	}
 	for _, f := range v.findings() {
 		if f.count > 0 {
@@ -183,7 +195,7 @@ func (v *Inventory) Err() error {
 	if n == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("data: %d of the images of %s cannot be read: mend them or move them away; 'sslkit data check' lists all", n, legible(v.Name))
+	text := fmt.Sprintf("data: %d of the %s of %s cannot be read: mend them or move them away; 'sslkit data check' lists all", n, v.things(), legible(v.Name))
 	for _, u := range v.Unreadable[:min(n, examples)] {
 		text += "\n" + u.File + ": " + u.Reason
 	}
@@ -274,11 +286,12 @@ func (v *Inventory) count(train, test Source) {
 			noTrain = append(noTrain, legible(c.Name))
 		}
 	}
+	thing := strings.TrimSuffix(v.things(), "s")
 	if len(noTest) > 0 && len(noTest) < len(classes) {
-		v.Notes = append(v.Notes, "classes without a test image: "+strings.Join(noTest, ", "))
+		v.Notes = append(v.Notes, "classes without a test "+thing+": "+strings.Join(noTest, ", "))
 	}
 	if len(noTrain) > 0 {
-		v.Notes = append(v.Notes, "classes without a training image: "+strings.Join(noTrain, ", "))
+		v.Notes = append(v.Notes, "classes without a training "+thing+": "+strings.Join(noTrain, ", "))
 	}
 }
 
@@ -330,11 +343,14 @@ func (v *Inventory) survey(splits []*folder) {
 }
 
 // Digest tells the content of a dataset: "sha256:" and the digest of names and contents of the images that are used
-// where it is made of the user's files, and else the version of the built-in set, "v1". A folder that is moved keeps
+// where it is made of the user's files, the digest of the sounds of "espeak", and else the version of the built-in set, "v1". A folder that is moved keeps
 // its digest. Files are read whose size, times or inode have changed since they were last.
 func Digest(ctx context.Context, name string, o OpenOptions) (string, error) {
 	kind, _, _ := strings.Cut(name, ":")
-	if kind != "folder" && kind != "captions" && kind != "video" {
+	if name == speech.id() {
+		return speech.digest(ctx, o)
+	}
+	if _, _, sounds := soundKind(name); kind != "folder" && kind != "captions" && kind != "video" && !sounds {
 		return builtInVersion(name)
 	}
 	train, test, err := open(ctx, name, &o)
@@ -371,6 +387,8 @@ func digestInspected(name string, splits []*folder) (string, error) {
 			h.Write(sum[:])
 		}
 		extra = fmt.Sprintf("%x", h.Sum(nil))
+	case splits[0].medium.version != "":
+		extra = splits[0].medium.version
 	case splits[0].survey != nil:
 		extra = splits[0].survey.film
 	}

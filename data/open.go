@@ -14,7 +14,7 @@ import (
 type OpenOptions struct {
 	Size     int    // side of photo crops, of scenes, of clips and of a folder's images, with captions or not, and a video's frames, in pixels; default 32
 	PerPhoto int    // crops of each photo; default 64
-	Frames   int    // of a clip; default 8, at most 64
+	Frames   int    // of a clip; default 8, at most 64. Of a sound as many as the longest has, or so many, and what is longer is cut; at most [LongestSound]
 	Seed     int64  // decides photo crops, scenes and clips
 	Dir      string // the cache of downloads; default CacheDir()
 	Offline  bool   // never use the network
@@ -46,11 +46,11 @@ type dataset interface {
 	open(ctx context.Context, o OpenOptions) (train, test Source, err error)
 }
 
-var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, digitSet{}, glossSet{}, glossSet{all: true}, sceneSet{}, clipSet{}, filmSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
+var datasets = []dataset{fashion10k{}, photoSet{}, emojiSet{}, digitSet{}, speech, glossSet{}, glossSet{all: true}, sceneSet{}, clipSet{}, filmSet{}, fashionMNIST, mnist, cifar10, cifar100, stl10, stl10Unlabelled}
 
 // Names lists the datasets that [Open] knows, smallest first, and where they
 // are. It does not use the network. Besides, Open takes "folder:PATH",
-// "captions:FILE" and "video:PATH".
+// "captions:FILE", "video:PATH", "audio:PATH" and "logmel:PATH".
 func Names() []Info {
 	cache, err := CacheDir()
 	if err != nil {
@@ -70,6 +70,7 @@ func Names() []Info {
 //	emoji              2,776 colour images of 32x32 with captions, embedded: two of each emoji; split by emoji
 //	scenes             10,000 and 2,000 drawn scenes, [Annotated] and [Captioned]
 //	spoken-digits      3,000 recordings of six speakers as cepstra, embedded: [Clips], [Described] by digit and speaker
+//	espeak             720 and 360 words said by espeak-ng, where that is installed, as cepstra: [Clips], [Described] by word, voice and accent
 //	glosses            16,800 and 2,400 definitions of nouns in eight classes, embedded: texts, see [IsText]
 //	glosses-all        all of WordNet's definitions of four words and more, in its 45 classes
 //	clips              10,000 and 2,000 clips of drawn scenes, [Tracked]
@@ -82,6 +83,8 @@ func Names() []Info {
 //	folder:PATH        images in one subfolder a class, in train and test (or val, and others) or not, or without classes in PATH itself
 //	captions:FILE      images and captions: lines of an image's path and its caption, in CSV, .tsv or as Flickr30k (.token, results.csv), Karpathy or COCO (.json) have them; images beside FILE or in a folder there
 //	video:PATH         [Clips] of a folder of frames, in the natural order of their names, or of a file that ffmpeg reads; its last fifth is for testing
+//	audio:PATH         [Clips] of sounds in WAV and FLAC, as 13 [Cepstra] a frame: folders as those of folder:PATH
+//	logmel:PATH        the same as 40 bands of [LogMel] a frame
 //
 // What is neither embedded nor found on this machine is downloaded from its
 // usual public address into the cache. Found are also the folders and archives
@@ -121,6 +124,9 @@ func OpenContext(ctx context.Context, name string, o OpenOptions) (train, test S
 
 // open opens without looking at the user's images, and fills o's defaults.
 func open(ctx context.Context, name string, o *OpenOptions) (train, test Source, err error) {
+	if path, features, sounds := soundKind(name); sounds {
+		return openSounds(ctx, name, path, features, o.Frames)
+	}
 	if o.Size == 0 {
 		o.Size = 32
 	}
@@ -175,7 +181,7 @@ func unknown(name string, known []string) error {
 	if len(near) > 0 {
 		hint = "; did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH, captions:FILE, video:PATH", name, hint, strings.Join(known, ", "))
+	return fmt.Errorf("data: no dataset is called %q%s Known: %s, folder:PATH, captions:FILE, video:PATH, audio:PATH, logmel:PATH", name, hint, strings.Join(known, ", "))
 }
 
 var errOffline = errors.New("it is not on this machine, and Offline forbids to download it")

@@ -12,7 +12,7 @@ func TestNamesTellsWhatOpenGives(t *testing.T) {
 		if info.Licence == "" || info.Where == "" || info.Train == 0 || info.Test == 0 {
 			t.Errorf("%s: incomplete: %+v", info.Name, info)
 		}
-		if info.Present == (info.Download > 0) {
+		if info.Present == (info.Download > 0) && info.Name != "espeak" { // which is made by a program that may be missing
 			t.Errorf("%s: present %v, but %d bytes to download", info.Name, info.Present, info.Download)
 		}
 		if info.Where != "embedded" && info.Where != "drawn" {

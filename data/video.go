@@ -42,11 +42,11 @@ func openVideo(ctx context.Context, path string, o OpenOptions) (train, test Sou
 	root := path
 	switch {
 	case stat.IsDir():
-		w, err := walk(ctx, path)
+		w, err := walk(ctx, path, images)
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: video: %w", err)
 		}
-		names, s.passed = w.images, w.passed
+		names, s.passed = w.files, w.passed
 		slices.SortFunc(names, natural)
 	case stat.Mode().IsRegular():
 		var f *extracted

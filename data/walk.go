@@ -16,8 +16,8 @@ import (
 
 // walked is what is below a folder.
 type walked struct {
-	images []string // names below the root, with slashes, in the order of their bytes
-	unread []string // images of kinds that are not read
+	files  []string // names below the root, with slashes, in the order of their bytes
+	unread []string // files of kinds that are not read
 	passed passings
 }
 
@@ -52,10 +52,10 @@ const maxFolders = 1_000_000
 // systemFolders hold thumbnails and other people's business.
 var systemFolders = []string{"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
-// walk finds the images below root. It follows links to folders and to files,
-// but not in circles, and opens nothing but folders. Hidden files and what does
-// not end as images do are passed over, the latter counted.
-func walk(ctx context.Context, root string) (*walked, error) {
+// walk finds the files of a medium below root. It follows links to folders and to
+// files, but not in circles, and opens nothing but folders. Hidden files and what
+// does not end as those of the medium do are passed over, the latter counted.
+func walk(ctx context.Context, root string, m *medium) (*walked, error) {
 	w := &walked{}
 	folders := 0
 	var visit func(name string, above []fs.FileInfo) error
@@ -76,7 +76,7 @@ func walk(ctx context.Context, root string) (*walked, error) {
 			}
 			below := path.Join(name, e.Name())
 			ending := strings.ToLower(path.Ext(e.Name()))
-			isImage := slices.Contains(extensions, ending)
+			isOne := slices.Contains(m.endings, ending)
 			kind := e.Type()
 			var stat fs.FileInfo
 			if kind&fs.ModeSymlink != 0 || kind.IsDir() {
@@ -84,16 +84,16 @@ func walk(ctx context.Context, root string) (*walked, error) {
 				switch {
 				case err != nil && kind.IsDir():
 					return err
-				case errors.Is(err, fs.ErrNotExist) && !isImage:
+				case errors.Is(err, fs.ErrNotExist) && !isOne:
 					w.passed.add("links to nothing", "", below)
 					continue
-				case err != nil && !isImage && !errors.Is(err, fs.ErrPermission): // a link to itself
+				case err != nil && !isOne && !errors.Is(err, fs.ErrPermission): // a link to itself
 					w.passed.add("links that cannot be followed", "", below)
 					continue
-				case err != nil && !isImage:
+				case err != nil && !isOne:
 					return err
-				case err != nil: // an image that is missing: who reads it will say so
-					w.images = append(w.images, below)
+				case err != nil: // one that is missing: who reads it will say so
+					w.files = append(w.files, below)
 					continue
 				}
 				kind = stat.Mode().Type()
@@ -109,15 +109,15 @@ func walk(ctx context.Context, root string) (*walked, error) {
 				}
 			case !kind.IsRegular():
 				w.passed.add("no files but "+special(kind), "", below)
-			case isImage:
-				w.images = append(w.images, below)
-			case slices.Contains(unread, ending):
+			case isOne:
+				w.files = append(w.files, below)
+			case slices.Contains(m.unread, ending):
 				w.unread = append(w.unread, below)
-				w.passed.add(unreadKind, ending, below)
+				w.passed.add(m.things+unreadKind, ending, below)
 			case ending == "":
-				w.passed.add(otherKind, "(no ending)", below)
+				w.passed.add("no "+m.things+otherKind, "(no ending)", below)
 			default:
-				w.passed.add(otherKind, ending, below)
+				w.passed.add("no "+m.things+otherKind, ending, below)
 			}
 		}
 		return nil
@@ -129,7 +129,7 @@ func walk(ctx context.Context, root string) (*walked, error) {
 	if err := visit(".", []fs.FileInfo{stat}); err != nil {
 		return nil, err
 	}
-	slices.Sort(w.images)
+	slices.Sort(w.files)
 	slices.SortStableFunc(w.passed, func(a, b Passed) int {
 		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Kind, b.Kind))
 	})
@@ -144,6 +144,17 @@ func join(root, name string) string {
 	return root + "/" + name
 }
 
+// medium is a kind of files that examples are made of.
+type medium struct {
+	things  string                  // in the plural
+	endings []string                // of names
+	unread  []string                // of those that need another program
+	examine func(file []byte) facts // what the content of one tells
+	version string                  // raised when the same files are read as other examples; of images see readerVersion
+}
+
+var images = &medium{things: "images", endings: extensions, unread: unread, examine: examine}
+
 // unread are the endings of images that need another program.
 var unread = []string{
 	".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".xcf", ".ico", ".tga", ".exr", ".hdr", ".pcx", ".pam", ".pfm",
@@ -151,8 +162,8 @@ var unread = []string{
 }
 
 const (
-	unreadKind = "images of a kind that is not read"
-	otherKind  = "no images by their names"
+	unreadKind = " of a kind that is not read"
+	otherKind  = " by their names"
 )
 
 func special(kind fs.FileMode) string {

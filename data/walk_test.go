@@ -13,7 +13,7 @@ import (
 
 func walkIn(t *testing.T, root string) *walked {
 	t.Helper()
-	w, err := walk(context.Background(), root)
+	w, err := walk(context.Background(), root, images)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +39,8 @@ func TestWalkFollowsLinksButNotInCircles(t *testing.T) {
 	link(t, "nowhere.txt", filepath.Join(root, "dog", "gone.txt"))
 	w := walkIn(t, root)
 	// gone.png is an image that is missing: who opens the folder is told.
-	if want := []string{"cat/1.png", "dog/1.png", "dog/gone.png", "dog/linked.jpg"}; !slices.Equal(w.images, want) {
-		t.Errorf("images %q, want %q", w.images, want)
+	if want := []string{"cat/1.png", "dog/1.png", "dog/gone.png", "dog/linked.jpg"}; !slices.Equal(w.files, want) {
+		t.Errorf("images %q, want %q", w.files, want)
 	}
 	var said []string
 	for _, p := range w.passed {
@@ -65,7 +65,7 @@ func TestWalkTakesNamesOfEveryOrigin(t *testing.T) {
 		files[n] = nil
 	}
 	writeFiles(t, root, files)
-	got := walkIn(t, root).images
+	got := walkIn(t, root).files
 	slices.Sort(names)
 	if !slices.Equal(got, names) {
 		t.Errorf("%q, want %q", got, names)
@@ -94,7 +94,7 @@ func TestWalkRefuses(t *testing.T) {
 	writeFiles(t, root, map[string][]byte{"locked/x.png": nil})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := walk(ctx, root); !errors.Is(err, context.Canceled) {
+	if _, err := walk(ctx, root, images); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled walk: %v", err)
 	}
 	if err := os.Chmod(filepath.Join(root, "locked"), 0); err != nil {
@@ -104,7 +104,7 @@ func TestWalkRefuses(t *testing.T) {
 	if _, err := os.ReadDir(filepath.Join(root, "locked")); err == nil {
 		t.Skip("root may read everything")
 	}
-	_, err := walk(context.Background(), root)
+	_, err := walk(context.Background(), root, images)
 	wantError(t, err, "locked")
 }
 
@@ -157,7 +157,7 @@ func FuzzArrange(f *testing.F) {
 		if len(names) == 0 {
 			return
 		}
-		a, err := arrange(names)
+		a, err := arrange(names, images)
 		if err != nil {
 			return
 		}

@@ -146,6 +146,7 @@ type Data struct {
 	Name     string `json:"name"`
 	Size     int    `json:"size,omitempty"`      // side of photo crops and of a folder's images; 0: 32
 	PerPhoto int    `json:"per_photo,omitempty"` // crops of each photo; 0: 64
+	Frames   int    `json:"frames,omitempty"`    // of a clip; 0: 8, of the user's sounds as many as the longest has
 	Train    int    `json:"train,omitempty"`     // train on so many, equally of each class; 0: all
 	Test     int    `json:"test,omitempty"`      // likewise
 

@@ -31,9 +31,11 @@
 //	6 beyond                     Word2Vec           Mikolov et al., 2013                    word2vec.go      6_beyond
 //	                             NextFrame          Mathieu et al., 2016                    nextframe.go     6_beyond
 //	                             Order              Misra et al., 2016                      order.go         6_beyond
+//	                             Arrow              Wei et al., 2018                        arrow.go         6_beyond
 //	                             CPC                van den Oord et al., 2018               cpc.go           6_beyond
 //	                             GPT                Radford et al., 2018                    gpt.go           6_beyond
 //	                             BERT               Devlin et al., 2019                     bert.go          6_beyond
+//	                             Pace               Wang et al., 2020                       pace.go          6_beyond
 //	                             Wav2Vec2           Baevski et al., 2020                    wav2vec2.go      6_beyond
 //	                             SimCSE             Gao et al., 2021                        simcse.go        6_beyond
 //	                             VideoMAE           Tong et al., 2022                       videomae.go      6_beyond

@@ -18,8 +18,8 @@ import (
 	"github.com/sslkit/lab/sslkit/optim"
 )
 
-// crossing are films of 8 frames of 8x8 in which a bar crosses, from the left or the right; or of which all frames are one, still, or
-// in a random order.
+// crossing are films of 8 frames of 8x8 in which a bar crosses, from the left or the right, or from the left alone; or of which all
+// frames are one, still, maybe ever brighter, or in a random order.
 type crossing struct {
 	n, batch int
 	how      string
@@ -37,21 +37,25 @@ func (d crossing) Epoch(epoch, skip int) iter.Seq2[train.Batch, error] {
 				n := b*d.batch + i
 				index[i] = int32(n)
 				rnd := rand.New(rand.NewPCG(5, uint64(n)))
-				back := rnd.IntN(2) == 1
+				back := rnd.IntN(2) == 1 && d.how != "right"
 				order := []int{0, 1, 2, 3, 4, 5, 6, 7}
 				if d.how == "mixed" {
 					order = rand.New(rand.NewPCG(uint64(epoch), uint64(n))).Perm(8)
 				}
 				for t := range 8 {
 					at := order[t]
-					if d.how == "still" {
+					if d.how == "still" || d.how == "fade" {
 						at = 3
 					}
 					if back {
 						at = 7 - at
 					}
+					bright := uint8(255)
+					if d.how == "fade" {
+						bright = uint8(30 * (t + 1))
+					}
 					for y := range 8 {
-						pixels[((i*8+t)*8+y)*8+at] = 255
+						pixels[((i*8+t)*8+y)*8+at] = bright
 					}
 				}
 			}

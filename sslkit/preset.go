@@ -49,7 +49,7 @@ func Usual(preset, dataset string, m Method) (Config, error) {
 		switch dataset {
 		case "photos": // the scarcest class has ten training photos
 			c.Data.PerPhoto = 8
-		case "emoji", "spoken-digits": // all are few
+		case "emoji", "spoken-digits", "espeak": // all are few
 		case "glosses-all": // in 45 classes
 			c.Data.Train, c.Data.Test = 4500, 900
 		default:

@@ -34,8 +34,11 @@ func cpc(state int) *sslkit.CPC {
 // Linear probe, seeds 1 to 3. Spoken digits, 10 labels a digit, mean of the state: with class 84.3 ± 3.5 %, with smoke 73.9 ± 3.9,
 // untrained 63.9 ± 1.5. moving-fashion with class, all 2,000 labels, penalty 0.001 (of seed 1 chosen): direction, state at the end,
 // 96.3 ± 1.6 %, untrained 62.7 ± 9.7; what moves, mean of z, 44.5 ± 3.9 and 39.0 ± 2.4, which is within the spread.
+//
+// What espeak-ng says is too easy to teach much: with smoke, one seed, 10 labels a class, penalty 0.01, mean of the state, words 97.8 %,
+// untrained 98.6; the voice, of four, 82.2 and 79.7; the accent, of three, 51.4 and 50.3, of 360 test sounds: ± 2.6 at most.
 func CPC(preset, dataset string) (sslkit.Config, error) {
-	sound := dataset == "spoken-digits"
+	sound := isSound(dataset)
 	m := cpc(64)
 	if sound {
 		m = cpc(128)

@@ -10,6 +10,7 @@ package recipe
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/sslkit/lab/data"
@@ -29,10 +30,15 @@ func Preset(ctx context.Context, method, preset, dataset string) (sslkit.Config,
 		dataset = r.Data
 	}
 	c, err := r.Preset(preset, dataset)
-	if err != nil || !strings.HasPrefix(dataset, "folder:") && !strings.HasPrefix(dataset, "captions:") {
+	sounds := strings.HasPrefix(dataset, "audio:") || strings.HasPrefix(dataset, "logmel:")
+	if err != nil || !strings.HasPrefix(dataset, "folder:") && !strings.HasPrefix(dataset, "captions:") && !sounds {
 		return c, err
 	}
-	train, test, err := data.OpenContext(ctx, dataset, data.OpenOptions{Size: c.Data.Size})
+	o := data.OpenOptions{Size: c.Data.Size}
+	if sounds {
+		o.Frames = data.LongestSound // what is counted here are sounds, however long
+	}
+	train, test, err := data.OpenContext(ctx, dataset, o)
 	if err != nil {
 		return c, err
 	}
@@ -59,6 +65,13 @@ func epochs(preset string, smoke, class int) int {
 		return class * sslkit.NightEpochs
 	}
 	return class
+
+}
+
+// isSound tells datasets of sounds by their names.
+func isSound(dataset string) bool {
+	kind, _, _ := strings.Cut(dataset, ":")
+	return slices.Contains([]string{"spoken-digits", "espeak", "audio", "logmel"}, kind)
 }
 
 // whole is what the presets Paper have in common: all of a dataset.

@@ -42,7 +42,7 @@ func Tracking(preset, dataset string) (sslkit.Config, error) {
 	if preset == sslkit.Smoke {
 		c.Data.Train, c.Data.Test = 320, 64
 	}
-	if strings.HasPrefix(dataset, "video:") {
+	if strings.HasPrefix(dataset, "video:") || isSound(dataset) {
 		c.Data.Train, c.Data.Test = 0, 0 // as many as there are
 	}
 	return c, err

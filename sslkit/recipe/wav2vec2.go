@@ -33,7 +33,7 @@ func Wav2Vec2(preset, dataset string) (sslkit.Config, error) {
 	c, err := sslkit.Usual(preset, dataset, wav2vec2())
 	c.Batch = 64
 	c.Optimizer = sslkit.Optimizer{Kind: "adamw", Rate: 2e-3, WeightDecay: 0.01, Warmup: 0.5}
-	if dataset == "spoken-digits" {
+	if isSound(dataset) {
 		c.Epochs = epochs(preset, 8, 30)
 	}
 	return short(preset, c), err

@@ -101,6 +101,8 @@ func TestSuits(t *testing.T) {
 		{"cpc", "fashion-mnist-10k", "cpc learns from clips, and fashion-mnist-10k has images: choose clips, moving-fashion"},
 		{"tracking", "moving-fashion", "grey"},
 		{"order", "spoken-digits", "learns from films"},
+		{"pace", "spoken-digits", "learns from films"},
+		{"arrow", "spoken-digits", "learns from films"},
 		{"videomae", "spoken-digits", "needs films"},
 		{"nextframe", "spoken-digits", "needs films"},
 	} {

@@ -72,7 +72,7 @@ func (s *Store) Job(ctx context.Context, c sslkit.Config) (*Job, error) {
 	if c.Backend != choice.Name() {
 		return nil, fmt.Errorf("runs: the configuration is for the backend %s and this machine has %s; set GOMLX_BACKEND or SSLKIT_CONV, or leave the backend out", c.Backend, choice.Name())
 	}
-	for _, kind := range []string{"folder:", "captions:", "video:"} {
+	for _, kind := range []string{"folder:", "captions:", "video:", "audio:", "logmel:"} {
 		if path, ok := strings.CutPrefix(c.Data.Name, kind); ok {
 			// A relative path names another folder from elsewhere, and would find that one's run.
 			if path, err = filepath.Abs(path); err != nil {
@@ -155,7 +155,7 @@ func (j *Job) digest(ctx context.Context) (string, error) {
 
 // options to open the data with.
 func (j *Job) options() data.OpenOptions {
-	return data.OpenOptions{Size: j.Data.Size, PerPhoto: j.Data.PerPhoto, Progress: func(file string, done, total int64) {
+	return data.OpenOptions{Size: j.Data.Size, PerPhoto: j.Data.PerPhoto, Frames: j.Data.Frames, Progress: func(file string, done, total int64) {
 		j.store.Tell(Progress{Key: j.Key, Name: file, Bytes: done, Total: total})
 	}}
 }
@@ -204,7 +204,7 @@ func inputOf(src data.Source) nn.Input {
 
 // suitable are datasets to choose from.
 var suitable = map[nn.Input]string{
-	nn.Images: "a dataset of images", nn.Clips: "clips, moving-fashion, spoken-digits or video:PATH", nn.Texts: "glosses or glosses-all",
+	nn.Images: "a dataset of images", nn.Clips: "clips, moving-fashion, spoken-digits, video:PATH or audio:PATH", nn.Texts: "glosses or glosses-all",
 }
 
 // Load opens the data, looks at them, and completes the method with what it needs of them.
