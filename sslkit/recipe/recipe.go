@@ -65,7 +65,6 @@ func epochs(preset string, smoke, class int) int {
 		return class * sslkit.NightEpochs
 	}
 	return class
-
 }
 
 // isSound tells datasets of sounds by their names.
