@@ -28,7 +28,7 @@ func Lecture() ([]Claim, error) {
 		temperatureClaim, headClaim, viewsClaim, mocoClaim, v2Claim, denseClaim, imageTextClaim,
 		deepClusterClaim, swavClaim,
 		maskClaim, maskTokensClaim,
-		wordsClaim, soundClaim, orderClaim,
+		wordsClaim, soundClaim, orderClaim, futureClaim,
 	} {
 		c, err := make()
 		if err != nil {

@@ -43,6 +43,25 @@ func orderClaim() (Claim, error) {
 	return c, err
 }
 
+func futureClaim() (Claim, error) {
+	c := Claim{Name: "future", Item: "6",
+		Says:    "Predicting what comes, in pixels or in features, teaches how things move, without a label for it.",
+		Figures: []Figure{labelled("direction"), labelled("speed"), labelled("what")},
+	}
+	pixels, err := recipe.NextFrame(sslkit.Class, "moving-fashion")
+	if err != nil {
+		return c, err
+	}
+	features, err := recipe.CPC(sslkit.Class, "moving-fashion")
+	c.Arms = []Variant{{"pixels", pixels}, {"features", features}, {untrained, recipe.RandomInit(features)}}
+	for _, f := range c.Figures[:2] {
+		for _, arm := range c.Arms[:2] {
+			c.Expects = append(c.Expects, above(f.Name, arm.Name, untrained)...)
+		}
+	}
+	return c, err
+}
+
 // labelled is the linear probe for one of several kinds of labels.
 func labelled(kind string) Figure {
 	return figureOf(linear.Name+", "+kind, 100, func(ctx context.Context, s *runs.Store, c sslkit.Config) (*runs.Scores, error) {
