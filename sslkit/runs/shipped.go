@@ -31,7 +31,7 @@ type Shipment struct {
 const (
 	shippedFile = "parameters.safetensors"
 	// What takes more bytes than wholeShipped is shipped in half of them, and more than maxShipped not at all.
-	wholeShipped = 1 << 20
+	wholeShipped = 256 << 10
 	maxShipped   = 3 << 20
 )
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -429,6 +430,11 @@ func Version() string {
 		return "unknown"
 	}
 	version := info.Main.Version
+	for _, dep := range info.Deps {
+		if dep.Path == modulePath && dep.Replace != nil && filepath.IsAbs(dep.Replace.Path) {
+			version = checkedOut(dep.Replace.Path, version) // a notebook's cell is a program of its own
+		}
+	}
 	for _, set := range info.Settings {
 		if set.Key == "vcs.revision" {
 			version = set.Value[:min(12, len(set.Value))]
@@ -440,6 +446,17 @@ func Version() string {
 		}
 	}
 	return version
+}
+
+const modulePath = "github.com/sslkit/lab"
+
+// checkedOut is the revision of a checkout, or else what is given.
+func checkedOut(dir, otherwise string) string {
+	out, err := exec.Command("git", "-C", dir, "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+modified").Output()
+	if text := strings.TrimSpace(string(out)); err == nil && text != "" {
+		return text
+	}
+	return otherwise
 }
 
 // Repair trains a finished run, whose key begins with prefix and whose last checkpoint is damaged, on from its newest whole

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -418,5 +420,18 @@ func TestWriteToNowhere(t *testing.T) {
 func TestVersion(t *testing.T) {
 	if Version() == "" {
 		t.Error("no version")
+	}
+	// Of a checkout that a notebook's cell is built with, git says it.
+	dir := t.TempDir()
+	if got := checkedOut(dir, "(devel)"); got != "(devel)" {
+		t.Errorf("a folder that is no checkout is at %s", got)
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"}} {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+			t.Skipf("git %v: %v %s", args, err, out)
+		}
+	}
+	if got := checkedOut(dir, "(devel)"); !regexp.MustCompile(`^[0-9a-f]{12}$`).MatchString(got) {
+		t.Errorf("a checkout is at %q", got)
 	}
 }
