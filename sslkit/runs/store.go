@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -431,8 +432,9 @@ func Version() string {
 	}
 	version := info.Main.Version
 	for _, dep := range info.Deps {
-		if dep.Path == modulePath && dep.Replace != nil && filepath.IsAbs(dep.Replace.Path) {
-			version = checkedOut(dep.Replace.Path, version) // a notebook's cell is a program of its own
+		if dep.Path == modulePath && dep.Version == "(devel)" { // a notebook's cell is a program of its own, just built from a checkout
+			_, file, _, _ := runtime.Caller(0)
+			version = checkedOut(filepath.Dir(file), version)
 		}
 	}
 	for _, set := range info.Settings {
