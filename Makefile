@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench bench-gpu doors records notebooks assignments assignments-check book lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu doors records notebooks/records notebooks assignments assignments-check book lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,8 +29,9 @@ test: setup examples ## Run all tests, and all notebooks with the smallest prese
 	@if $(LAB)/venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(MAKE) assignments-check ONLY=1; \
 		else echo "assignments are not graded: nbgrader needs Python 3.11"; fi
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
+	@cp -r records $(TEST)/ && cp -r notebooks/records/. $(TEST)/records/
 	@echo "notebooks, two at a time; the output of one that fails is shown:"
-	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
+	@printf '%s\n' $(NOTEBOOKS) | SSLKIT_HOME='$(CURDIR)/$(TEST)' SSLKIT_RUNS= SSLKIT_RECORDS='$(CURDIR)/$(TEST)/records' SSLKIT_PRESET=smoke xargs -P 2 -I{} bash -c \
 		'log=$(TEST)/$$(basename {}).log; if $(run_notebook) --out $(OUT)/test {} >"$$log" 2>&1; then tail -n 1 "$$log"; else cat "$$log"; exit 255; fi'
 
 examples: go-present backend ## Build, vet and run the module of examples/.
@@ -79,6 +80,9 @@ doors: go-present backend $(LAB)/doors-venv/ready ## Check encoders that leave a
 
 records: setup ## Train what the lecture's claims need and has no record, and keep it in records/.
 	env/lab sslkit claims --train --ship records --md docs/claims.md
+
+notebooks/records: setup ## Keep the long ones of the runs that the notebooks' last test trained, which the next one then finds.
+	@env/ship $(TEST)/runs $@
 
 notebooks: setup ## Run the notebooks again and keep their new outputs in them.
 	@$(run_notebook) $(NOTEBOOKS)
