@@ -74,7 +74,7 @@ bench: go-present backend $(LAB)/bench-venv/ready ## Compare training steps with
 bench-gpu: go-present ## Measure on a GPU: smoke runs, paper tests, steps beside JAX and PyTorch; see bench/gpu.
 	@env/lab bench/gpu
 
-doors: go-present backend $(LAB)/doors-venv/ready ## Check encoders that leave and come in by timm and PyTorch, which takes 2 GB of disk.
+doors: go-present backend $(LAB)/doors-venv/ready ## Check encoders that leave and come in by timm, PyTorch and onnxruntime, which takes 2 GB of disk.
 	@env/step "sslkit command" env/lab go build -o $(LAB)/doors-venv/bin/sslkit ./cmd/sslkit
 	@env/lab $(LAB)/doors-venv/bin/python env/doors.py
 
@@ -135,7 +135,7 @@ $(LAB)/bench-venv/ready: bench/requirements.txt bench/venv
 	@touch $@
 
 $(LAB)/doors-venv/ready: env/doors.txt bench/venv
-	@env/step "PyTorch, timm and TensorBoard" env PYTHON='$(PYTHON)' bench/venv $(LAB)/doors-venv env/doors.txt
+	@env/step "PyTorch, timm, onnxruntime and TensorBoard" env PYTHON='$(PYTHON)' bench/venv $(LAB)/doors-venv env/doors.txt
 	@touch $@
 
 $(LAB)/bin/gonb: tools/go.mod tools/go.sum tools/kernel/said.go env/kernel

@@ -5,11 +5,12 @@ go 1.26.5
 require (
 	github.com/agnivade/levenshtein v1.2.1
 	github.com/gofrs/flock v0.13.0
-	github.com/gomlx/compute v0.1.2
-	github.com/gomlx/go-xla v0.4.1
-	github.com/gomlx/gomlx v0.28.1
+	github.com/gomlx/compute v0.1.6
+	github.com/gomlx/compute-onnx v0.1.5
+	github.com/gomlx/go-xla v0.4.5
+	github.com/gomlx/gomlx v0.28.8
 	github.com/google/renameio/v2 v2.0.0
-	github.com/janpfeifer/gonb v0.11.4
+	github.com/janpfeifer/gonb v0.11.5
 	github.com/janpfeifer/must v0.2.0
 	github.com/mewkiz/flac v1.0.13
 	github.com/nlpodyssey/safetensors v0.0.0-20250209183917-bfb01cc25f7c

@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"sslkit/recipe":    append([]string{"data", "internal/shorten"}, belowRuns...),
 	"sslkit/runs":      append([]string{"data", "internal/mlflow", "internal/sealed", "internal/tfevents", "sslkit/pjrt", "sslkit/published"}, belowRuns...),
 	"sslkit/published": {"sslkit/nn"},
+	"sslkit/onnx":      {"sslkit", "sslkit/nn", "sslkit/pjrt", "sslkit/published"},
 	"sslkit/eval":      {"sslkit", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim"},
 	"sslkit":           {"internal/cell", "internal/sealed", "internal/shard", "sslkit/nn", "sslkit/view", "sslkit/loss", "sslkit/optim", "sslkit/cluster"},
 

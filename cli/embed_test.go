@@ -119,7 +119,9 @@ func TestDoorMistakes(t *testing.T) {
 	}
 	wantMistakes(t, []mistake{
 		{"export 12", 2, "--out is missing"},
-		{"export 12 --out x --format onnx", 2, "--format onnx: safetensors is known"},
+		{"export 12 --out x --format torch", 2, "--format torch: choose safetensors or onnx"},
+		{"export 12 --out x --batch 2", 2, "give --format onnx"},
+		{"export 12 --out x --format onnx --batch 0", 2, "at least 1 image"},
 		{"export 12 --out x", 1, `no run's key begins with "12"`},
 		{"embed 12", 2, "--out is missing"},
 		{"embed 12 --out x.txt", 2, "ends with .npy or .csv"},

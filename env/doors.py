@@ -1,5 +1,5 @@
-"""What `make doors` checks, by PyTorch, torchvision, timm and TensorBoard themselves: that encoders which leave the laboratory, and those
-which come in, make the same features of 64 images on both sides, and that the curves of a run can be read.
+"""What `make doors` checks, by PyTorch, torchvision, timm, onnxruntime and TensorBoard themselves: that encoders which leave the laboratory, and
+those which come in, make the same features of 64 images on both sides, and that the curves of a run can be read.
 
 A difference is the largest over the images of |theirs - ours| / |ours|. In float32 it is about 1e-6; what is laid out wrongly, a
 norm, a padding, heads of another size, makes it 1e-2 or more. Then it runs what docs/doors.md says, in its order.
@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 import numpy as np
+import onnxruntime
 import timm
 import torch
 import torchvision
@@ -23,7 +24,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-LIMIT, SIDE = 1e-4, 32
+LIMIT, SIDE, ONNX_BATCH = 1e-4, 32, 16
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]  # where this sslkit is
 torch.manual_seed(1)
 work = pathlib.Path(tempfile.mkdtemp(prefix="doors-"))
@@ -83,11 +84,22 @@ with torch.no_grad():
         "ViT(2, 96, 8), registers, LayerScale": ["--arch", "vit", "--depth", 2, "--width", 96, "--set", "patch=8", "--set", "class_token=true", "--set", "learnt_positions=true", "--set", "registers=4", "--set", "layer_scale=0.1"],
         "ViT(2, 96, 8), its class token": ["--arch", "vit", "--depth", 2, "--width", 96, "--set", "patch=8", "--set", "class_token=true", "--set", "pool=class"],
         "ResNet(14, 16)": ["--arch", "resnet", "--depth", 14, "--width", 16],
+        "NIN(3, 48)": ["--arch", "nin", "--depth", 3, "--width", 48],
     }.items():
         run = sslkit("pretrain", "--data", data, "--epochs", 1, "--batch", 16, "--train", 64, *flags)
         folder, features = work / f"out{len(list(work.glob('out*')))}", work / "features.npy"
-        sslkit("export", run["key"], "--out", folder)
         sslkit("embed", run["key"], "--out", features)
+        onnx = work / f"onnx{len(list(work.glob('onnx*')))}"
+        sslkit("export", run["key"], "--format", "onnx", "--batch", ONNX_BATCH, "--out", onnx)
+        cfg, session = json.loads((onnx / "config.json").read_text()), onnxruntime.InferenceSession(onnx / "model.onnx", providers=["CPUExecutionProvider"])
+        x = pictures(work / "features-labels.csv", cfg["pretrained_cfg"]["mean"], cfg["pretrained_cfg"]["std"]).numpy()
+        outputs = [session.run(None, {"image": x[i : i + ONNX_BATCH]}) for i in range(0, 64, ONNX_BATCH)]
+        outputs = dict(zip([o["name"] for o in cfg["outputs"]], map(np.concatenate, zip(*outputs)), strict=True))
+        check(f"out: {name}: onnxruntime", outputs["features"], np.load(features))
+        check(f"out: {name}: its last map", list(outputs.values())[-1].mean((2, 3)), np.load(features))
+        if "nin" in flags:  # which neither timm nor torchvision has
+            continue
+        sslkit("export", run["key"], "--out", folder)
         cfg = json.loads((folder / "config.json").read_text())
         x, ours = pictures(work / "features-labels.csv", cfg["pretrained_cfg"]["mean"], cfg["pretrained_cfg"]["std"]), np.load(features)
         if "architecture" in cfg:

@@ -3,7 +3,7 @@ module example.com/hypersphere
 go 1.26.5
 
 require (
-	github.com/gomlx/gomlx v0.28.1
+	github.com/gomlx/gomlx v0.28.8
 	github.com/sslkit/lab v0.0.0
 )
 
@@ -17,8 +17,9 @@ require (
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/gofrs/flock v0.13.0 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
-	github.com/gomlx/compute v0.1.2 // indirect
-	github.com/gomlx/go-xla v0.4.1 // indirect
+	github.com/gomlx/compute v0.1.6 // indirect
+	github.com/gomlx/compute-onnx v0.1.5 // indirect
+	github.com/gomlx/go-xla v0.4.5 // indirect
 	github.com/google/renameio/v2 v2.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/icza/bitio v1.1.0 // indirect

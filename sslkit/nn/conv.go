@@ -28,10 +28,11 @@ func Conv(scope *model.Scope, x *Node, channels, kernel, stride int, bias bool) 
 	weights := scope.WithInitializer(normal).
 		VariableWithShape("weights", shapes.Make(x.DType(), kernel, kernel, x.Shape().Dim(-1), channels)).NodeValue(g)
 	y := products(scope, func(xs []*Node) *Node {
-		if kernel == 1 || g.Backend().Name() != "xla" {
-			return unfoldedConv(xs[0], xs[1], stride)
+		// What goes to onnxruntime is a file that others read, where a convolution should be one.
+		if name := g.Backend().Name(); name == "onnxruntime" || name == "xla" && kernel > 1 {
+			return Convolve(xs[0], xs[1]).Strides(stride).PadSame().Done()
 		}
-		return Convolve(xs[0], xs[1]).Strides(stride).PadSame().Done()
+		return unfoldedConv(xs[0], xs[1], stride)
 	}, x, weights)
 	if bias {
 		b := scope.WithInitializer(initializer.Zero).VariableWithShape("biases", shapes.Make(x.DType(), channels))

@@ -113,20 +113,7 @@ func repeat(v float64, n int) []float64 {
 
 // Write makes a new folder of the tensors, the configuration and, for residual networks, a module that loads them into PyTorch.
 // It appears whole or not at all.
-func Write(dir string, tensors map[string]Tensor, of Origin) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("published: writing %s: %w", dir, err)
-		}
-	}()
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return errors.New("there is something of this name already: name another folder, or delete it")
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".export-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
+func Write(dir string, tensors map[string]Tensor, of Origin) error {
 	views := make(map[string]safetensors.TensorView, len(tensors))
 	for name, t := range tensors {
 		shape, values := make([]uint64, len(t.Shape)), make([]byte, 0, 4*len(t.Values))
@@ -136,35 +123,28 @@ func Write(dir string, tensors map[string]Tensor, of Origin) (err error) {
 		for _, v := range t.Values {
 			values = binary.LittleEndian.AppendUint32(values, math.Float32bits(v))
 		}
+		var err error
 		if views[name], err = safetensors.NewTensorView(safetensors.F32, shape, values); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("published: %s: %w", name, err)
 		}
 	}
 	// "pt" is what readers in Python look for.
 	content, err := safetensors.Serialize(views, map[string]string{"format": "pt"})
 	if err != nil {
-		return err
+		return fmt.Errorf("published: %w", err)
 	}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(config(of)); err != nil {
-		return err
+		return fmt.Errorf("published: %w", err)
 	}
 	files := map[string][]byte{TensorsFile: content, ConfigFile: text.Bytes()}
 	if of.Backbone.Arch != "vit" {
 		files[LoaderFile] = loader
 	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(tmp, name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return err
-	}
-	return os.Rename(tmp, dir)
+	return WriteFolder(dir, files)
 }
 
 // File is a file of parameters that others published, or that was exported.
