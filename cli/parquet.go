@@ -14,8 +14,8 @@ type parquetRow struct {
 	Features []float32 `parquet:"features,list"`
 }
 
-// groupBytes is about what the features of a row group take, which are in memory until it is whole.
-const groupBytes = 32 << 20
+// groupBytes is about what the features of a row group take, which are in memory until it is whole; a variable for the tests.
+var groupBytes = 32 << 20
 
 // parquetFeatures writes row groups.
 type parquetFeatures struct {

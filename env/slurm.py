@@ -154,7 +154,10 @@ def prove():
     os.kill(process, 9)
     say(f"job {task}, run {killed}: process {process} killed with -9")
     late, _, task = one_training(plan, logs, (killed,))
-    subprocess.run(["scancel", "--batch", "--signal=USR1", task], capture_output=True, timeout=120)  # its code is not looked at: 22.05 delivers, and says that it cannot
+    tell = subprocess.Popen(["scancel", "--batch", "--signal=USR1", task], stderr=subprocess.DEVNULL)
+    until(lambda: "and is queued again" in (logs / f"{late}.log").read_text(), 120, f"clean stop of {late}")
+    tell.kill()  # 22.05 delivers the signal, says that it cannot, and tries for a minute
+    tell.wait()
     say(f"job {task}, run {late}: told that its time ends")
     cancelled, _, task = one_training(plan, logs, (killed, late))
     call("scancel", task)
@@ -196,10 +199,14 @@ try:
     begin()
     say(f"{call('slurmctld', '-V').strip()}, two nodes are up")
     prove()
-except Exception as error:
-    failed.append(str(error))
+except (Exception, KeyboardInterrupt) as error:
+    failed.append(str(error) or "interrupted")
 finally:
     subprocess.run(["scancel", "--user=root"], capture_output=True)
+    for _ in range(60):  # a daemon that goes first leaves its tasks behind
+        if not subprocess.run(["squeue", "-h"], capture_output=True).stdout:
+            break
+        time.sleep(0.5)
     for daemon in reversed(daemons):
         daemon.terminate()
     for daemon in reversed(daemons):
