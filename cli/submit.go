@@ -128,7 +128,7 @@ fails stays failed: 'sslkit status' says why, and submitting the plan again subm
 }
 
 // passedOn are the environment variables that a task needs as they are here: sbatch may be set up to pass none.
-var passedOn = []string{"SSLKIT_HOME", "SSLKIT_RECORDS", "SSLKIT_CONV", "SSLKIT_NO_INSTALL", "GOMLX_BACKEND", "GOMLX_NO_AUTO_INSTALL", "PJRT_PLUGIN_LIBRARY_PATH", "XLA_FLAGS",
+var passedOn = []string{"SSLKIT_HOME", "SSLKIT_RECORDS", "SSLKIT_CONV", "SSLKIT_NO_INSTALL", "GOMLX_BACKEND", "GOMLX_NO_AUTO_INSTALL", "PJRT_PLUGIN_LIBRARY_PATH", "XLA_FLAGS", "GLIBC_TUNABLES",
 	"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION"} // and none of the secrets
 
 func (c *cli) slurmScript(plan, logs string, keys []string, atOnce int, flags []string) ([]byte, error) {

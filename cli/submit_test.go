@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"github.com/sslkit/lab/sslkit/study"
 )
@@ -64,6 +68,47 @@ func TestSubmit(t *testing.T) {
 		{"runs push 12", 2, "--to is missing"},
 		{"runs pull", 2, "--from is missing"},
 	})
+}
+
+// A machine that shares nothing but a bucket with another takes what is there, and brings what is not.
+func TestWorkRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a network")
+	}
+	at := s3mem.New()
+	if err := at.CreateBucket("lab"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(at).Server())
+	defer server.Close()
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL_S3": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"} {
+		t.Setenv(name, value)
+	}
+	plan := filepath.Join(t.TempDir(), "plan.jsonl")
+	fresh := func() { t.Setenv("SSLKIT_RUNS", t.TempDir()) }
+	worked := func(line string) bool {
+		t.Helper()
+		_, stderr := must(t, line)
+		return strings.Contains(stderr, "step ") || strings.Contains(stderr, "probing")
+	}
+	fresh()
+	must(t, "plan ablate --vary rate=0.1 --seeds 4 --l2 0.01 --out "+plan, tiny...)
+	if !worked("work " + plan + " --task 1 --records s3://lab/runs") {
+		t.Error("nothing was trained")
+	}
+	fresh()
+	if worked("work " + plan + " --task 1 --records s3://lab/runs") {
+		t.Error("what is in the bucket was trained again")
+	}
+	out, _ := must(t, "work "+plan+" --task 2 --json") // and then brought by hand
+	var done []struct{ Key string }
+	decode(t, out, &done)
+	must(t, "runs push "+done[0].Key+" --to s3://lab/runs")
+	fresh()
+	must(t, "runs pull --from s3://lab/runs")
+	out, _ = must(t, "status "+plan)
+	wantAll(t, "after all was pulled", out, "2 done, 0 running, 2 waiting")
+	wantMistakes(t, []mistake{{"runs pull 0123 --from s3://lab/runs", 1, `begins with "0123"`}})
 }
 
 // What becomes of a task by how it ends. Slurm itself is in env/slurm.py.

@@ -117,14 +117,14 @@ def until(what, seconds, name):
 
 
 def one_training(plan, logs, but):
-    """A task that has taken its first step: key, process, Slurm's number of the job."""
+    """A task that has taken its first step: key, process, Slurm's name of the task."""
     found = []
 
     def look():
         for at in json.loads(sslkit("status", plan, "--json")):
             by = re.fullmatch(r"process (\d+) on \S+, job (\S+)", at.get("by", ""))
             if by and at["key"] not in but and " step 1/" in (logs / f"{at['key']}.log").read_text():
-                found.append((at["key"], int(by[1]), call("squeue", "-h", "-j", by[2], "-o", "%A").strip()))
+                found.append((at["key"], int(by[1]), by[2]))
         return found
 
     until(look, LIMIT, "task that trains")
@@ -152,16 +152,16 @@ def prove():
 
     killed, process, task = one_training(plan, logs, ())
     os.kill(process, 9)
-    say(f"job {task}, run {killed}: process {process} killed with -9")
+    say(f"task {task}, run {killed}: process {process} killed with -9")
     late, _, task = one_training(plan, logs, (killed,))
     tell = subprocess.Popen(["scancel", "--batch", "--signal=USR1", task], stderr=subprocess.DEVNULL)
     until(lambda: "and is queued again" in (logs / f"{late}.log").read_text(), 120, f"clean stop of {late}")
     tell.kill()  # 22.05 delivers the signal, says that it cannot, and tries for a minute
     tell.wait()
-    say(f"job {task}, run {late}: told that its time ends")
+    say(f"task {task}, run {late}: told that its time ends")
     cancelled, _, task = one_training(plan, logs, (killed, late))
     call("scancel", task)
-    say(f"job {task}, run {cancelled}: cancelled")
+    say(f"task {task}, run {cancelled}: cancelled")
     until(lambda: states(plan).get("done", 0) >= 5, LIMIT, "five tasks done")
     call("scontrol", "update", "nodename=n2", "state=drain", "reason=proof")
     say(f"n2 drained, tasks are {states(plan)}")

@@ -54,6 +54,15 @@ func TestStatus(t *testing.T) {
 		t.Fatal("a task with other data passes")
 	}
 	want(transfers, random, Failed, "has changed")
+	note := filepath.Join(s.Dir, ".locks", transfers[random].Key+".failed")
+	text, err := os.ReadFile(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(note, []byte(strings.Replace(string(text), "changed", "charged", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want(transfers, random, Waiting, "") // a damaged note says nothing
 	if s.Failed("../../passwd") != "" || s.SetFailed("../x", errors.New("no")) == nil {
 		t.Error("what is no key is written or read")
 	}
@@ -95,6 +104,28 @@ func TestStatus(t *testing.T) {
 		}
 	}
 	want(transfers, random, Done, "")
+
+	var left []string // by both studies, in the run's folder
+	for _, kind := range []string{"scores-*.json", "finetune-*.json"} {
+		paths, err := filepath.Glob(filepath.Join(s.Dir, r.Key, kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			left = append(left, filepath.Base(path))
+		}
+	}
+	expected := append(ablation[1].files(), transfers[random].files()...)
+	slices.Sort(left)
+	slices.Sort(expected)
+	if expected = slices.Compact(expected); !slices.Equal(left, expected) {
+		t.Errorf("the studies left %q, and are done with %q", left, expected)
+	}
+	fitted := slices.IndexFunc(transfers, func(t Task) bool { r, ok := t.Config.Method.(*eval.Random); return ok && r.Fitted }) // less is measured
+	if _, err := transfers[fitted].Work(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	want(transfers, fitted, Done, "")
 
 	// Planned for another backend, it is found all the same.
 	elsewhere := slices.Clone(transfers)
