@@ -35,7 +35,7 @@ do :; done
 # and on another node; but not for ever.
 again=$late
 if [ $code -gt 128 ] && [ -z "$cancelled" ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 5 ]; then again=1; fi
-if [ $code -ne 0 ] && [ -n "$again" ]; then
+if [ $code -gt 2 ] && [ -n "$again" ]; then
 	echo "--- ended with $code, and is queued again"
 	scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" # the job's own number may be that of the whole array
 fi

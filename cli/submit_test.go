@@ -131,6 +131,7 @@ func TestSlurmScript(t *testing.T) {
 		"killed for ever":    {work: "kill -9 $$", restarts: "5", code: 137},
 		"its time ends":      {work: "trap 'sleep 0.2; exit 130' TERM; touch began; while :; do sleep 0.05; done", signal: syscall.SIGUSR1, again: true, code: 130},
 		"at the end of it":   {work: "trap 'exit 0' TERM; touch began; while :; do sleep 0.05; done", signal: syscall.SIGUSR1},
+		"fails at the end":   {work: "trap 'exit 1' TERM; touch began; while :; do sleep 0.05; done", signal: syscall.SIGUSR1, code: 1},
 		"cancelled":          {work: "touch began; sleep 0.5; exit 130", signal: syscall.SIGTERM, code: 130},
 		"stopped from afar":  {work: "exit 130", again: true, code: 130},
 		"its time, at last":  {work: "trap 'exit 130' TERM; touch began; while :; do sleep 0.05; done", signal: syscall.SIGUSR1, restarts: "90", again: true, code: 130},
