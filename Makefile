@@ -14,7 +14,7 @@ GOFILES    = $(shell find . -path ./$(LAB) -prune -o -name '*.go' -print)
 PURE      := ./cmd/... ./cli ./data ./sslkit/loss ./sslkit/pjrt ./sslkit/view # tested without cgo too
 run_notebook = env/lab python env/execute.py
 
-.PHONY: help run test examples verify fuzz faults race bench bench-gpu doors records notebooks/records notebooks assignments assignments-check book lab setup plugin clean go-present backend
+.PHONY: help run test examples verify fuzz faults race bench bench-gpu doors slurm records notebooks/records notebooks assignments assignments-check book lab setup plugin clean go-present backend
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -77,6 +77,10 @@ bench-gpu: go-present ## Measure on a GPU: smoke runs, paper tests, steps beside
 doors: go-present backend $(LAB)/doors-venv/ready ## Check encoders that leave and come in by timm, PyTorch and onnxruntime, which takes 2 GB of disk.
 	@env/step "sslkit command" env/lab go build -o $(LAB)/doors-venv/bin/sslkit ./cmd/sslkit
 	@env/lab $(LAB)/doors-venv/bin/python env/doors.py
+
+slurm: go-present backend ## Kill, cancel and drain tasks of an array of runs on a Slurm of its own; needs root and Debian's slurmd, slurmctld, slurm-client, munge.
+	@env/step "sslkit command" env/lab go build -o $(LAB)/slurm/sslkit ./cmd/sslkit
+	@env/lab python3 env/slurm.py $(LAB)/slurm/sslkit
 
 records: setup ## Train what the lecture's claims need and has no record, and keep it in records/.
 	env/lab sslkit claims --train --ship records --md docs/claims.md

@@ -35,16 +35,18 @@ func (c *cli) embed() *cobra.Command {
 row an image, in the order of the data. KEY is the beginning of a run's key; --init takes an encoder out of a file instead.
 
 Files that end with .npy are for NumPy, [images, features] in float32; beside features.npy stands
-features-labels.csv with split, index, label and, of images in files, the path of each row. A .csv has these and the features.`,
+features-labels.csv with split, index, label and, of images in files, the path of each row. A .csv has these and the features, and
+so has a .parquet, for pandas, DuckDB and others, with the features as a list in one column.`,
 		Example: `  sslkit embed 41f0 --out features.npy
   sslkit embed 41f0 --data folder:birds --split all --out birds.csv
+  sslkit embed 41f0 --split all --out features.parquet
   sslkit embed --init resnet18/model.safetensors --data photos --out photos.npy`,
 		Args: count(0, 1, "the key of a run, or --init"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if out == "" {
-				return usagef("--out is missing: name a file that ends with .npy or .csv")
+				return usagef("--out is missing: name a file that ends with .npy, .csv or .parquet")
 			}
-			if err := writable(out, ".npy", ".csv"); err != nil {
+			if err := writable(out, ".npy", ".csv", ".parquet"); err != nil {
 				return err
 			}
 			if split != "train" && split != "test" && split != "all" {
@@ -98,7 +100,7 @@ features-labels.csv with split, index, label and, of images in files, the path o
 	of.add(cmd)
 	cmd.Flags().StringVar(&split, "split", "test", "train, test or all")
 	cmd.Flags().IntVar(&stage, "block", 0, "of the encoder, counted from 1 (default the last)")
-	cmd.Flags().StringVar(&out, "out", "", "write to `FILE` (.npy or .csv)")
+	cmd.Flags().StringVar(&out, "out", "", "write to `FILE` (.npy, .csv or .parquet)")
 	c.storeFlags(cmd)
 	cmd.Flags().SortFlags = false
 	return cmd
@@ -150,72 +152,71 @@ type part struct {
 
 // labelsBeside is where the labels of a file of features stand, "" of one that has them.
 func labelsBeside(out string) string {
-	if filepath.Ext(out) == ".csv" {
+	if ext := filepath.Ext(out); ext != ".npy" {
 		return ""
 	}
-	return strings.TrimSuffix(out, filepath.Ext(out)) + "-labels.csv"
+	return strings.TrimSuffix(out, ".npy") + "-labels.csv"
+}
+
+// example is an image with its features.
+type example struct {
+	split    string
+	index    int
+	label    string // "" where it has none
+	path     string // "" of an image that is in no file of its own
+	features []float32
+}
+
+// features is a file that they are written to, one after the other.
+type features interface {
+	add(x example) error
+	finish() error // there is no file before
+	Cleanup() error
+}
+
+// newFeatures begins a file of so many rows, by the ending of its name.
+func newFeatures(out string, rows int) (features, error) {
+	file, err := renameio.NewPendingFile(out, renameio.WithPermissions(0o644))
+	if err != nil {
+		return nil, err
+	}
+	switch filepath.Ext(out) {
+	case ".csv":
+		return &csvFeatures{PendingFile: file, lines: csv.NewWriter(file), with: true}, nil
+	case ".parquet":
+		return newParquet(file), nil
+	}
+	labels, err := renameio.NewPendingFile(labelsBeside(out), renameio.WithPermissions(0o644))
+	if err != nil {
+		return nil, errors.Join(err, file.Cleanup())
+	}
+	return &npyFeatures{PendingFile: file, w: bufio.NewWriterSize(file, 1<<20), all: rows, labels: &csvFeatures{PendingFile: labels, lines: csv.NewWriter(labels)}}, nil
 }
 
 // writeFeatures writes rows as they come; the file is there when all are.
 func (c *cli) writeFeatures(ctx context.Context, store *runs.Store, j *runs.Job, parts []part, stage int, out string) (rows, columns int, err error) {
-	labels := out
-	if beside := labelsBeside(out); beside != "" {
-		labels = beside
-	}
-	table, err := renameio.NewPendingFile(labels, renameio.WithPermissions(0o644))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { _ = table.Cleanup() }() // of nothing, once it is in its place
-	lines := csv.NewWriter(table)
-	var matrix *renameio.PendingFile
-	var w *bufio.Writer
-	if labels != out {
-		if matrix, err = renameio.NewPendingFile(out, renameio.WithPermissions(0o644)); err != nil {
-			return 0, 0, err
-		}
-		defer func() { _ = matrix.Cleanup() }()
-		w = bufio.NewWriterSize(matrix, 1<<20)
-	}
 	all := 0
 	for _, p := range parts {
 		all += p.src.Len()
 	}
+	to, err := newFeatures(out, all)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = to.Cleanup() }() // of nothing, once it is in its place
 	for _, p := range parts {
 		err := study.Embed(ctx, store, j, p.src, stage, func(i int, row []float32) error {
-			if rows == 0 {
-				columns = len(row)
-				head := []string{"split", "index", "label", "path"}
-				if w == nil {
-					for k := range row {
-						head = append(head, fmt.Sprint("f", k+1))
-					}
-				} else if _, err := w.Write(npyHeader(all, columns)); err != nil {
-					return err
-				}
-				if err := lines.Write(head); err != nil {
-					return err
-				}
-			}
-			rows++
-			label := ""
-			if l := p.src.Label(i); l >= 0 {
-				label = p.src.Classes()[l]
-			}
-			line := []string{p.name, strconv.Itoa(i), plainCell(label), plainCell(data.File(p.src, i))}
+			rows, columns = rows+1, len(row)
 			for _, v := range row {
 				if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 					return fmt.Errorf("feature of image %d of the %s split is %g: the encoder has diverged", i, p.name, v)
 				}
-				if w == nil {
-					line = append(line, strconv.FormatFloat(float64(v), 'g', -1, 32))
-					continue
-				}
-				if err := binary.Write(w, binary.LittleEndian, v); err != nil {
-					return err
-				}
 			}
-			return lines.Write(line)
+			x := example{split: p.name, index: i, path: data.File(p.src, i), features: row}
+			if l := p.src.Label(i); l >= 0 {
+				x.label = p.src.Classes()[l]
+			}
+			return to.add(x)
 		})
 		if err != nil {
 			return 0, 0, err
@@ -224,16 +225,73 @@ func (c *cli) writeFeatures(ctx context.Context, store *runs.Store, j *runs.Job,
 	if rows != all {
 		return 0, 0, fmt.Errorf("%d rows of %d images", rows, all)
 	}
-	lines.Flush()
-	if err := lines.Error(); err != nil {
-		return 0, 0, err
+	return rows, columns, to.finish()
+}
+
+// csvFeatures is a table with or without the features themselves.
+type csvFeatures struct {
+	*renameio.PendingFile
+	lines *csv.Writer
+	with  bool
+	begun bool
+}
+
+func (f *csvFeatures) add(x example) error {
+	row := x.features
+	if !f.with {
+		row = nil
 	}
-	if w != nil {
-		if err := errors.Join(w.Flush(), matrix.CloseAtomicallyReplace()); err != nil {
-			return 0, 0, err
+	if !f.begun {
+		f.begun = true
+		head := []string{"split", "index", "label", "path"}
+		for k := range row {
+			head = append(head, fmt.Sprint("f", k+1))
+		}
+		if err := f.lines.Write(head); err != nil {
+			return err
 		}
 	}
-	return rows, columns, table.CloseAtomicallyReplace()
+	line := []string{x.split, strconv.Itoa(x.index), plainCell(x.label), plainCell(x.path)}
+	for _, v := range row {
+		line = append(line, strconv.FormatFloat(float64(v), 'g', -1, 32))
+	}
+	return f.lines.Write(line)
+}
+
+func (f *csvFeatures) finish() error {
+	f.lines.Flush()
+	if err := f.lines.Error(); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
+}
+
+// npyFeatures is an array, with a table of labels beside it.
+type npyFeatures struct {
+	*renameio.PendingFile
+	w      *bufio.Writer
+	all    int
+	labels *csvFeatures
+}
+
+func (f *npyFeatures) add(x example) error {
+	if !f.labels.begun {
+		if _, err := f.w.Write(npyHeader(f.all, len(x.features))); err != nil {
+			return err
+		}
+	}
+	if err := binary.Write(f.w, binary.LittleEndian, x.features); err != nil {
+		return err
+	}
+	return f.labels.add(x)
+}
+
+func (f *npyFeatures) finish() error {
+	return errors.Join(f.w.Flush(), f.CloseAtomicallyReplace(), f.labels.finish())
+}
+
+func (f *npyFeatures) Cleanup() error {
+	return errors.Join(f.PendingFile.Cleanup(), f.labels.Cleanup())
 }
 
 // npyHeader begins a file of NumPy's format 1.0, of float32 in the order of rows.

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/binary"
 	"encoding/csv"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/sslkit/lab/sslkit/published"
 	"github.com/sslkit/lab/sslkit/runs"
@@ -65,6 +68,27 @@ func TestDoors(t *testing.T) {
 	for k, v := range npy[100*32 : 101*32] { // the first of the test split
 		if text := strconv.FormatFloat(float64(v), 'g', -1, 32); text != lines[1][4+k] {
 			t.Fatalf("feature %d is %s in one file and %s in the other", k+1, text, lines[1][4+k])
+		}
+	}
+
+	defer func(was int) { groupBytes = was }(groupBytes)
+	groupBytes = 60 * 32 * 4 // 60 rows
+	must(t, "embed "+r.Key+" --split all --out "+at("f.parquet"))
+	file, err := os.Open(at("f.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	table := parquet.NewGenericReader[parquetRow](file)
+	defer table.Close()
+	rows := make([]parquetRow, 161)
+	if n, err := table.Read(rows); n != 160 || err != io.EOF || len(table.File().RowGroups()) != 3 {
+		t.Fatalf("%d rows in %d groups, %v, want 160 in 3", n, len(table.File().RowGroups()), err)
+	}
+	for i, row := range rows[:160] {
+		if !slices.Equal(row.Features, npy[i*32:(i+1)*32]) || row.Split != labels[i+1][0] || strconv.FormatInt(row.Index, 10) != labels[i+1][1] ||
+			row.Label == nil || *row.Label != labels[i+1][2] || row.Path != nil {
+			t.Fatalf("row %d is %+v, in the other files %v, %v", i, row, labels[i+1], npy[i*32:(i+1)*32])
 		}
 	}
 
@@ -124,7 +148,7 @@ func TestDoorMistakes(t *testing.T) {
 		{"export 12 --out x --format onnx --batch 0", 2, "at least 1 image"},
 		{"export 12 --out x", 1, `no run's key begins with "12"`},
 		{"embed 12", 2, "--out is missing"},
-		{"embed 12 --out x.txt", 2, "ends with .npy or .csv"},
+		{"embed 12 --out x.txt", 2, "ends with .npy or .csv or .parquet"},
 		{"embed 12 --out x.npy --split val", 2, "choose train, test or all"},
 		{"embed --out x.npy", 2, "takes the key of a run, or --init FILE"},
 		{"embed --init x --out x.npy", 2, "--data is missing"},

@@ -87,6 +87,7 @@ type cli struct {
 	json, quiet bool
 	runs        string
 	tracker     string
+	records     string   // where machines without a common folder keep finished runs
 	planned     *planner // writes a study's runs down, where that is asked for
 }
 
@@ -111,7 +112,7 @@ stopped goes on. Environment:
   sslkit runs list                   # what was run`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.claims(), c.results(), c.plan(), c.work(), c.track(), c.future(), c.featureMap(), c.export(), c.embed(), c.neighbours(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
+	}, c.pretrain(), c.evaluate(), c.taskGap(), c.ablate(), c.compare(), c.claims(), c.results(), c.plan(), c.work(), c.submit(), c.status(), c.track(), c.future(), c.featureMap(), c.export(), c.embed(), c.neighbours(), c.methods(), c.runsGroup(), c.data(), c.backend(), c.version())
 	root.Args = nil // cobra's own check, which comes before that of flags
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print the result as JSON")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -204,6 +205,11 @@ func (c *cli) store() (*runs.Store, error) {
 	}
 	if c.tracker != "" {
 		if store.Tracker, err = runs.OpenTracker(c.tracker); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	if c.records != "" {
+		if store.Bucket, err = runs.OpenBucket(c.records); err != nil {
 			return nil, usageError{err}
 		}
 	}

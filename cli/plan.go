@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 
 	"github.com/google/renameio/v2"
@@ -32,7 +33,8 @@ them and only makes its table. Random encoders are among them: they are measured
 The plan has the digest of the data, but no backend: the machine that works on a task puts in its own, and the study
 finds the run on a machine with the same.`,
 		Example: `  sslkit plan ablate --vary rate=0.01,0.1 --vary width=12,24 --out plan.jsonl
-  sbatch --array=1-$(wc -l <plan.jsonl) --wrap 'sslkit work plan.jsonl --task $SLURM_ARRAY_TASK_ID'
+  sslkit submit --slurm plan.jsonl
+  sslkit status plan.jsonl
   sslkit ablate --vary rate=0.01,0.1 --vary width=12,24 --svg grid.svg`,
 		RunE: func(*cobra.Command, []string) error {
 			return usagef("'sslkit plan' takes the name of a study, ablate, compare or taskgap, and its flags; see 'sslkit plan --help'")
@@ -85,6 +87,7 @@ func (c *cli) writePlan(tasks func(ctx context.Context, store *runs.Store) ([]st
 
 func (c *cli) work() *cobra.Command {
 	var task, first, parallel int
+	var key string
 	cmd := &cobra.Command{
 		Use:   "work PLAN",
 		Short: "Train and measure the runs of a plan, or one of them",
@@ -92,20 +95,29 @@ func (c *cli) work() *cobra.Command {
 the number of its line. What is done already costs nothing, what was stopped goes on from its checkpoint. Several of these
 commands may work on one plan at once: each first takes what no other is at.
 
+Machines that share no folder share a bucket, of a service that speaks S3: with --records a task's run is looked for there first,
+and brought there when it is done and measured. Checkpoints of runs that are not done stay on their machine.
+
 After a task that fails the others are tried; the exit code is then 1.`,
 		Example: `  sslkit work plan.jsonl
   sslkit work plan.jsonl --task 3
-  sslkit work plan.jsonl --parallel 2`,
+  sslkit work plan.jsonl --parallel 2
+  sslkit work plan.jsonl --records s3://bucket/runs`,
 		Args: count(1, 1, "a plan, as 'sslkit plan' writes it"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := os.Open(args[0])
+			tasks, err := readPlan(args[0])
 			if err != nil {
 				return err
 			}
-			defer file.Close()
-			tasks, err := study.ReadPlan(file)
-			if err != nil {
-				return usagef("%s: %w", args[0], err)
+			if key != "" {
+				if cmd.Flags().Changed("task") {
+					return usagef("--task and --key both name one task: give one of them")
+				}
+				at := slices.IndexFunc(tasks, func(t study.Task) bool { return t.Key == key })
+				if at < 0 {
+					return usagef("--key %s: no task of %s has this key, which it may have had before it was written again", key, args[0])
+				}
+				tasks = tasks[at : at+1]
 			}
 			if cmd.Flags().Changed("task") {
 				if task < 1 || task > len(tasks) {
@@ -126,13 +138,33 @@ After a task that fails the others are tried; the exit code is then 1.`,
 		},
 	}
 	cmd.Flags().IntVar(&task, "task", 0, "only the task in this `LINE` of the plan, counted from 1")
+	cmd.Flags().StringVar(&key, "key", "", "only the task with this `KEY`, which stays where lines move")
 	parallelFlag(cmd, &parallel)
 	cmd.Flags().IntVar(&first, "first", 0, "begin with this `LINE`, and go around")
 	if err := cmd.Flags().MarkHidden("first"); err != nil {
 		panic(err) // no flag of this name
 	}
+	c.recordsFlag(cmd)
 	c.storeFlags(cmd)
 	return cmd
+}
+
+// recordsFlag is of commands that work on plans.
+func (c *cli) recordsFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.records, "records", "", "look for finished runs at this `URL` first, and bring there what is done: s3://BUCKET/PREFIX, of the service at $AWS_ENDPOINT_URL_S3")
+}
+
+func readPlan(path string) ([]study.Task, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	tasks, err := study.ReadPlan(file)
+	if err != nil {
+		return nil, usagef("%s: %w", path, err)
+	}
+	return tasks, nil
 }
 
 func parallelFlag(cmd *cobra.Command, n *int) {
@@ -162,7 +194,7 @@ func (c *cli) inParallel(ctx context.Context, store *runs.Store, n int, tasks []
 	}
 	children := make([]*exec.Cmd, n)
 	for i := range children {
-		children[i] = exec.Command(self, "work", file.Name(), "--first", strconv.Itoa(1+i*len(tasks)/n), "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet), "--tracker", c.tracker)
+		children[i] = exec.Command(self, "work", file.Name(), "--first", strconv.Itoa(1+i*len(tasks)/n), "--runs", store.Dir, "--quiet="+strconv.FormatBool(c.quiet), "--tracker", c.tracker, "--records", c.records)
 		children[i].Stdout, children[i].Stderr = io.Discard, &lines{to: os.Stderr, name: fmt.Sprintf("[%d] ", i+1)}
 		if err = children[i].Start(); err != nil {
 			children = children[:i]

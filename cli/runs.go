@@ -30,7 +30,7 @@ func (c *cli) runsGroup() *cobra.Command {
   sslkit runs compare 41f0 e957
   sslkit runs delete 41f0`,
 		RunE: list.RunE,
-	}, list, c.runsShow(), c.runsCompare(), c.runsRepair(), c.runsDelete(), c.runsShip())
+	}, list, c.runsShow(), c.runsCompare(), c.runsRepair(), c.runsDelete(), c.runsShip(), c.runsPush(), c.runsPull())
 	cmd.PersistentFlags().StringVar(&c.runs, "runs", "", "folder `DIR` of the runs, in place of the usual one")
 	return cmd
 }
@@ -178,6 +178,82 @@ where they were computed.`,
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "folder `DIR` to copy to (default $SSLKIT_RECORDS)")
+	return cmd
+}
+
+func (c *cli) runsPush() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "push KEY...",
+		Short: "Bring finished runs to a bucket, for machines that share no folder",
+		Long: `push brings record, encoder and measurements of finished runs to a bucket of a service that speaks S3, where 'sslkit runs pull' and
+'sslkit work --records' find them. Of two machines that finished the same run with other parameters the first one's stays, and
+replaces the second one's here. Service and credentials are those of AWS's own tools: $AWS_ENDPOINT_URL_S3, $AWS_ACCESS_KEY_ID and others.`,
+		Example: "  sslkit runs push 41f0 e957 --to s3://bucket/runs",
+		Args:    count(1, -1, "keys of runs"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if c.records == "" {
+				return usagef("--to is missing: name the bucket, s3://BUCKET/PREFIX")
+			}
+			store, err := c.store()
+			if err != nil {
+				return err
+			}
+			return c.interruptible(func(ctx context.Context) error {
+				for _, prefix := range args {
+					r, err := store.Get(prefix)
+					if err == nil && r.Shipped != nil {
+						err = fmt.Errorf("run %s came with this checkout: others have it", r.Key)
+					}
+					if err == nil {
+						err = store.Offer(ctx, r.Key)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&c.records, "to", "", "`URL` of the bucket: s3://BUCKET/PREFIX")
+	return cmd
+}
+
+func (c *cli) runsPull() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "pull [KEY...]",
+		Short:   "Bring finished runs from a bucket: all, or those whose keys begin so",
+		Example: "  sslkit runs pull --from s3://bucket/runs\n  sslkit runs pull 41f0 --from s3://bucket/runs",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if c.records == "" {
+				return usagef("--from is missing: name the bucket, s3://BUCKET/PREFIX")
+			}
+			store, err := c.store()
+			if err != nil {
+				return err
+			}
+			return c.interruptible(func(ctx context.Context) error {
+				keys, err := store.Bucket.Keys(ctx)
+				if err != nil {
+					return err
+				}
+				for _, prefix := range args {
+					if !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, prefix) }) {
+						return fmt.Errorf("no run's key in %v begins with %q", store.Bucket, prefix)
+					}
+				}
+				for _, key := range keys {
+					if len(args) == 0 || slices.ContainsFunc(args, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+						if err := store.Fetch(ctx, key); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&c.records, "from", "", "`URL` of the bucket: s3://BUCKET/PREFIX")
 	return cmd
 }
 

@@ -123,6 +123,44 @@ func LoadFinal(dir, digest string) (*model.Store, error) {
 	return store, nil
 }
 
+// FinalFiles are the files of the newest checkpoint under dir, which is whole and has parameters of this SHA-256.
+func FinalFiles(dir, digest string) ([]string, error) {
+	if _, err := LoadFinal(dir, digest); err != nil {
+		return nil, err
+	}
+	paths, err := checkpoints(dir)
+	if err != nil {
+		return nil, err
+	}
+	newest := paths[len(paths)-1]
+	return []string{filepath.Join(newest, stateFile), filepath.Join(newest, parametersFile)}, nil
+}
+
+// PlaceFinal makes the folder from, which holds what [FinalFiles] named elsewhere, the only checkpoint under dir. One that is not
+// whole, or has other parameters than those of this SHA-256, is refused.
+func PlaceFinal(dir, from, digest string) error {
+	var state State
+	if err := sealed.Read(filepath.Join(from, stateFile), &state); err != nil {
+		return fmt.Errorf("sslkit: %w", err)
+	}
+	if state.Parameters != digest {
+		return fmt.Errorf("sslkit: %s has other parameters than those that the run ended with", from)
+	}
+	if _, err := readParameters(filepath.Join(from, parametersFile), digest); err != nil {
+		return fmt.Errorf("sslkit: %s: %w", from, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("sslkit: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("sslkit: %w", err)
+	}
+	if err := os.Rename(from, filepath.Join(dir, fmt.Sprintf(stepFormat, state.Step))); err != nil {
+		return fmt.Errorf("sslkit: %w", err)
+	}
+	return nil
+}
+
 // DropDamaged deletes the checkpoints under dir that are damaged, so that a run goes on from the newest whole one, or begins
 // again.
 func DropDamaged(dir string) error {

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,8 +33,11 @@ func (s *Store) Evaluate(ctx context.Context, c sslkit.Config, o eval.Options) (
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return Once(ctx, s, c, "scores-"+sslkit.Hash(o)+".json", Labelled, func(j *Job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
+	return Once(ctx, s, c, ScoresFile(o), Labelled, func(j *Job, r *Record) (*Scores, error) { return s.evaluate(ctx, j, r, o) })
 }
+
+// ScoresFile is where Evaluate keeps, beside the run, what it finds by these options.
+func ScoresFile(o eval.Options) string { return "scores-" + sslkit.Hash(o) + ".json" }
 
 // measurement is a file beside a run's record: what was found, and of which encoder.
 type measurement[T any] struct {
@@ -220,6 +224,12 @@ func readMeasured[T any](s *Store, r *Record, file string) (*T, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return m.Found, nil
+}
+
+// Has tells whether a file beside a finished run holds what was measured of its encoder.
+func (s *Store) Has(r *Record, file string) bool {
+	found, err := readMeasured[json.RawMessage](s, r, file)
+	return err == nil && found != nil
 }
 
 // Trained returns c's job with its data open and its parameters, training it first if need be.

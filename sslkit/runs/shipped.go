@@ -136,7 +136,7 @@ func (s *Store) shippedKey(c sslkit.Config) string {
 			s.Tell(Progress{Note: fmt.Sprintf("shipped records are not used: %v", err)})
 		}
 		for _, e := range entries {
-			if !isKey(e.Name()) {
+			if !IsKey(e.Name()) {
 				continue
 			}
 			r, err := s.readAt(s.shippedPath(e.Name(), "record.json"), e.Name())

@@ -36,6 +36,9 @@ type Store struct {
 	// run's: it is kept in the record.
 	Alone bool
 
+	// Bucket is where [Store.Fetch] and [Store.Offer] take finished runs from and bring them to; nil: nowhere.
+	Bucket *Bucket
+
 	// Tracker is told of each run that is trained or found; nil: none.
 	Tracker *Tracker
 
@@ -168,8 +171,14 @@ func (s *Store) readAt(path, key string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parse(text, path, key)
+}
+
+// parse reads the text of the record of a key, which stands at path.
+func parse(text []byte, path, key string) (*Record, error) {
 	r := new(Record)
-	if err = sealed.Unmarshal(text, r); errors.Is(err, sealed.ErrUnsealed) {
+	err := sealed.Unmarshal(text, r)
+	if errors.Is(err, sealed.ErrUnsealed) {
 		r, err = old(text)
 	}
 	switch {
@@ -230,7 +239,7 @@ func (s *Store) keys() ([]string, error) {
 	}
 	var keys []string
 	for _, e := range entries {
-		if isKey(e.Name()) {
+		if IsKey(e.Name()) {
 			keys = append(keys, e.Name())
 		}
 	}
@@ -259,8 +268,8 @@ func (s *Store) List() ([]*Record, error) {
 	return records, errors.Join(bad...)
 }
 
-// isKey tells runs from what else lies in the folder.
-func isKey(name string) bool {
+// IsKey tells runs from what else lies in the folder.
+func IsKey(name string) bool {
 	_, err := hex.DecodeString(name)
 	return err == nil && len(name) == sslkit.KeyDigits
 }
@@ -347,6 +356,9 @@ func (s *Store) Delete(prefix string) (string, error) {
 	if err := os.RemoveAll(s.path(key)); err != nil {
 		return "", fmt.Errorf("runs: %w", err)
 	}
+	if err := s.SetFailed(key, nil); err != nil {
+		return "", err
+	}
 	return key, nil
 }
 
@@ -422,6 +434,71 @@ func (s *Store) holder(key string) string {
 		return string(text)
 	}
 	return "another process"
+}
+
+// failure is what is kept of a task that failed, for whoever asks how its plan stands.
+type failure struct {
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
+	Error string    `json:"error"`
+}
+
+func (s *Store) failedFile(key string) string { return s.lockFile(key) + ".failed" }
+
+// SetFailed keeps that work on the run of a key ended with this error, or forgets it where there is none. Who else asks for the
+// run tries again all the same.
+func (s *Store) SetFailed(key string, err error) error {
+	if !IsKey(key) {
+		return fmt.Errorf("runs: %q is no key", key)
+	}
+	if err == nil {
+		if err := os.Remove(s.failedFile(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("runs: %w", err)
+		}
+		return nil
+	}
+	return write(s.failedFile(key), failure{holding(), time.Now().UTC(), err.Error()})
+}
+
+// Failed says who failed at the run of a key, when, and why; "" if nobody did, or somebody has done it since.
+func (s *Store) Failed(key string) string {
+	var f failure
+	if !IsKey(key) || sealed.Read(s.failedFile(key), &f) != nil { // a damaged one says nothing
+		return ""
+	}
+	return fmt.Sprintf("%s, %s: %s", f.By, f.At.Local().Format(time.DateTime), f.Error)
+}
+
+// Standing is how far a run is.
+type Standing struct {
+	Record *Record // nil: nobody has begun it
+	Busy   string  // who is at it now
+	Failed string  // see [Store.Failed]
+}
+
+// Standings returns a function that tells how far the run of a key is or, where there is none, the same on another backend: a
+// plan is written on one machine and worked on by others. The error joins those of records that cannot be read.
+func (s *Store) Standings() (of func(key string, c sslkit.Config) Standing, damaged error) {
+	all, damaged := s.List()
+	byKey, byRun := make(map[string]*Record), make(map[string]*Record)
+	for _, r := range all {
+		byKey[r.Key] = r
+		run := anywhere(r.Config).KeyAt(r.Revision)
+		if other := byRun[run]; other == nil || !other.Done {
+			byRun[run] = r
+		}
+	}
+	return func(key string, c sslkit.Config) Standing {
+		r := byKey[key]
+		if r == nil {
+			r = byRun[anywhere(c).Key()]
+		}
+		at := Standing{Record: r, Failed: s.Failed(key), Busy: s.Busy(key)}
+		if r != nil && at.Busy == "" {
+			at.Busy = s.Busy(r.Key)
+		}
+		return at
+	}, damaged
 }
 
 // Version is the code's, from what the Go toolchain stamps into the binary.

@@ -99,13 +99,17 @@ func denseRow(ctx context.Context, s *runs.Store, v Variant, o eval.DenseOptions
 	return row, nil
 }
 
+func denseFile(o eval.DenseOptions) string {
+	return "dense-" + sslkit.Hash([]any{o, measureRevision}) + ".json"
+}
+
 // DenseScores returns how c's encoder does at segmentation and detection, training it first if need be. The data must be
 // data.Annotated. What was measured is kept and never measured again.
 func DenseScores(ctx context.Context, s *runs.Store, c sslkit.Config, o eval.DenseOptions) (*eval.DenseScores, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return runs.Once(ctx, s, c, "dense-"+sslkit.Hash([]any{o, measureRevision})+".json", annotated, func(j *runs.Job, r *runs.Record) (*eval.DenseScores, error) {
+	return runs.Once(ctx, s, c, denseFile(o), annotated, func(j *runs.Job, r *runs.Record) (*eval.DenseScores, error) {
 		return dense(ctx, s, j, r, j.Train.(data.Annotated), j.Test.(data.Annotated), o)
 	})
 }

@@ -114,6 +114,9 @@ func ReadPlan(r io.Reader) ([]Task, error) {
 		if err == nil && t.Config.Method == nil {
 			err = errors.New("it has no configuration")
 		}
+		if err == nil && t.Key != "" && !runs.IsKey(t.Key) {
+			err = fmt.Errorf("%q is no key", t.Key)
+		}
 		if err == nil && (t.Options == nil) == (t.Transfer == nil) {
 			err = errors.New(`it has one of "options" and "transfer"`)
 		}
@@ -135,8 +138,16 @@ func ReadPlan(r io.Reader) ([]Task, error) {
 }
 
 // Work trains the task's run, if it is not done yet, and measures it as its study will; it returns the run's record. On another
-// backend than that of the plan it is another run, of which a note says so.
+// backend than that of the plan it is another run, of which a note says so. That it failed is kept, for [Status].
 func (t Task) Work(ctx context.Context, s *runs.Store) (*runs.Record, error) {
+	record, err := t.work(ctx, s)
+	if t.Key == "" || errors.Is(err, sslkit.ErrInterrupted) || ctx.Err() != nil {
+		return record, err
+	}
+	return record, errors.Join(err, s.SetFailed(t.Key, err))
+}
+
+func (t Task) work(ctx context.Context, s *runs.Store) (*runs.Record, error) {
 	j, err := s.Job(ctx, t.Config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
@@ -145,12 +156,18 @@ func (t Task) Work(ctx context.Context, s *runs.Store) (*runs.Record, error) {
 		s.Tell(runs.Progress{Key: j.Key, Note: fmt.Sprintf("%s: the plan says %s, and with this machine's backend %s and this version it is run %s: "+
 			"the study will find it on such a machine only", t.Name, t.Key, j.Config.Backend, j.Key)})
 	}
+	if err := s.Fetch(ctx, j.Key); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
 	if t.Transfer != nil {
 		_, err = transfer(ctx, s, t.Config, *t.Transfer, make(map[string][]eval.Tested), make(Origins))
 	} else {
 		_, err = s.Evaluate(ctx, t.Config, *t.Options)
 	}
 	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	if err := s.Offer(ctx, j.Key); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
 	return s.Find(ctx, t.Config)

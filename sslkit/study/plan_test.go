@@ -43,7 +43,7 @@ func TestPlan(t *testing.T) {
 
 // FuzzReadPlan: whatever a file holds, it is a plan that can be written again, or refused.
 func FuzzReadPlan(f *testing.F) {
-	f.Add(`{"key":"12","name":"a","config":{"method":{"rotation":{"backbone":{"arch":"nin","depth":3,"width":6},"angles":[0,90],"pad":0,"flip":false}},"data":{"name":"photos"},` +
+	f.Add(`{"key":"0123456789abcdef","name":"a","config":{"method":{"rotation":{"backbone":{"arch":"nin","depth":3,"width":6},"angles":[0,90],"pad":0,"flip":false}},"data":{"name":"photos"},` +
 		`"epochs":1,"batch":2,"optimizer":{"kind":"sgd","rate":1,"momentum":0,"weight_decay":0},"seed":1},"options":{"k":1}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		tasks, err := ReadPlan(strings.NewReader(text))

@@ -326,6 +326,11 @@ type Tuned struct {
 	Labels  eval.Labels   `json:"labels"`
 }
 
+// tunedName is that of the file beside the run and of the folder of checkpoints.
+func tunedName(p eval.FineTune, labels eval.Labels) string {
+	return "finetune-" + sslkit.Hash([]any{p, labels, measureRevision})
+}
+
 // FineTune goes on training a copy of c's encoder with so many of the labels, drawn by c's seed, see eval.FineTune, and trains c
 // first if need be. Like runs, the results are kept, and what was interrupted goes on.
 func FineTune(ctx context.Context, s *runs.Store, c sslkit.Config, p eval.FineTune, labels eval.Labels) (*Tuned, error) {
@@ -333,7 +338,7 @@ func FineTune(ctx context.Context, s *runs.Store, c sslkit.Config, p eval.FineTu
 		return nil, err
 	}
 	t := &Tuned{Options: p, Labels: labels}
-	name := "finetune-" + sslkit.Hash([]any{p, labels, measureRevision})
+	name := tunedName(p, labels)
 	return runs.Once(ctx, s, c, name+".json", runs.Labelled, func(j *runs.Job, r *runs.Record) (*Tuned, error) {
 		byTrain, byTest, err := j.By(p.Label)
 		if err != nil {
