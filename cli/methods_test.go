@@ -61,7 +61,7 @@ func TestRegisteredMethod(t *testing.T) {
 	var names []string
 	for _, m := range all {
 		names = append(names, m.Name)
-		if m.Name == "mean" && (m.Role != "self-supervised" || m.Needs != "images" || !slices.Equal(m.Presets, []string{"smoke", "class"})) {
+		if m.Name == "mean" && (m.Role != "self-supervised" || m.Needs != "images" || !slices.Equal(m.Presets, []string{"smoke", "class", "night"})) {
 			t.Errorf("%+v", m)
 		}
 	}
