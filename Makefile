@@ -25,7 +25,6 @@ run: setup ## Set up what is missing, run the quick start and show its table and
 test: setup examples ## Run all tests, and all notebooks with the smallest preset.
 	env/lab go test -timeout 20m ./...
 	CGO_ENABLED=0 env/lab go test -tags noxla $(PURE)
-	@$(MAKE) fuzz FUZZTIME=300x
 	@if $(LAB)/venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(MAKE) assignments-check ONLY=1; \
 		else echo "assignments are not graded: nbgrader needs Python 3.11"; fi
 	@rm -rf $(TEST) && mkdir -p $(TEST) $(LAB)/pjrt $(LAB)/data && ln -s ../pjrt ../data $(TEST)/
@@ -49,6 +48,7 @@ verify: go-present backend $(LAB)/bin/golangci-lint ## Check format, vet, lint, 
 	go -C tools/lint mod tidy -diff
 	go -C examples/hypersphere mod tidy -diff
 	env/lab go test -short ./...
+	@$(MAKE) fuzz FUZZTIME=300x
 
 fuzz: go-present ## Run each fuzz target for FUZZTIME, 5s if not given (300x: so many inputs).
 	@for package in $$(grep -l '^func Fuzz' $(filter %_test.go,$(GOFILES)) | xargs -n 1 dirname | sort -u); do \
