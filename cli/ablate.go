@@ -86,6 +86,7 @@ Each run is kept: an interrupted experiment goes on where it was.`,
 	f.add(cmd, true, false)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&vary, "vary", nil, "the `FIELD=VALUE,VALUE,...` to vary; repeated, each combination of their values")
+	complete(cmd, "vary", f.completeField)
 	flags.Int64SliceVar(&seeds, "seeds", []int64{1, 2, 3}, "seeds to repeat every run with")
 	parallelFlag(cmd, &parallel)
 	probeFlags(flags, &o)

@@ -79,6 +79,7 @@ func (f *configFlags) add(cmd *cobra.Command, method, seed bool) {
 	f.flags = cmd.Flags()
 	complete(cmd, "preset", f.completePreset)
 	complete(cmd, "data", completeData)
+	complete(cmd, "set", f.completeField)
 	if method {
 		complete(cmd, "method", completeMethod)
 	}

@@ -41,7 +41,8 @@ so has a .parquet, for pandas, DuckDB and others, with the features as a list in
   sslkit embed 41f0 --data folder:birds --split all --out birds.csv
   sslkit embed 41f0 --split all --out features.parquet
   sslkit embed --init resnet18/model.safetensors --data photos --out photos.npy`,
-		Args: count(0, 1, "the key of a run, or --init"),
+		Args:              count(0, 1, "the key of a run, or --init"),
+		ValidArgsFunction: c.completeKeys(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if out == "" {
 				return usagef("--out is missing: name a file that ends with .npy, .csv or .parquet")
@@ -312,7 +313,8 @@ func (c *cli) neighbours() *cobra.Command {
 middle square is taken, or test:N, the N-th test image of the run's data, counted from 0.`,
 		Example: `  sslkit neighbours 41f0 test:3 --out near.svg
   sslkit neighbours 41f0 bird.jpg --k 12 --out near.png --json`,
-		Args: count(2, 2, "the key of a run and an image"),
+		Args:              count(2, 2, "the key of a run and an image"),
+		ValidArgsFunction: c.completeKeys(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := writable(out, ".svg", ".png"); err != nil {
 				return err

@@ -40,7 +40,8 @@ With --init and without --method it is an encoder out of a file that is measured
   sslkit evaluate --method cpc --data moving-fashion --label direction
   sslkit evaluate --init resnet18/model.safetensors --data folder:birds --set data.size=224 --baselines=false
   sslkit evaluate --method random`,
-		Args: count(0, 1, "the key of a run, or flags that say which is meant"),
+		Args:              count(0, 1, "the key of a run, or flags that say which is meant"),
+		ValidArgsFunction: c.completeKeys(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := files.check(); err != nil {
 				return err

@@ -36,7 +36,8 @@ ONNXRUNTIME_SHARED_LIBRARY_PATH. Before the folder appears the model is run, and
 		Example: `  sslkit export 41f0 --out encoder
   sslkit export 41f0 --format onnx --batch 8 --out encoder-onnx
   sslkit export 41f0 --format safetensors --out encoder --json`,
-		Args: count(1, 1, "the key of a run"),
+		Args:              count(1, 1, "the key of a run"),
+		ValidArgsFunction: c.completeKeys(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case format != "safetensors" && format != "onnx":

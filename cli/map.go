@@ -27,7 +27,8 @@ and distances between them mean little.`,
 		Example: `  sslkit map 41f0 --out map.svg
   sslkit map 41f0 e957 --method umap --out map.png
   sslkit map 41f0 --method pca --images 500 --json`,
-		Args: count(1, -1, "the keys of one run or more"),
+		Args:              count(1, -1, "the keys of one run or more"),
+		ValidArgsFunction: c.completeKeys(0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := writable(out, ".svg", ".png"); err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sslkit/lab/data"
 	"github.com/sslkit/lab/sslkit"
+	"github.com/sslkit/lab/sslkit/runs"
 )
 
 func (c *cli) methods() *cobra.Command {
@@ -83,6 +84,43 @@ func (f *configFlags) completePreset(_ *cobra.Command, _ []string, typed string)
 		presets = r.Presets()
 	}
 	return begun(presets, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeField completes the fields of a configuration with the method that was named before: its own without what is before them in
+// the configuration, as [sslkit.Config.With] takes them.
+func (f *configFlags) completeField(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var c sslkit.Config
+	if r, err := sslkit.Lookup(f.method); err == nil {
+		c.Method = r.New()
+	}
+	var values []cobra.Completion
+	for _, path := range c.Fields() {
+		if c.Method != nil {
+			path = strings.TrimPrefix(path, "method."+sslkit.NameOf(c.Method)+".")
+		}
+		values = append(values, path+"=")
+	}
+	return begun(values, typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeKeys completes the keys of runs, newest first, of at most so many arguments; 0: of any number.
+func (c *cli) completeKeys(most int) completer {
+	return func(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if most > 0 && len(args) >= most {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		store, err := c.store()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		records, _ := store.List() // without those that cannot be read
+		slices.SortStableFunc(records, func(a, b *runs.Record) int { return b.Started.Compare(a.Started) })
+		var values []cobra.Completion
+		for _, r := range records {
+			values = append(values, cobra.CompletionWithDesc(r.Key, fmt.Sprintf("%s, %s, seed %d", sslkit.TitleOf(r.Config.Method), r.Config.Data.Name, r.Config.Seed)))
+		}
+		return begun(values, typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
 }
 
 func completeData(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {

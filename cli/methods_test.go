@@ -140,7 +140,40 @@ func TestCompletion(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("--data: %q, want %q", got, want)
 	}
+	fields := words("pretrain", "--method", "simclr", "--set", "")
+	for _, want := range []string{"temperature=", "backbone.width=", "view.min_scale=", "optimizer.rate=", "data.train="} {
+		if !slices.Contains(fields, want) {
+			t.Errorf("--set completes %q, want %q", fields, want)
+		}
+	}
+	if got := words("ablate", "--method", "simclr", "--vary", "tempera"); !slices.Equal(got, []string{"temperature="}) {
+		t.Errorf("--vary tempera: %q", got)
+	}
+	t.Setenv("SSLKIT_RUNS", t.TempDir())
+	t.Setenv("SSLKIT_RECORDS", filepath.Join("..", "records"))
+	keys := words("export", "")
+	for _, dir := range entries(t, filepath.Join("..", "records")) {
+		if !slices.Contains(keys, dir) {
+			t.Errorf("export completes %d keys, and not %s", len(keys), dir)
+		}
+	}
+	if got := words("runs", "show", keys[0][:12]); !slices.Equal(got, keys[:1]) {
+		t.Errorf("runs show %s: %q", keys[0][:12], got)
+	}
 	if got := words("pretrain", "--data", "fashion"); len(got) < 2 || slices.ContainsFunc(got, func(s string) bool { return !strings.HasPrefix(s, "fashion") }) {
 		t.Errorf("--data fashion: %q", got)
 	}
+}
+
+// entries are the names of what lies in a folder.
+func entries(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		names = append(names, e.Name())
+	}
+	return names
 }

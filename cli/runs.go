@@ -164,8 +164,9 @@ func (c *cli) runsShip() *cobra.Command {
 		Long: `ship copies the record, the measurements and the parameters of finished runs into the folder of records that
 come with a checkout ($SSLKIT_RECORDS). There every command and notebook finds them, whatever backend its machine has, and says
 where they were computed.`,
-		Example: "  sslkit runs ship 41f0 e957 --to records",
-		Args:    count(1, -1, "keys of runs"),
+		Example:           "  sslkit runs ship 41f0 e957 --to records",
+		Args:              count(1, -1, "keys of runs"),
+		ValidArgsFunction: c.completeKeys(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to = cmp.Or(to, os.Getenv("SSLKIT_RECORDS")); to == "" {
 				return usagef("--to is missing: name the folder")
@@ -188,8 +189,9 @@ func (c *cli) runsPush() *cobra.Command {
 		Long: `push brings record, encoder and measurements of finished runs to a bucket of a service that speaks S3, where 'sslkit runs pull' and
 'sslkit work --records' find them. Of two machines that finished the same run with other parameters the first one's stays, and
 replaces the second one's here. Service and credentials are those of AWS's own tools: $AWS_ENDPOINT_URL_S3, $AWS_ACCESS_KEY_ID and others.`,
-		Example: "  sslkit runs push 41f0 e957 --to s3://bucket/runs",
-		Args:    count(1, -1, "keys of runs"),
+		Example:           "  sslkit runs push 41f0 e957 --to s3://bucket/runs",
+		Args:              count(1, -1, "keys of runs"),
+		ValidArgsFunction: c.completeKeys(0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if c.records == "" {
 				return usagef("--to is missing: name the bucket, s3://BUCKET/PREFIX")
@@ -262,10 +264,11 @@ func shortKey(key string) string { return key[:min(len(key), 8)] }
 
 func (c *cli) runsShow() *cobra.Command {
 	return &cobra.Command{
-		Use:     "show KEY",
-		Short:   "Show a run: configuration, curves, scores; the beginning of its key is enough",
-		Example: "  sslkit runs show 41f0\n  sslkit runs show 41f0 --json",
-		Args:    count(1, 1, "the key of a run"),
+		Use:               "show KEY",
+		Short:             "Show a run: configuration, curves, scores; the beginning of its key is enough",
+		Example:           "  sslkit runs show 41f0\n  sslkit runs show 41f0 --json",
+		Args:              count(1, 1, "the key of a run"),
+		ValidArgsFunction: c.completeKeys(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			store, err := c.store()
 			if err != nil {
@@ -382,7 +385,8 @@ func (c *cli) runsCompare() *cobra.Command {
 		Short: "Show in what runs differ, and how they did",
 		Example: `  sslkit runs compare 41f0 e957
   sslkit runs compare 41f0 e957 30aa --json`,
-		Args: count(2, -1, "the keys of two runs or more"),
+		Args:              count(2, -1, "the keys of two runs or more"),
+		ValidArgsFunction: c.completeKeys(0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			store, err := c.store()
 			if err != nil {
@@ -416,10 +420,11 @@ func (c *cli) runsCompare() *cobra.Command {
 
 func (c *cli) runsRepair() *cobra.Command {
 	return &cobra.Command{
-		Use:     "repair KEY",
-		Short:   "Train a finished run with a damaged last checkpoint on from its newest whole one",
-		Example: "  sslkit runs repair 41f0",
-		Args:    count(1, 1, "the key of a run"),
+		Use:               "repair KEY",
+		Short:             "Train a finished run with a damaged last checkpoint on from its newest whole one",
+		Example:           "  sslkit runs repair 41f0",
+		Args:              count(1, 1, "the key of a run"),
+		ValidArgsFunction: c.completeKeys(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return c.compute(func(ctx context.Context, store *runs.Store) error {
 				record, err := store.Repair(ctx, args[0])
@@ -434,10 +439,11 @@ func (c *cli) runsRepair() *cobra.Command {
 
 func (c *cli) runsDelete() *cobra.Command {
 	return &cobra.Command{
-		Use:     "delete KEY...",
-		Short:   "Delete runs, checkpoints and all; one that is under way stays",
-		Example: "  sslkit runs delete 41f0\n  sslkit runs delete 41f0 e957",
-		Args:    count(1, -1, "the keys of one run or more"),
+		Use:               "delete KEY...",
+		Short:             "Delete runs, checkpoints and all; one that is under way stays",
+		Example:           "  sslkit runs delete 41f0\n  sslkit runs delete 41f0 e957",
+		Args:              count(1, -1, "the keys of one run or more"),
+		ValidArgsFunction: c.completeKeys(0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			store, err := c.store()
 			if err != nil {

@@ -97,7 +97,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON refuses fields that it does not know, and methods that are not registered: see [ErrUnknownMethod].
 func (c *Config) UnmarshalJSON(text []byte) error {
 	var w written
-	if err := strict(text, &w, Config{}.fields()); err != nil {
+	if err := strict(text, &w, Config{}.Fields()); err != nil {
 		return err
 	}
 	*c = Config{nil, w.Data, w.Epochs, w.Batch, w.Optimizer, w.Seed, w.Backend, several(w.Devices), mixed(w.Precision), w.Init}
@@ -116,7 +116,7 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 			return err
 		}
 		m := reflect.New(r.kind.Elem()).Interface().(Method)
-		if err := strict(text, m, Config{Method: m}.fields()); err != nil {
+		if err := strict(text, m, Config{Method: m}.Fields()); err != nil {
 			return err
 		}
 		c.Method = m
@@ -429,8 +429,8 @@ func Suggest(name string, paths []string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// fields are the paths of all that the JSON of a configuration with c's method may say.
-func (c Config) fields() []string {
+// Fields are the paths of all that the JSON of a configuration with c's method may say.
+func (c Config) Fields() []string {
 	var out []string
 	if c.Method != nil {
 		for _, f := range fields(reflect.TypeOf(c.Method)) {
@@ -518,7 +518,7 @@ func (c Config) With(path string, value any) (Config, error) {
 
 // resolve completes the path of a field.
 func (c Config) resolve(path string) (string, error) {
-	own := paths(c.fields())
+	own := paths(c.Fields())
 	ending := func(in func(string) string) (ends []string) {
 		for _, p := range own {
 			if strings.HasSuffix("."+in(p), "."+in(path)) {
