@@ -90,14 +90,14 @@ func ViT(blocks, width, patch int) Backbone {
 	return Backbone{Arch: "vit", Depth: blocks, Width: width, Patch: patch}
 }
 
-// ViTTiny, ViTSmall and ViTBase are of the published sizes: DeiT's Ti and S (Touvron et al. 2021, "Training data-efficient image
-// transformers & distillation through attention", Table 1), and B.
+// ViTTiny is DeiT's Ti (Touvron et al. 2021, "Training data-efficient image transformers & distillation through attention", Table 1),
+// 12 blocks of width 192, with 3 heads.
 func ViTTiny(patch int) Backbone { return ViT(12, 192, patch) }
 
-// ViTSmall is of 12 blocks of width 384, with 6 heads.
+// ViTSmall is DeiT's S, 12 blocks of width 384, with 6 heads.
 func ViTSmall(patch int) Backbone { return ViT(12, 384, patch) }
 
-// ViTBase is of 12 blocks of width 768, with 12 heads.
+// ViTBase is ViT-B, 12 blocks of width 768, with 12 heads.
 func ViTBase(patch int) Backbone { return ViT(12, 768, patch) }
 
 // Validate says what is wrong with b, if anything.
